@@ -1,0 +1,286 @@
+"""What the engine asks of a storage: synchronous verbs, coarse, each atomic, and durable when it returns.
+
+The verbs on the hot path are values (`CreateRun`, `Claim`, `Commit`, `AppendLogs`) that can also be submitted, to be told
+when they are durable; a storage is free to make many of them durable together. Instants are milliseconds since 1970.
+
+A caller may rely on this:
+- A decision is committed whole or not at all: events, step rows, run row. It is refused with `LeaseLostError` when
+  another holds the run, with `StaleRunError` when the run changed since it was read; then nothing was written.
+- `seq` is commit order: a follower that has seen n misses nothing that is committed later.
+- Runs of a worker that is gone become claimable through `free_dead_workers`, never by the passing of wall time.
+- Any verb may raise `StorageError` (disk full, locked, read-only); the same call may be made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from stepflow.core.decide import Decision
+from stepflow.core.transition import RunState, StepState
+from stepflow.model.event import WorkflowEvent
+from stepflow.model.flow import Flow
+from stepflow.model.run import RunRecord, StepRecord, WorkerRecord
+from stepflow.model.statuses import RunStatus
+from stepflow.model.template import Template, TemplateVersion
+
+
+class CreateRun(msgspec.Struct, frozen=True):
+    """-> the run's id: `id`, or that of the run which has the same idempotency key."""
+
+    id: str
+    template_version: int
+    """`TemplateVersion.id`."""
+    input: str
+    """JSON."""
+    created_at: int
+    step_count: int
+    priority: int = 0
+    start_at: int | None = None
+    """Delayed until then."""
+    variables: str | None = None
+    metadata: str | None = None
+    parent_run_id: str | None = None
+    retry_of: str | None = None
+    reused: tuple[int, ...] = ()
+    """Steps whose outputs are taken over from `retry_of`."""
+    idempotency_key: str | None = None
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """-> `list[StoredRun]`: claimable runs, by priority, then age; from now on held by `worker`."""
+
+    worker: int
+    limit: int
+    now: int
+    without: frozenset[int] = frozenset()
+    """Template versions this worker cannot perform."""
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """-> None. `worker` None: nobody may hold the run (the client ends a run without a holder)."""
+
+    run: int
+    """Its number."""
+    run_id: str
+    worker: int | None
+    fence: int
+    version: int
+    """The run's version when the decision was made; this makes it one more."""
+    decision: Decision
+    open_steps: int
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    run: int
+    step: int | None
+    attempt: int
+    at: int
+    type: str
+    """`log`, or a component's own event name."""
+    level: str
+    payload: dict[str, Any]
+
+
+class AppendLogs(msgspec.Struct, frozen=True):
+    """-> None. Lines of runs that are final by now are dropped: nothing follows a final event."""
+
+    lines: tuple[LogLine, ...]
+
+
+Write = CreateRun | Claim | Commit | AppendLogs
+Done = Callable[[Any, BaseException | None], None]
+
+
+class StoredRun(msgspec.Struct):
+    """A run as the engine loads it."""
+
+    number: int
+    id: str
+    template_version: int
+    state: RunState
+    steps: dict[int, StepState]
+    """The latest attempt of each step that ever moved."""
+    input: str
+    variables: str | None
+    metadata: str | None
+    worker: int | None
+    fence: int
+    version: int
+    retry_of: str | None = None
+
+
+class ProcessGroup(msgspec.Struct, frozen=True):
+    """A process group a step started; whoever takes the run over kills it first."""
+
+    run: int
+    step: int
+    attempt: int
+    host: str
+    boot_id: str
+    group: int
+    start_time: int
+
+
+class WorkerIdentity(msgspec.Struct, frozen=True):
+    id: str
+    pid: int
+    host: str
+    boot_id: str
+    started_at: int
+    slots: int
+    background: bool
+
+
+class TemplateText(msgspec.Struct, frozen=True):
+    """A template version to be saved."""
+
+    name: str
+    source: str
+    source_format: str
+    flow: Flow
+    description: str | None
+    base_dir: str | None
+    now: int
+
+
+class Listener(Protocol):
+    """Tells one follower that something was committed, in whichever process."""
+
+    def fileno(self) -> int | None:
+        """A descriptor that becomes readable at once after most commits of others; None where there is none."""
+
+    def drain(self) -> None:
+        """Empty the descriptor."""
+
+    def changed(self) -> bool:
+        """Whether anything was committed by another connection since the last call: cheap, to be polled each
+        `poll_seconds` as the safety net."""
+
+    poll_seconds: float
+
+    def close(self) -> None: ...
+
+
+class Storage(Protocol):
+    url: str
+
+    def close(self) -> None:
+        """Finish what was submitted, then let go of everything."""
+
+    def submit(self, writes: Sequence[tuple[Write, Done]]) -> None:
+        """Queue `writes`, in their order, and return at once. Each `done(result, error)` is called from the storage's
+        own thread, once, when its write is durable or refused; it must not block."""
+
+    def perform(self, what: Write) -> Any:
+        """One write, waiting for it."""
+
+    def listen(self, *, for_workers: bool = False) -> Listener:
+        """`for_workers`: woken only by runs to claim and by requests, not by every event."""
+
+    # Templates
+
+    def save_template(self, text: TemplateText, *, create: bool, update: bool) -> TemplateVersion:
+        """The new version, or the newest one where its flow is the same. `create` and `update` say what is allowed:
+        `TemplateExistsError`, `TemplateNotFoundError` otherwise."""
+
+    def delete_template(self, name: str, now: int) -> None:
+        """Hide it. Versions stay for the runs that refer to them."""
+
+    def get_template(self, name: str) -> Template: ...
+
+    def get_template_version(self, name: str, version: int | None = None) -> TemplateVersion: ...
+
+    def template_version_by_id(self, number: int) -> TemplateVersion: ...
+
+    def template_versions(self, name: str) -> list[TemplateVersion]: ...
+
+    def list_templates(self, limit: int, offset: int) -> list[Template]: ...
+
+    def count_templates(self) -> int: ...
+
+    def components_by_version(self, after: int) -> dict[int, tuple[str, ...]]:
+        """The components that template versions newer than number `after` need, by version number."""
+
+    # Runs, for readers
+
+    def find_run(self, ref: str) -> str:
+        """The id of the one run whose id begins so; `RunNotFoundError` says when there are several."""
+
+    def get_run(self, run_id: str) -> RunRecord: ...
+
+    def list_runs(
+        self,
+        limit: int,
+        cursor: str | None,
+        statuses: Collection[RunStatus] | None,
+        template: str | None,
+        children: bool,
+    ) -> tuple[list[RunRecord], str | None]:
+        """Newest first, and the cursor of the next page. Page 10,000 costs what page 1 costs."""
+
+    def count_runs(self, statuses: Collection[RunStatus] | None, template: str | None) -> int: ...
+
+    def status_counts(self) -> dict[RunStatus, int]: ...
+
+    def get_steps(self, run_id: str, *, bodies: bool, attempts: bool) -> list[StepRecord]: ...
+
+    def get_events(
+        self, run_id: str | None, *, after_seq: int, before_seq: int | None, limit: int, newest: bool
+    ) -> list[WorkflowEvent]: ...
+
+    def last_seq(self) -> int: ...
+
+    # Runs, for the engine
+
+    def load_run(self, run_id: str) -> StoredRun: ...
+
+    def load_outputs(self, run: int, steps: Collection[int]) -> dict[int, str]:
+        """JSON of the outputs of completed steps."""
+
+    def request_cancel(self, run_id: str, reason: str | None, now: int) -> bool:
+        """Write the request; its holder sees it at once. False: the run is final."""
+
+    def cancel_requests(self, worker: int) -> list[tuple[int, int, str | None]]:
+        """Of the runs that `worker` holds: number, version, reason."""
+
+    def next_wake(self) -> int | None:
+        """When the next waiting run that nobody holds is due."""
+
+    # Workers
+
+    def register_worker(self, identity: WorkerIdentity, lease_until: float) -> int:
+        """Its number. Until `remove_worker` (or death) others see it alive."""
+
+    def heartbeat(self, worker: int, lease_until: float, trouble: str | None) -> bool:
+        """Extend its lease, ahead of everything that waits; False: it was declared dead and its runs were freed."""
+
+    def remove_worker(self, worker: int) -> None: ...
+
+    def free_dead_workers(self, now_monotonic: float, boot_id: str, *, but: int | None = None) -> int:
+        """Make the runs of dead and hung workers claimable; the number of runs freed."""
+
+    def free_run(self, run: int, worker: int) -> None:
+        """Make one run that `worker` holds claimable again."""
+
+    def workers(self) -> list[WorkerRecord]: ...
+
+    def any_worker_alive(self) -> bool: ...
+
+    def unfinished_runs(self) -> bool:
+        """Whether any run is neither final nor stalled."""
+
+    def become_background_worker(self) -> bool:
+        """Take the place of this database's one background worker, for the life of this storage."""
+
+    def record_process_group(self, worker: int, group: ProcessGroup) -> None: ...
+
+    def forget_process_group(self, group: ProcessGroup) -> None: ...
+
+    def process_groups(self, runs: Iterable[int]) -> Sequence[ProcessGroup]:
+        """Groups that earlier holders of these runs started and nobody has ended."""
+
+    def statistics(self) -> Mapping[str, int]:
+        """`runs`, `steps`, `events`, `bytes`."""

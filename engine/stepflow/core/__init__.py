@@ -1,0 +1,1 @@
+"""What happens next: pure functions over values. No I/O, no clock, no asyncio; `now` is an argument."""

@@ -1,0 +1,112 @@
+"""A flow made ready to run: who waits for whom, and every value and condition compiled once.
+
+Steps are indexes from here on; keys are for people and for the storage's border.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from stepflow.core.expressions import Condition, compile_condition
+from stepflow.core.values import Value, compile_value
+from stepflow.model.flow import Flow, Json, Step
+
+
+class Node(msgspec.Struct):
+    """One step of a graph."""
+
+    index: int
+    key: str
+    step: Step
+    input: Value
+    skip_if: Condition | None
+    when: Condition | None
+    default: Value | None
+    """The output `on_error: continue` completes it with."""
+    after: tuple[int, ...]
+    """Steps it only comes after (`depends_on`, `order: sequential`)."""
+    dependencies: frozenset[int]
+    """All steps that must be final before it is ready."""
+    condition_dependencies: frozenset[int]
+    condition_is_early: bool
+    """Its condition can be judged before all its dependencies are final."""
+    dependents: list[int] = []
+    """Steps that have this one among their dependencies."""
+    condition_dependents: list[int] = []
+    """Steps with an early condition that refers to this one."""
+
+
+class Graph(msgspec.Struct):
+    flow: Flow
+    nodes: list[Node]
+    output: Value | None
+    output_steps: frozenset[int]
+    """Steps whose outputs the run's output needs."""
+    sinks: tuple[int, ...]
+    """Steps nobody depends on: the run's output where the flow does not say another."""
+    output_problem: Callable[[Json], str | None] | None = None
+    """What is wrong with a run's output by the flow's `output_schema`."""
+
+    def dependencies_of(self, index: int) -> tuple[str, ...]:
+        return tuple(self.nodes[i].key for i in sorted(self.nodes[index].dependencies))
+
+
+def build_graph(
+    flow: Flow,
+    *,
+    output_problem: Callable[[Json], str | None] | None = None,
+    falls_back_to_data: Callable[[str], bool] = lambda component: component == "/builtin/load_file",
+) -> Graph:
+    """Compile `flow`, which `dsl.validate` has accepted. `falls_back_to_data` tells of a component whether paths not
+    found in its output are looked up in the output's `data`."""
+    index_of = {step.key: index for index, step in enumerate(flow.steps)}
+    fallback = frozenset(i for i, step in enumerate(flow.steps) if falls_back_to_data(step.component))
+    nodes: list[Node] = []
+    for index, step in enumerate(flow.steps):
+        value = compile_value(step.input, index_of, fallback_data=fallback)
+        skip_if = None if step.skip_if is None else compile_condition(step.skip_if, index_of)
+        when = None if step.when is None else compile_condition(step.when, index_of)
+        default = None
+        if step.on_error.action == "continue":
+            default = compile_value(step.on_error.default_output, index_of, fallback_data=fallback)
+        after = tuple(index_of[key] for key in step.depends_on)
+        if flow.order == "sequential" and index > 0 and index - 1 not in after:
+            after = (*after, index - 1)
+        conditions = (skip_if.steps if skip_if else frozenset()) | (when.steps if when else frozenset())
+        dependencies = value.steps | conditions | frozenset(after) | (default.steps if default else frozenset())
+        has_condition = skip_if is not None or when is not None
+        nodes.append(
+            Node(
+                index=index,
+                key=step.key,
+                step=step,
+                input=value,
+                skip_if=skip_if,
+                when=when,
+                default=default,
+                after=after,
+                dependencies=dependencies,
+                condition_dependencies=conditions,
+                condition_is_early=has_condition and conditions != dependencies,
+                dependents=[],
+                condition_dependents=[],
+            )
+        )
+    for node in nodes:
+        for dependency in node.dependencies:
+            nodes[dependency].dependents.append(node.index)
+        if node.condition_is_early:
+            for dependency in node.condition_dependencies:
+                nodes[dependency].condition_dependents.append(node.index)
+    output = compile_value(flow.output, index_of, fallback_data=fallback) if flow.has_output else None
+    sinks = tuple(node.index for node in nodes if not node.dependents)
+    return Graph(
+        flow=flow,
+        nodes=nodes,
+        output=output,
+        output_steps=output.steps if output is not None else frozenset(sinks),
+        sinks=sinks,
+        output_problem=output_problem,
+    )

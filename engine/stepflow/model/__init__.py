@@ -1,0 +1,1 @@
+"""What things are: statuses and their moves, flows, templates, runs, steps, events, ids, times."""

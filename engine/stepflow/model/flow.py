@@ -1,0 +1,98 @@
+"""A flow: what a template says, in its one canonical form. Plain values, nothing compiled.
+
+`to_json` and `from_json` are the form a template version is stored in.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Json = Any
+"""dict, list, str, int, finite float, bool or None."""
+
+NEVER_RETRIED = frozenset({"EXPRESSION_FAILED", "COMPONENT_NOT_FOUND", "INVALID_INPUT", "UPSTREAM_FAILED"})
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`max_attempts` counts the first try; all times in milliseconds."""
+
+    strategy: Literal["never", "fixed", "exponential", "jittered"] = "exponential"
+    max_attempts: int = 4
+    base_delay_ms: int = 1000
+    factor: float = 2.0
+    max_delay_ms: int = 300_000
+    on: tuple[str, ...] = ()
+    """Error codes that are retried; empty: everything but `NEVER_RETRIED`."""
+
+    def covers(self, code: str) -> bool:
+        if self.strategy == "never" or code == "UPSTREAM_FAILED":
+            return False
+        return code in self.on if self.on else code not in NEVER_RETRIED
+
+
+class OnError(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What happens when a step has failed and its retries are used up."""
+
+    action: Literal["fail", "skip", "continue"] = "fail"
+    default_output: Json = None
+    """A value template, used by `continue`."""
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    key: str
+    component: str
+    input: Json = None
+    """A value template (`DSL.md` section 3), canonical spellings only."""
+    depends_on: tuple[str, ...] = ()
+    skip_if: Json = None
+    """A condition: a value template or an expression string; the step is skipped when it is true."""
+    when: Json = None
+    """The same the other way round: the step runs only when it is true."""
+    on_error: OnError = OnError()
+    retry: RetryPolicy | None = None
+    timeout_ms: int | None = None
+    """Of one attempt."""
+    must_execute: bool = False
+    on_crash: Literal["retry", "fail"] = "retry"
+    sensitive: bool = False
+    output_schema: Json = None
+    metadata: dict[str, Any] = {}
+    description: str = ""
+    simulate: Json = None
+
+
+class Flow(msgspec.Struct, frozen=True, omit_defaults=True):
+    steps: tuple[Step, ...]
+    name: str = ""
+    description: str = ""
+    version: str = ""
+    metadata: dict[str, Any] = {}
+    input_schema: Json = None
+    output_schema: Json = None
+    variables: Json = None
+    output: Json = None
+    """A value template; None: `{step key: output}` of the completed steps nobody depends on."""
+    has_output: bool = False
+    """True where the author wrote an `output`, also when it is null."""
+    order: Literal["graph", "sequential"] = "graph"
+    evaluate: Literal["all", "needed"] = "all"
+    max_concurrency: int = 10
+    timeout_ms: int | None = None
+    """Of the run, from its first start."""
+    fail_fast: bool = False
+    triggers: Json = None
+    tests: Json = None
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The paths of the components a worker needs to run this flow, sorted."""
+        return tuple(sorted({step.component for step in self.steps}))
+
+    def to_json(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Flow:
+        return msgspec.json.decode(text, type=cls)

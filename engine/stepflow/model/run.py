@@ -1,0 +1,100 @@
+"""A run and its steps, as the client hands them out: immutable records."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from stepflow.model.ids import run_trn
+from stepflow.model.statuses import RunStatus, StepStatus
+
+
+class StepRecord(msgspec.Struct, frozen=True):
+    """A step of a run with its latest attempt."""
+
+    key: str
+    status: StepStatus
+    attempt: int
+    """0: never started."""
+    component: str
+    reason: str | None = None
+    """Why it was skipped, cancelled or waits."""
+    recovered: bool = False
+    """It failed, and `on_error: continue` completed it with a default."""
+    reused: bool = False
+    """Taken over from the run this one retries."""
+    error: dict[str, Any] | None = None
+    """`{code, message, details?}` of the latest failure."""
+    input: Any = None
+    output: Any = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    wake_at: datetime | None = None
+    """When a sleeping or retrying step goes on."""
+    index: int = 0
+    """Its place in the flow, from 0."""
+    depends_on: tuple[str, ...] = ()
+    """Keys of the steps it waits for (references and `depends_on`)."""
+
+    @property
+    def duration_ms(self) -> int | None:
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return round((self.finished_at - self.started_at).total_seconds() * 1000)
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    id: str
+    template: str
+    version: int
+    status: RunStatus
+    created_at: datetime
+    input: Any = None
+    """None in lists; `get_run` fills it in."""
+    output: Any = None
+    """None in lists; `get_run` fills it in."""
+    output_skipped: bool = False
+    error: dict[str, Any] | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    wake_at: datetime | None = None
+    cancel_requested: bool = False
+    """Somebody asked to cancel it and its worker has not finished doing so."""
+    reason: str | None = None
+    """Why it was cancelled, stalls or waits."""
+    priority: int = 0
+    metadata: dict[str, Any] = {}
+    parent_run_id: str | None = None
+    retry_of: str | None = None
+    worker: str | None = None
+    """The id of the worker that holds it."""
+    steps_total: int = 0
+    steps_done: int = 0
+    """Steps in a final status."""
+    last_seq: int = 0
+    """The log's newest event when this was read: a follower that starts there misses nothing."""
+
+    @property
+    def trn(self) -> str:
+        return run_trn(self.id, self.template)
+
+    @property
+    def duration_ms(self) -> int | None:
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return round((self.finished_at - self.started_at).total_seconds() * 1000)
+
+
+class WorkerRecord(msgspec.Struct, frozen=True):
+    id: str
+    pid: int
+    host: str
+    started_at: datetime
+    alive: bool
+    slots: int
+    held_runs: int = 0
+    trouble: str | None = None
+    """What keeps it from committing (disk full, lock), else None."""
+    background: bool = False

@@ -1,0 +1,41 @@
+"""A template and its versions, as the client hands them out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from stepflow.model.flow import Flow
+from stepflow.model.ids import template_trn
+
+
+class TemplateVersion(msgspec.Struct, frozen=True):
+    """One version of a template; what a run is pinned to."""
+
+    id: int
+    """Of this version in its storage."""
+    name: str
+    version: int
+    """1, 2, … within the template."""
+    source: str
+    """The text as the author wrote it."""
+    source_format: str
+    """`yaml` or `json`."""
+    flow: Flow
+    base_dir: str | None
+    """The folder the text was read from; `/builtin/load_file` reads relative to it."""
+    created_at: datetime
+
+
+class Template(msgspec.Struct, frozen=True):
+    name: str
+    description: str
+    version: int
+    """The newest version's number."""
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def trn(self) -> str:
+        return template_trn(self.name)

@@ -1,0 +1,1 @@
+"""The only asyncio: the worker's loop, what it performs, and the small services beside it."""

@@ -1,0 +1,65 @@
+"""Template versions made ready to perform, and which of them this worker can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stepflow.core.graph import Graph, build_graph
+from stepflow.dsl.schemas import check_value
+from stepflow.model.flow import Json
+from stepflow.model.template import TemplateVersion
+from stepflow.runtime.bridge import Bridge
+
+CheckOutput = Callable[[Json], str | None]
+
+
+class LoadedTemplate:
+    def __init__(self, version: TemplateVersion) -> None:
+        flow = version.flow
+        self.base_dir = version.base_dir
+        self.output_checks: dict[int, CheckOutput] = {
+            index: _check(step.output_schema) for index, step in enumerate(flow.steps) if step.output_schema is not None
+        }
+        output_problem = None if flow.output_schema is None else _check(flow.output_schema)
+        self.graph: Graph = build_graph(flow, output_problem=output_problem)
+
+    def metadata_of(self, step: int) -> dict[str, Any]:
+        """The flow's with the step's over it."""
+        flow = self.graph.flow
+        return {**flow.metadata, **flow.steps[step].metadata}
+
+
+def _check(schema: Json) -> CheckOutput:
+    def check(value: Json) -> str | None:
+        problems = check_value(schema, value)
+        return f"The output violates its schema: {'; '.join(problems)}" if problems else None
+
+    return check
+
+
+class LoadedTemplates:
+    """A version never changes, so it is loaded once."""
+
+    def __init__(self, bridge: Bridge, offers: Callable[[str], bool]) -> None:
+        self._bridge = bridge
+        self._offers = offers
+        self._loaded: dict[int, LoadedTemplate] = {}
+        self._seen = 0
+        self._not_offered: set[int] = set()
+
+    async def load(self, number: int) -> LoadedTemplate:
+        template = self._loaded.get(number)
+        if template is None:
+            version = await self._bridge.call(self._bridge.storage.template_version_by_id, number)
+            template = self._loaded[number] = LoadedTemplate(version)
+        return template
+
+    async def not_offered(self) -> frozenset[int]:
+        """The versions that need a component this worker does not have."""
+        newer = await self._bridge.call(self._bridge.storage.components_by_version, self._seen)
+        for number, components in newer.items():
+            self._seen = max(self._seen, number)
+            if not all(self._offers(component) for component in components):
+                self._not_offered.add(number)
+        return frozenset(self._not_offered)

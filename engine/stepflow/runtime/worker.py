@@ -1,0 +1,376 @@
+"""The worker's loop: claim, decide, commit, perform, repeat. One page.
+
+A run is held from its claim until it ends, waits, or is given back. Facts about it gather while a decision is being
+committed and are decided together when it is durable; steps are performed only after the commit that starts them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from stepflow.contracts.clock import Clock
+from stepflow.contracts.component import Component
+from stepflow.contracts.storage import Claim, Commit, Storage, StoredRun
+from stepflow.core.decide import Decision, Missing, Perform, decide
+from stepflow.core.facts import CancelRequested, Claimed, DeadlineReached, Fact, Failed, ReleaseRequested, Woken
+from stepflow.errors import LeaseLostError, StaleRunError, StorageError, WorkflowEngineError
+from stepflow.model import jsontext
+from stepflow.runtime.bridge import Bridge
+from stepflow.runtime.context import Context, Surroundings
+from stepflow.runtime.held import Held
+from stepflow.runtime.leases import Leases
+from stepflow.runtime.logs import LogBuffer
+from stepflow.runtime.perform import ABANDON_SECONDS, CheckInput, Performer
+from stepflow.runtime.processes import boot_id, kill_group
+from stepflow.runtime.templates import LoadedTemplates
+from stepflow.runtime.timers import DEADLINE, Timers
+
+TROUBLE_RETRY_SECONDS = 1.0
+LAST_COMMITS_SECONDS = 5.0
+
+
+class WorkerLoop:
+    """Performs the runs of `storage` with `find_component` until `stop`. `offers` tells whether it has a component."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        find_component: Callable[[str], Component],
+        offers: Callable[[str], bool],
+        check_input: CheckInput,
+        *,
+        clock: Clock,
+        slots: int,
+        lease_seconds: float,
+        workspace: str | None,
+        background: bool,
+        say: Callable[[str], None],
+    ) -> None:
+        self._storage = storage
+        self._find_component = find_component
+        self._offers = offers
+        self._clock = clock
+        self._slots = slots
+        self._workspace = workspace
+        self._say = say
+        self._performer = Performer(check_input, threads=32)
+        self._held: dict[int, Held] = {}
+        self._trouble: str | None = None
+        self._stopping = False
+        self._claim_is_due = asyncio.Event()
+        self._holds_nothing = asyncio.Event()
+        self._holds_nothing.set()
+        self._given_back = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._bridge = Bridge(storage)
+        self._logs = LogBuffer(self._bridge)
+        self._templates = LoadedTemplates(self._bridge, offers)
+        self._timers = Timers(clock, self._on_timer)
+        self._leases = Leases(self._bridge, clock, lease_seconds=lease_seconds, slots=slots, background=background)
+        self._surroundings: Surroundings | None = None
+
+    @property
+    def number(self) -> int:
+        return self._leases.worker
+
+    @property
+    def worker_id(self) -> str:
+        return self._leases.identity.id
+
+    @property
+    def held_count(self) -> int:
+        return len(self._held)
+
+    async def run(self, started: Callable[[], None] | None = None) -> None:
+        """Until `stop`: then every run has been given back."""
+        loop = asyncio.get_running_loop()
+        await self._leases.begin()
+        self._surroundings = Surroundings(self._bridge, self._logs, self._clock, self.number, self._workspace)
+        listener = self._storage.listen(for_workers=True)
+        file = listener.fileno()
+        if file is not None:
+            loop.add_reader(file, lambda: (listener.drain(), self._look()))
+        duties = [
+            asyncio.create_task(self._poll(listener.changed, listener.poll_seconds)),
+            asyncio.create_task(self._keep_alive()),
+        ]
+        if started is not None:
+            started()
+        self._claim_is_due.set()
+        try:
+            while not self._stopping:
+                await self._claim_is_due.wait()
+                self._claim_is_due.clear()
+                await self._claim()
+            await self._given_back.wait()
+        finally:
+            for duty in duties:
+                duty.cancel()
+            await asyncio.gather(*duties, return_exceptions=True)
+            if file is not None:
+                loop.remove_reader(file)
+            listener.close()
+            self._timers.close()
+            self._logs.flush()
+            self._performer.close()
+            await self._leases.end()
+            self._bridge.close()
+
+    # Claim
+
+    async def _claim(self) -> None:
+        room = self._slots - len(self._held)
+        if room <= 0 or self._trouble is not None or self._stopping:
+            return
+        try:
+            without = await self._templates.not_offered()
+            claim = Claim(self.number, room, self._clock.now(), without)
+            claimed: list[StoredRun] = await self._bridge.perform(claim)
+            await self._end_process_groups(claimed)
+            for stored in claimed:
+                template = await self._templates.load(stored.template_version)
+                self._hold(Held(stored, template, self.number))
+            wake_at = await self._bridge.call(self._storage.next_wake)
+            self._timers.set_wake(wake_at)
+        except StorageError as error:
+            self._note_trouble(error)
+
+    def _hold(self, held: Held) -> None:
+        self._held[held.number] = held
+        self._holds_nothing.clear()
+        for step, at in held.run.waits.items():
+            self._timers.set(held.number, step, at)
+        self._receive(held, Claimed(), *((ReleaseRequested(),) if self._stopping else ()))
+
+    async def _end_process_groups(self, claimed: list[StoredRun]) -> None:
+        """Kill what earlier holders of these runs left running, before their steps run again."""
+        taken_over = [stored.number for stored in claimed if stored.steps]
+        if not taken_over:
+            return
+        for group in await self._bridge.call(self._storage.process_groups, taken_over):
+            if group.boot_id == boot_id():
+                await asyncio.to_thread(kill_group, group.group, group.start_time)
+            await self._bridge.call(self._storage.forget_process_group, group)
+
+    # Decide and commit
+
+    def _receive(self, held: Held, *facts: Fact) -> None:
+        held.inbox.extend(facts)
+        if not held.is_busy:
+            held.is_busy = True
+            asyncio.get_running_loop().call_soon(self._decide, held)
+
+    def _decide(self, held: Held) -> None:
+        facts, held.inbox = held.inbox, []
+        result = decide(held.run, facts, self._clock.now())
+        if isinstance(result, Missing):
+            held.inbox = facts + held.inbox
+            task = asyncio.get_running_loop().create_task(self._fetch(held, result))
+            held.keep(task)
+        elif result.events or result.release:
+            self._logs.flush()
+            self._commit(held, facts, result)
+        else:
+            # Nothing durable follows; what it has learnt (stopping, counters) counts all the same.
+            self._advance(held, result)
+
+    async def _fetch(self, held: Held, missing: Missing) -> None:
+        try:
+            texts = await self._bridge.call(self._storage.load_outputs, held.number, missing.steps)
+        except StorageError as error:
+            self._note_trouble(error)
+            await asyncio.sleep(TROUBLE_RETRY_SECONDS)
+        else:
+            held.run.values.update({step: jsontext.decode(text) for step, text in texts.items()})
+        self._decide(held)
+
+    def _commit(self, held: Held, facts: list[Fact], decision: Decision) -> None:
+        commit = Commit(held.number, held.run.id, self.number, held.fence, held.version, decision, decision.draft.open)
+
+        def done(_: object, error: BaseException | None) -> None:
+            if error is None:
+                held.version += 1
+                self._trouble = None
+                self._advance(held, decision)
+            elif isinstance(error, StaleRunError):
+                held.inbox = facts + held.inbox
+                held.keep(asyncio.get_running_loop().create_task(self._catch_up(held)))
+            elif isinstance(error, LeaseLostError):
+                self._say(f"{held.run.id}: {error}")
+                self._forget(held, stop=True)
+            elif isinstance(error, WorkflowEngineError):
+                self._note_trouble(error)
+                asyncio.get_running_loop().call_later(TROUBLE_RETRY_SECONDS, self._bridge.submit, commit, done)
+            else:
+                raise error
+
+        self._bridge.submit(commit, done)
+
+    async def _catch_up(self, held: Held) -> None:
+        """A request came between; learn of it, then decide again."""
+        for number, version, reason in await self._bridge.call(self._storage.cancel_requests, self.number):
+            if number == held.number:
+                held.version = version
+                held.inbox.insert(0, CancelRequested(reason))
+                self._decide(held)
+                return
+        self._forget(held, stop=True)
+        await self._leases.give_back(held.number)
+
+    # Perform
+
+    def _advance(self, held: Held, decision: Decision) -> None:
+        """The decision is durable: it becomes the present, and its steps are performed."""
+        held.run.advance(decision)
+        for step in decision.stop:
+            held.stop(step)
+        for perform in decision.perform:
+            self._perform(held, perform)
+        if decision.release:
+            self._forget(held)
+            return
+        self._timers.set(held.number, DEADLINE, held.run.deadline)
+        for step in decision.steps:
+            self._timers.set(held.number, step, held.run.waits.get(step))
+        if held.inbox:
+            self._decide(held)
+        else:
+            held.is_busy = False
+
+    def _perform(self, held: Held, perform: Perform) -> None:
+        assert self._surroundings is not None
+        template = held.template
+        node = template.graph.nodes[perform.step]
+        try:
+            component = self._find_component(node.step.component)
+        except WorkflowEngineError as error:
+            held.inbox.append(Failed(perform.step, perform.attempt, error.to_record()))
+            return
+        context = Context(
+            self._surroundings,
+            held.number,
+            held.run.id,
+            perform.step,
+            node.key,
+            perform.attempt,
+            template.metadata_of(perform.step),
+            template.base_dir,
+        )
+        check = template.output_checks.get(perform.step)
+        if component.mode == "inline":
+            held.inbox.append(self._performer.perform_inline(component, context, perform, check))
+            return
+
+        def report(fact: Fact) -> None:
+            held.attempts.pop(perform.step, None)
+            if not held.is_lost:
+                self._receive(held, fact)
+
+        held.attempts[perform.step] = self._performer.start(component, context, perform, node.step, check, report)
+
+    def _forget(self, held: Held, *, stop: bool = False) -> None:
+        """The run is no longer ours."""
+        if stop:
+            held.is_lost = True
+            for step in list(held.attempts):
+                held.stop(step)
+        self._held.pop(held.number, None)
+        self._timers.forget(held.number)
+        self._logs.forget(held.number)
+        if not self._held:
+            self._holds_nothing.set()
+        self._claim_is_due.set()
+
+    # What happens around it
+
+    def _look(self) -> None:
+        """Something was committed for workers."""
+        self._claim_is_due.set()
+        if self._held:
+            task = asyncio.get_running_loop().create_task(self._see_requests())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _see_requests(self) -> None:
+        try:
+            requests = await self._bridge.call(self._storage.cancel_requests, self.number)
+        except StorageError as error:
+            self._note_trouble(error)
+            return
+        for number, version, reason in requests:
+            held = self._held.get(number)
+            # While it is busy the commit will be refused as stale, and catches up by itself.
+            if held is not None and not held.is_busy and version > held.version:
+                held.version = version
+                self._receive(held, CancelRequested(reason))
+
+    def _on_timer(self, number: int | None, steps: list[int]) -> None:
+        if number is None:
+            self._claim_is_due.set()
+            return
+        held = self._held.get(number)
+        if held is None:
+            return
+        deadline = held.run.deadline
+        if deadline is not None and deadline <= self._clock.now():
+            self._receive(held, DeadlineReached())
+        if steps:
+            self._receive(held, *(Woken(step) for step in steps))
+
+    async def _poll(self, changed: Callable[[], bool], seconds: float) -> None:
+        """The safety net beneath the wake-ups."""
+        while True:
+            await asyncio.sleep(seconds)
+            if changed():
+                self._look()
+
+    async def _keep_alive(self) -> None:
+        while True:
+            try:
+                if not await self._leases.run_once(self._trouble):
+                    self._say("declared dead by another worker (it was hung for longer than its lease); starting anew")
+                    for held in list(self._held.values()):
+                        self._forget(held, stop=True)
+                    await self._leases.begin()
+                    assert self._surroundings is not None
+                    self._surroundings.worker = self.number
+                    self._claim_is_due.set()
+                elif self._trouble is not None:
+                    self._trouble = None  # a write went through
+                    self._claim_is_due.set()
+            except StorageError as error:
+                self._note_trouble(error)
+            await asyncio.sleep(self._leases.rest_seconds)
+
+    def _note_trouble(self, error: WorkflowEngineError) -> None:
+        if self._trouble != error.message:
+            self._say(f"trouble: {error.message}; trying again each second")
+        self._trouble = error.message
+
+    # Stop
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Claim nothing more, give running steps `grace_seconds` to end, then stop them and give their runs back."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._claim_is_due.set()
+        for held in list(self._held.values()):
+            self._receive(held, ReleaseRequested())
+        try:
+            await asyncio.wait_for(self._empty(), grace_seconds)
+        except TimeoutError:
+            for held in list(self._held.values()):
+                for step in list(held.attempts):
+                    held.stop(step)
+            try:
+                await asyncio.wait_for(self._empty(), ABANDON_SECONDS + LAST_COMMITS_SECONDS)
+            except TimeoutError:
+                # What cannot be written now (a full disk, most likely) is freed by whoever finds our lock released.
+                self._say(f"{len(self._held)} executions could not be given back")
+        self._given_back.set()
+
+    async def _empty(self) -> None:
+        while self._held:
+            await self._holds_nothing.wait()

@@ -1,0 +1,1 @@
+"""Where runs live: each sub-package keeps the contract of `contracts.storage`."""

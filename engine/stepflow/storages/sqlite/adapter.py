@@ -1,0 +1,282 @@
+"""The storage on one SQLite file: `contracts.storage.Storage`, put together from its parts."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, assert_never
+
+from stepflow.contracts.storage import (
+    AppendLogs,
+    Claim,
+    Commit,
+    CreateRun,
+    Done,
+    ProcessGroup,
+    StoredRun,
+    TemplateText,
+    WorkerIdentity,
+    Write,
+)
+from stepflow.errors import StorageError
+from stepflow.model.event import WorkflowEvent
+from stepflow.model.run import RunRecord, StepRecord, WorkerRecord
+from stepflow.model.statuses import RunStatus
+from stepflow.model.template import Template, TemplateVersion
+from stepflow.model.times import to_datetime
+from stepflow.storages.sqlite import queries, write
+from stepflow.storages.sqlite.connect import Durability, connect, prepare
+from stepflow.storages.sqlite.liveness import LifeLock, is_held
+from stepflow.storages.sqlite.read import Reader
+from stepflow.storages.sqlite.turnstile import Turnstile
+from stepflow.storages.sqlite.wake import SocketListener
+from stepflow.storages.sqlite.writer import Job, Writer
+
+
+class SQLiteStorage:
+    """Opens the file at once, and makes it where there is none. `read_only` refuses every writing verb."""
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, durability: Durability = "full", read_only: bool = False
+    ) -> None:
+        self._path = Path(path).expanduser().absolute()
+        self.url = str(self._path)
+        turnstile = Turnstile(self._path)
+        writable = prepare(self._path, turnstile, durability)
+        self._writable = writable and not read_only
+        self._durability: Durability = durability
+        self._turnstile = turnstile
+        self._reader = Reader(self._path, durability)
+        self._writer = Writer(self._path, turnstile, durability)
+        self._listeners: set[SocketListener] = set()
+        self._life_locks: dict[int, LifeLock] = {}
+        self._background: LifeLock | None = None
+
+    def close(self) -> None:
+        for listener in list(self._listeners):
+            listener.close()
+        self._writer.close()
+        self._reader.close()
+        for lock in self._life_locks.values():
+            lock.let_go()
+        if self._background is not None:
+            self._background.let_go(remove=False)
+        self._turnstile.close()
+
+    # Writing
+
+    def submit(self, writes: Sequence[tuple[Write, Done]]) -> None:
+        self._refuse_read_only()
+        self._writer.submit([(_job(what), done) for what, done in writes])
+
+    def perform(self, what: Write) -> Any:
+        return self._do(_job(what))
+
+    def _do(self, job: Job, *, urgent: bool = False) -> Any:
+        self._refuse_read_only()
+        return self._writer.do(job, urgent=urgent)
+
+    def _refuse_read_only(self) -> None:
+        if not self._writable:
+            raise StorageError(
+                f"{self._path} is open for reading only; check its permissions, or leave out --read-only"
+            )
+
+    def save_template(self, text: TemplateText, *, create: bool, update: bool) -> TemplateVersion:
+        version: TemplateVersion = self._do(partial(write.save_template, text=text, create=create, update=update))
+        return version
+
+    def delete_template(self, name: str, now: int) -> None:
+        self._do(partial(write.delete_template, name=name, now=now))
+
+    def request_cancel(self, run_id: str, reason: str | None, now: int) -> bool:
+        return bool(self._do(partial(write.request_cancel, run_id=run_id, reason=reason, now=now)))
+
+    def record_process_group(self, worker: int, group: ProcessGroup) -> None:
+        self._do(partial(write.record_process_group, what=group), urgent=True)
+
+    def forget_process_group(self, group: ProcessGroup) -> None:
+        self._do(partial(write.forget_process_group, what=group))
+
+    # Following
+
+    def listen(self, *, for_workers: bool = False) -> SocketListener:
+        reader = connect(self._path, self._durability, read_only=True)
+        listener = SocketListener(self._path, reader, for_workers=for_workers, on_close=self._listeners.discard)
+        self._listeners.add(listener)
+        return listener
+
+    # Workers
+
+    @property
+    def _workers_folder(self) -> Path:
+        return Path(f"{self._path}.workers")
+
+    def _life_path(self, worker_id: str) -> Path:
+        return self._workers_folder / f"{worker_id}.lock"
+
+    def register_worker(self, identity: WorkerIdentity, lease_until: float) -> int:
+        self._workers_folder.mkdir(mode=0o700, exist_ok=True)
+        # The lock comes first: a row without one would be taken for dead.
+        lock = LifeLock(self._life_path(identity.id))
+        if not lock.take():
+            raise StorageError(f"Another worker has the id {identity.id}")
+        number: int = self._do(partial(write.register_worker, identity=identity, lease_until=lease_until))
+        self._life_locks[number] = lock
+        return number
+
+    def heartbeat(self, worker: int, lease_until: float, trouble: str | None) -> bool:
+        job = partial(write.heartbeat, worker=worker, lease_until=lease_until, trouble=trouble)
+        return bool(self._do(job, urgent=True))
+
+    def remove_worker(self, worker: int) -> None:
+        self._do(partial(write.remove_worker, worker=worker))
+        lock = self._life_locks.pop(worker, None)
+        if lock is not None:
+            lock.let_go()
+
+    def free_dead_workers(self, now_monotonic: float, boot_id: str, *, but: int | None = None) -> int:
+        dead = []
+        for row in self._reader.rows(queries.ALL_WORKERS):
+            number, worker_id, _, host, its_boot_id, _, lease_until = row[:7]
+            if number == but:
+                continue
+            here = host == socket.gethostname()
+            lives = is_held(self._life_path(worker_id)) if here else True
+            hung = its_boot_id == boot_id and lease_until < now_monotonic
+            if not lives or hung:
+                dead.append((number, worker_id, lives))
+        orphans = self._reader.rows(queries.ORPHANS)[0][0]
+        if not dead and not orphans:
+            return 0
+        freed: int = self._do(partial(write.free_workers, workers=[number for number, _, _ in dead]))
+        for _, worker_id, lives in dead:
+            if not lives:
+                self._life_path(worker_id).unlink(missing_ok=True)
+        return freed
+
+    def free_run(self, run: int, worker: int) -> None:
+        self._do(partial(write.free_run, run=run, worker=worker))
+
+    def workers(self) -> list[WorkerRecord]:
+        records = []
+        for row in self._reader.rows(queries.ALL_WORKERS):
+            _, worker_id, pid, host, _, started_at, _, slots, background, trouble, held = row
+            records.append(
+                WorkerRecord(
+                    id=worker_id,
+                    pid=pid,
+                    host=host,
+                    started_at=to_datetime(started_at),
+                    alive=is_held(self._life_path(worker_id)) if host == socket.gethostname() else True,
+                    slots=slots,
+                    held_runs=held,
+                    trouble=trouble,
+                    background=bool(background),
+                )
+            )
+        return sorted(records, key=lambda record: not record.alive)
+
+    def any_worker_alive(self) -> bool:
+        return any(worker.alive for worker in self.workers())
+
+    def become_background_worker(self) -> bool:
+        lock = LifeLock(Path(f"{self._path}.background"))
+        if not lock.take():
+            return False
+        self._background = lock
+        return True
+
+    # Reading: as the reader has it
+
+    def get_template(self, name: str) -> Template:
+        return self._reader.get_template(name)
+
+    def get_template_version(self, name: str, version: int | None = None) -> TemplateVersion:
+        return self._reader.get_template_version(name, version)
+
+    def template_version_by_id(self, number: int) -> TemplateVersion:
+        return self._reader.template_version_by_id(number)
+
+    def template_versions(self, name: str) -> list[TemplateVersion]:
+        return self._reader.template_versions(name)
+
+    def list_templates(self, limit: int, offset: int) -> list[Template]:
+        return self._reader.list_templates(limit, offset)
+
+    def count_templates(self) -> int:
+        return self._reader.count_templates()
+
+    def components_by_version(self, after: int) -> dict[int, tuple[str, ...]]:
+        return self._reader.components_by_version(after)
+
+    def find_run(self, ref: str) -> str:
+        return self._reader.find_run(ref)
+
+    def get_run(self, run_id: str) -> RunRecord:
+        return self._reader.get_run(run_id)
+
+    def list_runs(
+        self,
+        limit: int,
+        cursor: str | None,
+        statuses: Collection[RunStatus] | None,
+        template: str | None,
+        children: bool,
+    ) -> tuple[list[RunRecord], str | None]:
+        return self._reader.list_runs(limit, cursor, statuses, template, children)
+
+    def count_runs(self, statuses: Collection[RunStatus] | None, template: str | None) -> int:
+        return self._reader.count_runs(statuses, template)
+
+    def status_counts(self) -> dict[RunStatus, int]:
+        return self._reader.status_counts()
+
+    def get_steps(self, run_id: str, *, bodies: bool, attempts: bool) -> list[StepRecord]:
+        return self._reader.get_steps(run_id, bodies=bodies, attempts=attempts)
+
+    def get_events(
+        self, run_id: str | None, *, after_seq: int, before_seq: int | None, limit: int, newest: bool
+    ) -> list[WorkflowEvent]:
+        return self._reader.get_events(run_id, after_seq=after_seq, before_seq=before_seq, limit=limit, newest=newest)
+
+    def last_seq(self) -> int:
+        return self._reader.last_seq()
+
+    def load_run(self, run_id: str) -> StoredRun:
+        return self._reader.load_run(run_id)
+
+    def load_outputs(self, run: int, steps: Collection[int]) -> dict[int, str]:
+        return self._reader.load_outputs(run, steps)
+
+    def cancel_requests(self, worker: int) -> list[tuple[int, int, str | None]]:
+        return self._reader.cancel_requests(worker)
+
+    def next_wake(self) -> int | None:
+        return self._reader.next_wake()
+
+    def unfinished_runs(self) -> bool:
+        return self._reader.unfinished_runs()
+
+    def process_groups(self, runs: Iterable[int]) -> Sequence[ProcessGroup]:
+        return self._reader.process_groups(runs)
+
+    def statistics(self) -> dict[str, int]:
+        return self._reader.statistics()
+
+
+def _job(what: Write) -> Job:
+    match what:
+        case Commit():
+            return lambda group: write.commit(group, what)
+        case Claim():
+            return lambda group: write.claim(group, what)
+        case CreateRun():
+            return lambda group: write.create_run(group, what)
+        case AppendLogs():
+            return lambda group: write.append_logs(group, what)
+        case _:
+            assert_never(what)

@@ -1,0 +1,149 @@
+"""Opening the file: the PRAGMAs of every connection, creation and migration behind the turnstile, and the refusals
+(newer release, unreadable, read-only, network file system, not a database) with their way out."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Literal
+
+from stepflow.errors import NewerDatabaseError, StorageBusyError, StorageError
+from stepflow.storages.sqlite.turnstile import Turnstile
+
+SCHEMA_VERSION = 1
+MINIMUM_SQLITE = (3, 35, 0)  # RETURNING
+BUSY_SECONDS = 5.0
+CACHE_KIB = 16_384
+
+Durability = Literal["full", "normal", "off"]
+
+_NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph", "glusterfs"}
+
+
+def connect(path: Path, durability: Durability, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection with every setting ours have. Statements start their own transactions."""
+    connection = sqlite3.connect(
+        str(path), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    connection.execute(f"PRAGMA synchronous = {durability}")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute("PRAGMA temp_store = memory")
+    if read_only:
+        connection.execute("PRAGMA query_only = on")
+    return connection
+
+
+def prepare(path: Path, turnstile: Turnstile, durability: Durability) -> bool:
+    """Make the file ready for use; True if it can be written. Several processes may open a new file at once: one makes
+    it, behind the turnstile, the others wait."""
+    if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
+        raise StorageError(
+            f"SQLite {sqlite3.sqlite_version} is too old: StepFlow needs "
+            f"{'.'.join(map(str, MINIMUM_SQLITE))}; use a newer Python build"
+        )
+    if path.is_dir():
+        raise StorageError(f"{path} is a folder, not a database file; name a file with --db")
+    _refuse_network_file_system(path)
+    _make_folder(path.parent)
+    try:
+        if path.exists():
+            found = _user_version(path)
+            if found > SCHEMA_VERSION:
+                raise NewerDatabaseError(str(path), found, SCHEMA_VERSION)
+            if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
+                if found == 0:
+                    raise StorageError(f"{path} cannot be written and holds no StepFlow tables; check its permissions")
+                return False
+            if found == SCHEMA_VERSION:
+                return True
+        with turnstile.pass_through():
+            _create_or_migrate(path, durability)
+    except sqlite3.Error as error:
+        raise storage_error(error, path) from error
+    except PermissionError as error:
+        raise StorageError(
+            f"{error.filename or path} cannot be opened: permission denied; check who owns it"
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be opened: {error.strerror or error}; name another file with --db"
+        ) from error
+    return True
+
+
+def _user_version(path: Path) -> int:
+    connection = sqlite3.connect(f"file:{_uri(path)}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+    try:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def _uri(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _create_or_migrate(path: Path, durability: Durability) -> None:
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    connection = connect(path, durability)
+    try:
+        if int(connection.execute("PRAGMA user_version").fetchone()[0]) == SCHEMA_VERSION:
+            return
+        connection.execute("PRAGMA journal_mode = wal")
+        from stepflow.storages.sqlite.schema import migrate
+
+        migrate(connection)
+    finally:
+        connection.close()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"The folder {folder} cannot be made: {error.strerror}; name another database with --db"
+        ) from error
+
+
+def _refuse_network_file_system(path: Path) -> None:
+    """SQLite's locks and WAL do not work there, and it would corrupt the file one day."""
+    mounts = Path("/proc/mounts")
+    if not mounts.exists():
+        return
+    target = str(path.parent.resolve())
+    best, kind = "", ""
+    for line in mounts.read_text(errors="replace").splitlines():
+        _, mount, file_system, *_ = line.split(" ")
+        mount = mount.replace("\\040", " ")
+        inside = target == mount or target.startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= len(best):
+            best, kind = mount, file_system
+    if kind in _NETWORK_FILE_SYSTEMS:
+        raise StorageError(
+            f"{path} is on a network file system ({kind}), where SQLite loses data; "
+            "put the database on a local disk with --db or STEPFLOW_DB"
+        )
+
+
+def storage_error(error: sqlite3.Error, path: Path) -> StorageError:
+    """SQLite's error in words that say the way out."""
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return StorageBusyError(
+            f"{path} is locked by another program (an open transaction in a database browser?); close it, then try again"
+        )
+    if "disk is full" in text:
+        return StorageError(f"The disk that holds {path} is full; free some space, nothing that was committed is lost")
+    if "readonly" in text or "read-only" in text:
+        return StorageError(f"{path} is read-only; check the permissions of the file and its folder")
+    if "not a database" in text:
+        return StorageError(f"{path} is not a StepFlow database (not an SQLite file); name another file with --db")
+    if "malformed" in text:
+        return StorageError(f"{path} is damaged ({text}); restore a backup or recover it with `sqlite3 FILE .recover`")
+    if "unable to open" in text:
+        return StorageError(f"{path} cannot be opened; check that it exists and its permissions")
+    return StorageError(f"{path}: {text}")

@@ -1,0 +1,322 @@
+"""Every statement of the SQLite storage, by name, each with a sentence."""
+
+from stepflow.model.event import EVENT_CODES, EventType
+from stepflow.model.statuses import RUN_STATUS_CODES, RunStatus
+
+_FINAL = ", ".join(str(RUN_STATUS_CODES[status]) for status in RunStatus if status.is_final)
+_STALLED = RUN_STATUS_CODES[RunStatus.STALLED]
+
+_STEP_COMPLETED = EVENT_CODES[EventType.STEP_COMPLETED]
+_STEP_FAILED = EVENT_CODES[EventType.STEP_FAILED]
+_STEP_RETRY = EVENT_CODES[EventType.STEP_RETRY]
+_RUN_COMPLETED = EVENT_CODES[EventType.RUN_COMPLETED]
+_RUN_FAILED = EVENT_CODES[EventType.RUN_FAILED]
+_RUN_TIMEOUT = EVENT_CODES[EventType.RUN_TIMEOUT]
+
+# The hot path
+
+NEWEST_SEQ = "SELECT coalesce(max(seq), 0) FROM events"
+"""Where the log ends; numbers are given inside the write transaction."""
+
+GUARDED_STEP_CHANGE = """
+UPDATE runs SET version = version + 1, event_count = event_count + ?, open_steps = ?, losses = ?
+WHERE num = ? AND version = ? AND fence = ? AND owner IS ? RETURNING event_count"""
+"""A decision that leaves the run's own state as it is: no row means that it is refused."""
+
+GUARDED_RUN_CHANGE = """
+UPDATE runs SET version = version + 1, event_count = event_count + ?, open_steps = ?, losses = ?, status = ?,
+  started_at = ?, finished_at = ?, wake_at = ?, output_skipped = ?, reason = ?, error = ?,
+  owner = CASE WHEN ? THEN NULL ELSE owner END
+WHERE num = ? AND version = ? AND fence = ? AND owner IS ? RETURNING event_count"""
+"""A decision that changes the run itself; lets go of it where it says so."""
+
+WHO_HOLDS = "SELECT owner, fence, version FROM runs WHERE num = ?"
+"""Why a decision was refused."""
+
+UPSERT_STEP = """
+INSERT INTO steps (run, step, attempt, status, started_at, finished_at, wake_at, reason, error, flags, input, output)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (run, step, attempt) DO UPDATE SET status = excluded.status, started_at = excluded.started_at,
+  finished_at = excluded.finished_at, wake_at = excluded.wake_at, reason = excluded.reason, error = excluded.error,
+  flags = excluded.flags, input = coalesce(excluded.input, input), output = excluded.output"""
+"""An attempt of a step as it is now. Its input was given when it started."""
+
+INSERT_EVENT = """
+INSERT INTO events (seq, run, run_seq, type, step, attempt, level, at, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+"""The next events of the log."""
+
+SET_OUTPUT = "UPDATE run_bodies SET output = ? WHERE run = ?"
+"""The output of a run that completes."""
+
+ADD_LOG_EVENTS = f"""
+UPDATE runs SET event_count = event_count + ? WHERE num = ? AND status NOT IN ({_FINAL}) RETURNING event_count"""
+"""Numbers for log lines; nothing follows a final event."""
+
+# Claims
+
+CLAIMABLE = """
+SELECT num, priority FROM runs WHERE owner IS NULL AND status IN (1, 2)
+  AND template_version NOT IN (SELECT value FROM json_each(?)) ORDER BY priority DESC, num LIMIT ?"""
+"""Queued runs, and running ones whose holder is gone, by priority, then age. Words the index `runs_claimable`."""
+
+DUE = """
+SELECT num, priority FROM runs WHERE owner IS NULL AND wake_at <= ?
+  AND template_version NOT IN (SELECT value FROM json_each(?)) ORDER BY wake_at LIMIT ?"""
+"""Waiting and delayed runs whose time has come."""
+
+TAKE = """
+UPDATE runs SET owner = ?, fence = fence + 1, version = version + 1, wake_at = NULL WHERE num = ?"""
+"""Hold a run."""
+
+LOAD_RUN = """
+SELECT r.num, r.id, r.template_version, r.status, r.started_at, r.finished_at, r.error, r.reason, r.cancel_requested,
+  r.losses, r.output_skipped, b.input, b.variables, b.metadata, r.owner, r.fence, r.version, r.retry_of, r.event_count
+FROM runs r JOIN run_bodies b ON b.run = r.num WHERE r.num = ?"""
+"""A run as the engine needs it."""
+
+LOAD_STEPS = """
+SELECT step, attempt, status, started_at, finished_at, wake_at, reason, error, flags FROM steps
+WHERE run = ? ORDER BY step, attempt"""
+"""Its steps without bodies; the last attempt of each comes last."""
+
+LOAD_OUTPUTS = """
+SELECT step, output FROM steps WHERE run = ? AND step IN (SELECT value FROM json_each(?)) AND output IS NOT NULL
+ORDER BY step, attempt"""
+"""Outputs that a decision asks for."""
+
+NEXT_WAKE = "SELECT min(wake_at) FROM runs WHERE owner IS NULL AND wake_at IS NOT NULL"
+"""When the next timer of a run without holder is due."""
+
+# Runs
+
+RUN_BY_KEY = """
+SELECT r.id, b.input FROM runs r JOIN run_bodies b ON b.run = r.num WHERE r.template = ? AND r.idempotency_key = ?"""
+"""The run that already has this idempotency key."""
+
+INSERT_RUN = """
+INSERT INTO runs (id, template, template_version, status, priority, created_at, wake_at, event_count, step_count,
+  open_steps, parent, retry_of, idempotency_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT num FROM runs WHERE id = ?), ?, ?) RETURNING num"""
+"""A new run."""
+
+INSERT_RUN_BODY = "INSERT INTO run_bodies (run, input, variables, metadata) VALUES (?, ?, ?, ?)"
+"""What it was given."""
+
+COPY_REUSED_STEPS = """
+INSERT INTO steps (run, step, attempt, status, flags, output)
+SELECT ?, step, 0, ?, 2, output FROM steps
+WHERE run = (SELECT num FROM runs WHERE id = ?) AND step = ? AND output IS NOT NULL
+ORDER BY attempt DESC LIMIT 1"""
+"""A completed step of the run that is retried, with its output: pruning the old run is harmless."""
+
+REQUEST_CANCEL = f"""
+UPDATE runs SET cancel_requested = 1, reason = ?, version = version + 1, event_count = event_count + 1
+WHERE id = ? AND status NOT IN ({_FINAL}) AND NOT cancel_requested RETURNING num, event_count"""
+"""Ask for a run's end; the version makes its holder look before it decides again."""
+
+CANCEL_REQUESTS = "SELECT num, version, reason FROM runs WHERE owner = ? AND cancel_requested"
+"""The requests for the runs that a worker holds."""
+
+RUN_STATUS = "SELECT num, status FROM runs WHERE id = ?"
+"""A run's number and status."""
+
+RUN_IDS_LIKE = "SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
+"""Runs whose id begins so; two are enough to know that it is not unique."""
+
+_RUN_COLUMNS = """
+r.num, r.id, t.name, v.version, r.status, r.created_at, r.started_at, r.finished_at, r.wake_at, r.error, r.reason,
+r.cancel_requested, r.output_skipped, r.priority, r.retry_of, r.step_count, r.open_steps,
+(SELECT id FROM workers WHERE num = r.owner), (SELECT id FROM runs p WHERE p.num = r.parent)"""
+
+_RUN_TABLES = """
+runs r JOIN template_versions v ON v.num = r.template_version JOIN templates t ON t.num = r.template"""
+
+GET_RUN = f"""
+SELECT {_RUN_COLUMNS}, b.input, b.output, b.metadata FROM {_RUN_TABLES} JOIN run_bodies b ON b.run = r.num
+WHERE r.id = ?"""
+"""A run as its reader gets it, with bodies."""
+
+
+def list_runs(*, by_status: int, by_template: bool, children: bool) -> str:
+    """Newest first from a key on, without bodies. `by_status`: how many statuses are asked for."""
+    where = ["r.num < ?"]
+    if by_status:
+        where.append(f"r.status IN ({', '.join('?' * by_status)})")
+    if by_template:
+        where.append("r.template = (SELECT num FROM templates WHERE name = ?)")
+    if not children:
+        where.append("r.parent IS NULL")
+    # Several statuses are walked by number: filtering is cheaper than sorting what an index would give.
+    index = "INDEXED BY runs_by_status" if by_status == 1 and not by_template else ""
+    tables = _RUN_TABLES.replace("runs r ", f"runs r {index} ", 1)
+    return f"SELECT {_RUN_COLUMNS} FROM {tables} WHERE {' AND '.join(where)} ORDER BY r.num DESC LIMIT ?"
+
+
+def count_runs(*, by_status: int, by_template: bool) -> str:
+    """How many runs there are of these statuses and this template, children left out."""
+    where = ["parent IS NULL"]
+    if by_status:
+        where.append(f"status IN ({', '.join('?' * by_status)})")
+    if by_template:
+        where.append("template = (SELECT num FROM templates WHERE name = ?)")
+    return f"SELECT count(*) FROM runs WHERE {' AND '.join(where)}"
+
+
+STATUS_COUNTS = "SELECT status, count(*) FROM runs GROUP BY status"
+"""How many runs there are of each status, from the index alone."""
+
+UNFINISHED = f"""
+SELECT EXISTS (SELECT 1 FROM runs WHERE status IN ({
+    ", ".join(
+        str(code) for status, code in RUN_STATUS_CODES.items() if not RunStatus(status).is_final and code != _STALLED
+    )
+}))"""
+"""Whether there is anything left to do."""
+
+RUN_FLOW = """
+SELECT r.num, r.status, r.finished_at, v.num FROM runs r JOIN template_versions v ON v.num = r.template_version
+WHERE r.id = ?"""
+"""The flow version a run is pinned to."""
+
+RECORD_STEPS = """
+SELECT step, attempt, status, started_at, finished_at, wake_at, reason, error, flags FROM steps
+WHERE run = ? ORDER BY step, attempt"""
+"""The attempts of a run's steps."""
+
+RECORD_STEPS_WITH_BODIES = RECORD_STEPS.replace("flags FROM", "flags, input, output FROM")
+"""The same with inputs and outputs."""
+
+# The log
+
+
+def events(*, of_run: bool, newest: bool, before: bool) -> str:
+    """A page of the log, with the bodies that stand on step and run rows."""
+    where = ["e.run = ?"] if of_run else []
+    where.append("e.seq > ?")
+    if before:
+        where.append("e.seq < ?")
+    index = "INDEXED BY events_by_run" if of_run else "NOT INDEXED"
+    order = "e.run_seq" if of_run else "e.seq"
+    direction = " DESC" if newest else ""
+    return f"""
+SELECT e.seq, e.run, e.run_seq, e.type, e.step, e.attempt, e.level, e.at, e.payload,
+  CASE e.type WHEN {_STEP_COMPLETED} THEN s.output WHEN {_RUN_COMPLETED} THEN b.output END,
+  CASE WHEN e.type IN ({_STEP_FAILED}, {_STEP_RETRY}) THEN s.error
+    WHEN e.type IN ({_RUN_FAILED}, {_RUN_TIMEOUT}) THEN r.error END
+FROM events e {index}
+LEFT JOIN steps s ON s.run = e.run AND s.step = e.step AND s.attempt = e.attempt
+LEFT JOIN runs r ON r.num = e.run AND e.step IS NULL
+LEFT JOIN run_bodies b ON b.run = e.run AND e.type = {_RUN_COMPLETED}
+WHERE {" AND ".join(where)} ORDER BY {order}{direction} LIMIT ?"""
+
+
+RUN_NAMES = """
+SELECT r.num, r.id, t.name, r.template_version, r.started_at, r.finished_at FROM runs r
+JOIN templates t ON t.num = r.template WHERE r.num IN (SELECT value FROM json_each(?))"""
+"""Ids and templates of the runs that a page of the log is about."""
+
+# Templates
+
+TEMPLATE_BY_NAME = """
+SELECT num, name, description, newest, created_at, updated_at FROM templates WHERE name = ? AND NOT deleted"""
+"""A template that is not deleted."""
+
+TEMPLATE_ROW = "SELECT num, deleted, newest FROM templates WHERE name = ?"
+"""A template's row, deleted or not."""
+
+INSERT_TEMPLATE = """
+INSERT INTO templates (name, description, newest, created_at, updated_at) VALUES (?, ?, 0, ?, ?) RETURNING num"""
+"""A new template, without versions yet."""
+
+UPDATE_TEMPLATE = """
+UPDATE templates SET newest = ?, description = coalesce(?, description), updated_at = ?, deleted = 0 WHERE num = ?"""
+"""A template whose newest version changed; back if it was deleted."""
+
+HIDE_TEMPLATE = "UPDATE templates SET deleted = 1, updated_at = ? WHERE name = ? AND NOT deleted RETURNING num"
+"""Delete, for those who look."""
+
+LIST_TEMPLATES = """
+SELECT num, name, description, newest, created_at, updated_at FROM templates WHERE NOT deleted
+ORDER BY updated_at DESC, num DESC LIMIT ? OFFSET ?"""
+"""Newest change first."""
+
+TEMPLATE_NAMES = "SELECT name FROM templates WHERE NOT deleted"
+"""For did-you-mean."""
+
+COUNT_TEMPLATES = "SELECT count(*) FROM templates WHERE NOT deleted"
+"""How many there are."""
+
+INSERT_VERSION = """
+INSERT INTO template_versions (template, version, source, source_format, flow, components, base_dir, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
+"""A new version."""
+
+_VERSION = """
+SELECT v.num, t.name, v.version, v.source, v.source_format, v.flow, v.base_dir, v.created_at
+FROM template_versions v JOIN templates t ON t.num = v.template"""
+
+NEWEST_VERSION = f"{_VERSION} WHERE t.name = ? AND NOT t.deleted AND v.version = t.newest"
+"""What a new run takes."""
+
+VERSION_BY_NUMBER = f"{_VERSION} WHERE t.name = ? AND v.version = ?"
+"""A certain version, of a deleted template too."""
+
+VERSION_BY_NUM = f"{_VERSION} WHERE v.num = ?"
+"""The version that a run refers to."""
+
+ALL_VERSIONS = f"{_VERSION} WHERE t.name = ? ORDER BY v.version DESC"
+"""Newest first."""
+
+COMPONENTS_OF_VERSIONS = "SELECT num, components FROM template_versions WHERE num > ?"
+"""What workers must offer for versions they have not seen."""
+
+# Workers
+
+INSERT_WORKER = """
+INSERT INTO workers (id, pid, host, boot_id, started_at, lease_until, slots, background)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
+"""A worker that begins."""
+
+HEARTBEAT = "UPDATE workers SET lease_until = ?, trouble = ? WHERE num = ? RETURNING num"
+"""It lives."""
+
+DELETE_WORKER = "DELETE FROM workers WHERE num = ?"
+"""It has ended."""
+
+ALL_WORKERS = """
+SELECT num, id, pid, host, boot_id, started_at, lease_until, slots, background, trouble,
+  (SELECT count(*) FROM runs WHERE owner = workers.num) FROM workers ORDER BY num"""
+"""Who is registered, alive or not."""
+
+FREE_RUNS = "UPDATE runs SET owner = NULL, fence = fence + 1, version = version + 1 WHERE owner = ?"
+"""A dead worker's runs; its late commits carry an old fence."""
+
+FREE_RUN = """
+UPDATE runs SET owner = NULL, fence = fence + 1, version = version + 1 WHERE num = ? AND owner = ?"""
+"""One run that its holder cannot go on with."""
+
+ORPHANS = "SELECT count(*) FROM runs WHERE owner IS NOT NULL AND owner NOT IN (SELECT num FROM workers)"
+"""Runs held by a worker that is not registered any more."""
+
+FREE_ORPHANS = """
+UPDATE runs SET owner = NULL, fence = fence + 1, version = version + 1
+WHERE owner IS NOT NULL AND owner NOT IN (SELECT num FROM workers)"""
+"""Make them claimable."""
+
+INSERT_GROUP = """
+INSERT OR REPLACE INTO process_groups (run, step, attempt, host, boot_id, leader, start_time)
+VALUES (?, ?, ?, ?, ?, ?, ?)"""
+"""A process group before it does anything."""
+
+DELETE_GROUP = "DELETE FROM process_groups WHERE run = ? AND step = ? AND attempt = ? AND leader = ?"
+"""It is gone."""
+
+GROUPS_OF_RUNS = """
+SELECT run, step, attempt, host, boot_id, leader, start_time FROM process_groups
+WHERE run IN (SELECT value FROM json_each(?))"""
+"""What earlier holders left running."""
+
+STATISTICS = """
+SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM steps), (SELECT count(*) FROM events),
+  (SELECT page_count FROM pragma_page_count()) * (SELECT page_size FROM pragma_page_size())"""
+"""How much there is."""

@@ -1,0 +1,262 @@
+"""The reading verbs: on connections of their own, one a thread, without a transaction between calls."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from stepflow.contracts.storage import ProcessGroup, StoredRun
+from stepflow.core.graph import Graph, build_graph
+from stepflow.errors import RunNotFoundError, StorageError, TemplateNotFoundError
+from stepflow.model.event import WorkflowEvent
+from stepflow.model.ids import RUN_PREFIX, run_id_prefix
+from stepflow.model.run import RunRecord, StepRecord
+from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, RunStatus
+from stepflow.model.template import Template, TemplateVersion
+from stepflow.storages.sqlite import queries, rows, write
+from stepflow.storages.sqlite.connect import Durability, connect, storage_error
+
+SHORTEST_PREFIX = 4
+
+
+class Reader:
+    def __init__(self, path: Path, durability: Durability) -> None:
+        self._path = path
+        self._durability = durability
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        # A version never changes, so what is compiled from it is kept.
+        self._version = lru_cache(maxsize=256)(self._read_version)
+        self._graph = lru_cache(maxsize=64)(lambda number: build_graph(self._version(number).flow))
+
+    def connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            with self._lock:
+                if self._closed:
+                    raise StorageError(f"{self._path} was closed")
+                connection = connect(self._path, self._durability, read_only=True)
+                self._connections.append(connection)
+            self._local.connection = connection
+        return connection
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[rows.Row]:
+        try:
+            return self.connection().execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise storage_error(error, self._path) from error
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> rows.Row | None:
+        found = self.rows(sql, parameters)
+        return found[0] if found else None
+
+    # Templates
+
+    def get_template(self, name: str) -> Template:
+        row = self.row(queries.TEMPLATE_BY_NAME, (name,))
+        if row is None:
+            raise self._no_template(name)
+        return rows.template(row)
+
+    def get_template_version(self, name: str, version: int | None) -> TemplateVersion:
+        if version is None:
+            row = self.row(queries.NEWEST_VERSION, (name,))
+        else:
+            row = self.row(queries.VERSION_BY_NUMBER, (name, version))
+            if row is None:
+                newest = self.get_template(name).version
+                raise TemplateNotFoundError(name, f" in version {version}; its newest is {newest}")
+        if row is None:
+            raise self._no_template(name)
+        return rows.template_version(row)
+
+    def _no_template(self, name: str) -> TemplateNotFoundError:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, [row[0] for row in self.rows(queries.TEMPLATE_NAMES)], n=1)
+        return TemplateNotFoundError(name, f"; did you mean '{close[0]}'?" if close else "")
+
+    def template_version_by_id(self, number: int) -> TemplateVersion:
+        return self._version(number)
+
+    def _read_version(self, number: int) -> TemplateVersion:
+        row = self.row(queries.VERSION_BY_NUM, (number,))
+        if row is None:
+            raise StorageError(f"Template version {number} is not stored in {self._path}")
+        return rows.template_version(row)
+
+    def graph(self, version: int) -> Graph:
+        return self._graph(version)
+
+    def template_versions(self, name: str) -> list[TemplateVersion]:
+        found = [rows.template_version(row) for row in self.rows(queries.ALL_VERSIONS, (name,))]
+        if not found:
+            raise self._no_template(name)
+        return found
+
+    def list_templates(self, limit: int, offset: int) -> list[Template]:
+        return [rows.template(row) for row in self.rows(queries.LIST_TEMPLATES, (limit, offset))]
+
+    def count_templates(self) -> int:
+        return int(self.rows(queries.COUNT_TEMPLATES)[0][0])
+
+    def components_by_version(self, after: int) -> dict[int, tuple[str, ...]]:
+        found = self.rows(queries.COMPONENTS_OF_VERSIONS, (after,))
+        return {number: tuple(rows.decode(components)) for number, components in found}
+
+    # Runs
+
+    def find_run(self, ref: str) -> str:
+        prefix = run_id_prefix(ref)
+        if len(prefix) - len(RUN_PREFIX) < SHORTEST_PREFIX:
+            raise RunNotFoundError(ref, f"; give at least {SHORTEST_PREFIX} characters of its id")
+        # '{' comes after every character an id has.
+        found = self.rows(queries.RUN_IDS_LIKE, (prefix, prefix + "{"))
+        if not found:
+            raise RunNotFoundError(ref)
+        if len(found) > 1 and found[0][0] != prefix:
+            raise RunNotFoundError(ref, f": several begin so ({found[0][0]}, {found[1][0]} …); give more of its id")
+        return str(found[0][0])
+
+    def get_run(self, run_id: str) -> RunRecord:
+        # The log's end is read first: what is committed between comes again, and nothing is missed.
+        last_seq = self.last_seq()
+        row = self.row(queries.GET_RUN, (run_id,))
+        if row is None:
+            raise RunNotFoundError(run_id)
+        return rows.run_record(row, last_seq=last_seq)
+
+    def list_runs(
+        self,
+        limit: int,
+        cursor: str | None,
+        statuses: Collection[RunStatus] | None,
+        template: str | None,
+        children: bool,
+    ) -> tuple[list[RunRecord], str | None]:
+        codes = [RUN_STATUS_CODES[status] for status in statuses or ()]
+        sql = queries.list_runs(by_status=len(codes), by_template=template is not None, children=children)
+        parameters: list[Any] = [_cursor_number(cursor), *codes]
+        if template is not None:
+            parameters.append(template)
+        last_seq = self.last_seq()
+        found = self.rows(sql, (*parameters, limit + 1))
+        page = found[:limit]
+        next_cursor = str(page[-1][0]) if len(found) > limit and page else None
+        return [rows.run_record(row, last_seq=last_seq) for row in page], next_cursor
+
+    def count_runs(self, statuses: Collection[RunStatus] | None, template: str | None) -> int:
+        codes = [RUN_STATUS_CODES[status] for status in statuses or ()]
+        sql = queries.count_runs(by_status=len(codes), by_template=template is not None)
+        return int(self.rows(sql, (*codes, *([template] if template is not None else [])))[0][0])
+
+    def status_counts(self) -> dict[RunStatus, int]:
+        return {RUN_STATUSES[code]: count for code, count in self.rows(queries.STATUS_COUNTS)}
+
+    def get_steps(self, run_id: str, *, bodies: bool, attempts: bool) -> list[StepRecord]:
+        row = self.row(queries.RUN_FLOW, (run_id,))
+        if row is None:
+            raise RunNotFoundError(run_id)
+        graph = self.graph(row[3])
+        sql = queries.RECORD_STEPS_WITH_BODIES if bodies else queries.RECORD_STEPS
+        by_step: dict[int, list[rows.Row]] = {}
+        for step_row in self.rows(sql, (row[0],)):
+            by_step.setdefault(step_row[0], []).append(step_row)
+        records = []
+        for index in range(len(graph.nodes)):
+            dependencies = graph.dependencies_of(index)
+            tries = by_step.get(index) or [None]
+            for step_row in tries if attempts else tries[-1:]:
+                is_latest = step_row is tries[-1]
+                records.append(rows.step_record(graph.flow, index, step_row, dependencies, is_latest=is_latest))
+        return records
+
+    def load_run(self, run_id: str) -> StoredRun:
+        row = self.row(queries.RUN_STATUS, (run_id,))
+        if row is None:
+            raise RunNotFoundError(run_id)
+        connection = self.connection()
+        connection.execute("BEGIN")
+        try:
+            return write.load_run(connection, row[0])
+        finally:
+            connection.execute("COMMIT")
+
+    def load_outputs(self, run: int, steps: Collection[int]) -> dict[int, str]:
+        return dict(self.rows(queries.LOAD_OUTPUTS, (run, rows.encode(sorted(steps)))))
+
+    def cancel_requests(self, worker: int) -> list[tuple[int, int, str | None]]:
+        return self.rows(queries.CANCEL_REQUESTS, (worker,))
+
+    def next_wake(self) -> int | None:
+        found: int | None = self.rows(queries.NEXT_WAKE)[0][0]
+        return found
+
+    def unfinished_runs(self) -> bool:
+        return bool(self.rows(queries.UNFINISHED)[0][0])
+
+    # The log
+
+    def get_events(
+        self, run_id: str | None, *, after_seq: int, before_seq: int | None, limit: int, newest: bool
+    ) -> list[WorkflowEvent]:
+        parameters: list[Any] = []
+        if run_id is not None:
+            row = self.row(queries.RUN_STATUS, (run_id,))
+            if row is None:
+                raise RunNotFoundError(run_id)
+            parameters.append(row[0])
+        parameters.append(after_seq)
+        if before_seq is not None:
+            parameters.append(before_seq)
+        sql = queries.events(of_run=run_id is not None, newest=newest, before=before_seq is not None)
+        found = self.rows(sql, (*parameters, limit))
+        if newest:
+            found.reverse()
+        return self._events(found)
+
+    def _events(self, found: list[rows.Row]) -> list[WorkflowEvent]:
+        numbers = sorted({row[1] for row in found if row[1] is not None})
+        names = {row[0]: row[1:] for row in self.rows(queries.RUN_NAMES, (rows.encode(numbers),))} if numbers else {}
+        events = []
+        for row in found:
+            run_id, kind, step_key, duration_ms = "", "", None, None
+            if row[1] is not None:
+                run_id, kind, version, started_at, finished_at = names[row[1]]
+                if row[4] is not None:
+                    step_key = self._version(version).flow.steps[row[4]].key
+                if started_at is not None and finished_at is not None:
+                    duration_ms = finished_at - started_at
+            events.append(rows.event(row, run_id, kind, step_key, duration_ms))
+        return events
+
+    def last_seq(self) -> int:
+        return int(self.rows(queries.NEWEST_SEQ)[0][0])
+
+    def process_groups(self, runs: Iterable[int]) -> list[ProcessGroup]:
+        return [ProcessGroup(*row) for row in self.rows(queries.GROUPS_OF_RUNS, (rows.encode(sorted(runs)),))]
+
+    def statistics(self) -> dict[str, int]:
+        return dict(zip(("runs", "steps", "events", "bytes"), self.rows(queries.STATISTICS)[0], strict=True))
+
+
+def _cursor_number(cursor: str | None) -> int:
+    if cursor is None:
+        return 1 << 62
+    try:
+        return int(cursor)
+    except ValueError:
+        raise StorageError(f"'{cursor}' is not a cursor; use the one that the previous page gave") from None

@@ -1,0 +1,223 @@
+"""Rows to records and back: the one place that knows how the SQLite tables spell things."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepflow.contracts.storage import StoredRun
+from stepflow.core.transition import RunState, StepState
+from stepflow.model import jsontext
+from stepflow.model.event import EVENT_TYPES, LEVELS, EventType, WorkflowEvent
+from stepflow.model.flow import Flow
+from stepflow.model.run import RunRecord, StepRecord
+from stepflow.model.statuses import RUN_STATUSES, STEP_STATUS_CODES, STEP_STATUSES, StepStatus
+from stepflow.model.template import Template, TemplateVersion
+from stepflow.model.jsontext import encode
+from stepflow.model.times import to_datetime
+
+Row = tuple[Any, ...]
+
+RECOVERED, REUSED = 1, 2
+
+MAX_STORED_INPUT = 65_536
+"""Characters of a step's input that are stored for the screens; it is evaluated again when needed, never read."""
+
+
+def decode(text: str | None) -> Any:
+    return None if text is None else jsontext.decode(text)
+
+
+def _time(instant: int | None) -> Any:
+    return None if instant is None else to_datetime(instant)
+
+
+def step_row(run: int, step: int, state: StepState, input_text: str | None, output: str | None) -> Row:
+    flags = (RECOVERED if state.recovered else 0) | (REUSED if state.reused else 0)
+    return (
+        run,
+        step,
+        state.attempt,
+        STEP_STATUS_CODES[state.status],
+        state.started_at,
+        state.finished_at,
+        state.wake_at,
+        state.reason,
+        None if state.error is None else encode(state.error),
+        flags,
+        input_text,
+        output,
+    )
+
+
+def stored_input(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = encode(value)
+    return text if len(text) <= MAX_STORED_INPUT else encode({"$omitted": {"size": len(text)}})
+
+
+def step_state(row: Row) -> StepState:
+    """From `(step, attempt, status, started_at, finished_at, wake_at, reason, error, flags, …)`."""
+    _, attempt, status, started_at, finished_at, wake_at, reason, error, flags = row[:9]
+    return StepState(
+        status=STEP_STATUSES[status],
+        attempt=attempt,
+        started_at=started_at,
+        finished_at=finished_at,
+        wake_at=wake_at,
+        reason=reason,
+        error=decode(error),
+        recovered=bool(flags & RECOVERED),
+        reused=bool(flags & REUSED),
+    )
+
+
+def stored_run(row: Row, steps: list[Row]) -> StoredRun:
+    (number, run_id, template_version, status, started_at, finished_at, error, reason, cancel_requested) = row[:9]
+    (losses, output_skipped, input_text, variables, metadata, owner, fence, version, retry_of, _) = row[9:]
+    return StoredRun(
+        number=number,
+        id=run_id,
+        template_version=template_version,
+        state=RunState(
+            status=RUN_STATUSES[status],
+            started_at=started_at,
+            finished_at=finished_at,
+            error=decode(error),
+            reason=reason,
+            cancel_requested=bool(cancel_requested),
+            losses=losses,
+            output_skipped=bool(output_skipped),
+        ),
+        steps={step[0]: step_state(step) for step in steps},
+        input=input_text,
+        variables=variables,
+        metadata=metadata,
+        worker=owner,
+        fence=fence,
+        version=version,
+        retry_of=retry_of,
+    )
+
+
+def run_record(row: Row, *, last_seq: int = 0) -> RunRecord:
+    """From the run columns of `queries`, and `input, output, metadata` where they follow."""
+    (_, run_id, template, version, status, created_at, started_at, finished_at, wake_at, error, reason) = row[:11]
+    (cancel_requested, output_skipped, priority, retry_of, step_count, open_steps, worker, parent) = row[11:19]
+    bodies = row[19:] or (None, None, None)
+    run_status = RUN_STATUSES[status]
+    return RunRecord(
+        id=run_id,
+        template=template,
+        version=version,
+        status=run_status,
+        created_at=to_datetime(created_at),
+        input=decode(bodies[0]),
+        output=decode(bodies[1]),
+        output_skipped=bool(output_skipped),
+        error=decode(error),
+        started_at=_time(started_at),
+        finished_at=_time(finished_at),
+        wake_at=_time(wake_at),
+        cancel_requested=bool(cancel_requested) and not run_status.is_final,
+        reason=reason,
+        priority=priority,
+        metadata=decode(bodies[2]) or {},
+        parent_run_id=parent,
+        retry_of=retry_of,
+        worker=worker,
+        steps_total=step_count,
+        steps_done=step_count - open_steps,
+        last_seq=last_seq,
+    )
+
+
+def step_record(
+    flow: Flow, index: int, row: Row | None, dependencies: tuple[str, ...], *, is_latest: bool
+) -> StepRecord:
+    """A step of the flow with one of its attempts; without a row it never moved."""
+    step = flow.steps[index]
+    if row is None:
+        return StepRecord(
+            key=step.key,
+            status=StepStatus.PENDING,
+            attempt=0,
+            component=step.component,
+            index=index,
+            depends_on=dependencies,
+        )
+    state = step_state(row)
+    input_text, output = row[9:11] if len(row) > 9 else (None, None)
+    status = state.status
+    if not is_latest and not status.is_final:
+        status = StepStatus.FAILED  # it was tried again, so this attempt has failed
+    return StepRecord(
+        key=step.key,
+        status=status,
+        attempt=state.attempt,
+        component=step.component,
+        reason=state.reason,
+        recovered=state.recovered,
+        reused=state.reused,
+        error=state.error,
+        input=decode(input_text),
+        output=decode(output),
+        started_at=_time(state.started_at),
+        finished_at=_time(state.finished_at),
+        wake_at=_time(state.wake_at) if is_latest else None,
+        index=index,
+        depends_on=dependencies,
+    )
+
+
+def template(row: Row) -> Template:
+    _, name, description, newest, created_at, updated_at = row
+    return Template(
+        name=name,
+        description=description,
+        version=newest,
+        created_at=to_datetime(created_at),
+        updated_at=to_datetime(updated_at),
+    )
+
+
+def template_version(row: Row) -> TemplateVersion:
+    number, name, version, source, source_format, flow, base_dir, created_at = row
+    return TemplateVersion(
+        id=number,
+        name=name,
+        version=version,
+        source=source,
+        source_format=source_format,
+        flow=Flow.from_json(flow),
+        base_dir=base_dir,
+        created_at=to_datetime(created_at),
+    )
+
+
+def event(row: Row, run_id: str, kind: str, step_key: str | None, duration_ms: int | None) -> WorkflowEvent:
+    """An event with its bodies: what stands on the step or the run is put back into the payload."""
+    seq, _, run_seq, code, _, attempt, level, at, payload_text, output, error = row
+    event_type = EVENT_TYPES[code] if isinstance(code, int) else code
+    payload: dict[str, Any] = decode(payload_text) or {}
+    if event_type == EventType.STEP_COMPLETED:
+        payload["result"] = decode(output)
+    elif event_type == EventType.RUN_COMPLETED:
+        payload["results"] = decode(output)
+        payload["duration_ms"] = duration_ms
+    if error is not None:
+        payload["error"] = decode(error)
+    if event_type == EventType.STEP_FAILED:
+        payload["attempt"] = attempt
+    return WorkflowEvent(
+        seq=seq,
+        run_id=run_id,
+        run_seq=run_seq or 0,
+        kind=kind,
+        event_type=event_type,
+        step_key=step_key,
+        attempt=attempt or 0,
+        level=LEVELS[level],
+        timestamp=to_datetime(at),
+        payload=payload,
+    )

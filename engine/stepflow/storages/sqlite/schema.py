@@ -1,0 +1,139 @@
+"""The tables, and the migrations that make them. Imported only when a file has to be made or brought up to date.
+
+Inside, runs are integers (half the bytes a step); text ids are kept once, at the border. Bodies stand apart from the
+rows that change often. `PRAGMA user_version` is the number of migrations applied.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("stepflow")
+
+
+@migrations()
+def m001_first(db: Database) -> None:
+    for statement in _FIRST.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+    db.execute("PRAGMA user_version = 1")
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file up to date. The caller holds the turnstile, so that of several processes one migrates."""
+    migrations.apply(Database(connection, execute_plugins=False))
+
+
+_FIRST = """
+CREATE TABLE templates (
+  num INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  description TEXT NOT NULL,
+  newest INTEGER NOT NULL,           -- version number
+  created_at INTEGER NOT NULL,       -- all instants: ms since 1970, UTC
+  updated_at INTEGER NOT NULL,
+  deleted INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE template_versions (
+  num INTEGER PRIMARY KEY,
+  template INTEGER NOT NULL REFERENCES templates,
+  version INTEGER NOT NULL,
+  source TEXT NOT NULL,              -- as the author wrote it
+  source_format TEXT NOT NULL,
+  flow TEXT NOT NULL,                -- its canonical form, JSON
+  components TEXT NOT NULL,          -- JSON list: what a worker must offer
+  base_dir TEXT,
+  created_at INTEGER NOT NULL,
+  UNIQUE (template, version)
+);
+CREATE TABLE runs (
+  num INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  template INTEGER NOT NULL,
+  template_version INTEGER NOT NULL,
+  status INTEGER NOT NULL,           -- model.statuses.RUN_STATUS_CODES
+  priority INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL,
+  started_at INTEGER,
+  finished_at INTEGER,
+  wake_at INTEGER,                   -- when a run without a holder is due
+  owner INTEGER,                     -- workers.num
+  fence INTEGER NOT NULL DEFAULT 0,  -- one more at each claim
+  version INTEGER NOT NULL DEFAULT 0,-- one more at each decision or request
+  event_count INTEGER NOT NULL DEFAULT 0,
+  step_count INTEGER NOT NULL,
+  open_steps INTEGER NOT NULL,
+  losses INTEGER NOT NULL DEFAULT 0,
+  cancel_requested INTEGER NOT NULL DEFAULT 0,
+  output_skipped INTEGER NOT NULL DEFAULT 0,
+  reason TEXT,
+  error TEXT,
+  parent INTEGER,
+  retry_of TEXT,
+  idempotency_key TEXT
+);
+CREATE INDEX runs_claimable ON runs (priority DESC, num) WHERE owner IS NULL AND status IN (1, 2);
+CREATE INDEX runs_due ON runs (wake_at) WHERE owner IS NULL AND wake_at IS NOT NULL;
+CREATE INDEX runs_held ON runs (owner) WHERE owner IS NOT NULL;
+CREATE INDEX runs_by_status ON runs (status, num);
+CREATE INDEX runs_by_template ON runs (template, num);
+CREATE UNIQUE INDEX runs_idempotency ON runs (template, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE TABLE run_bodies (
+  run INTEGER PRIMARY KEY,
+  input TEXT NOT NULL,
+  output TEXT,
+  variables TEXT,
+  metadata TEXT
+);
+CREATE TABLE steps (
+  run INTEGER NOT NULL,
+  step INTEGER NOT NULL,             -- index into the flow
+  attempt INTEGER NOT NULL,
+  status INTEGER NOT NULL,           -- model.statuses.STEP_STATUS_CODES
+  started_at INTEGER,
+  finished_at INTEGER,
+  wake_at INTEGER,
+  reason TEXT,
+  error TEXT,
+  flags INTEGER NOT NULL DEFAULT 0,  -- 1 recovered, 2 reused
+  input TEXT,
+  output TEXT,
+  PRIMARY KEY (run, step, attempt)
+) WITHOUT ROWID;
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY,           -- in the order of commits
+  run INTEGER,
+  run_seq INTEGER,
+  type,                              -- model.event.EVENT_CODES, or a component's own name
+  step INTEGER,
+  attempt INTEGER,
+  level INTEGER NOT NULL,            -- index into model.event.LEVELS
+  at INTEGER NOT NULL,
+  payload TEXT                       -- JSON without the bodies, which stand on steps and runs
+);
+CREATE INDEX events_by_run ON events (run, run_seq);
+CREATE TABLE workers (
+  num INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  pid INTEGER NOT NULL,
+  host TEXT NOT NULL,
+  boot_id TEXT NOT NULL,
+  started_at INTEGER NOT NULL,
+  lease_until REAL NOT NULL,         -- monotonic seconds of that boot
+  slots INTEGER NOT NULL,
+  background INTEGER NOT NULL,
+  trouble TEXT
+);
+CREATE TABLE process_groups (
+  run INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  host TEXT NOT NULL,
+  boot_id TEXT NOT NULL,
+  leader INTEGER NOT NULL,
+  start_time INTEGER NOT NULL,
+  PRIMARY KEY (run, step, attempt, leader)
+) WITHOUT ROWID;
+"""

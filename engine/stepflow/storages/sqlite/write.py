@@ -1,0 +1,346 @@
+"""The writing verbs, each a job for the writer: it gets the group's transaction and returns its result.
+
+A job that refuses raises before it has written anything.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from stepflow.contracts.storage import (
+    AppendLogs,
+    Claim,
+    Commit,
+    CreateRun,
+    ProcessGroup,
+    StoredRun,
+    TemplateText,
+    WorkerIdentity,
+)
+from stepflow.core.transition import Event
+from stepflow.errors import (
+    IdempotencyConflictError,
+    LeaseLostError,
+    RunNotFoundError,
+    StaleRunError,
+    StorageError,
+    TemplateExistsError,
+    TemplateNotFoundError,
+)
+from stepflow.model.event import EVENT_CODES, LEVELS, EventType
+from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, STEP_STATUS_CODES, RunStatus, StepStatus
+from stepflow.model.template import TemplateVersion
+from stepflow.storages.sqlite import queries, rows
+from stepflow.storages.sqlite.writer import Group
+
+_INFO, _WARN, _ERROR = LEVELS.index("info"), LEVELS.index("warn"), LEVELS.index("error")
+_LEVEL_OF = {
+    EventType.STEP_FAILED: _ERROR,
+    EventType.RUN_FAILED: _ERROR,
+    EventType.RUN_TIMEOUT: _ERROR,
+    EventType.RUN_STALLED: _ERROR,
+    EventType.STEP_RETRY: _WARN,
+    EventType.RUN_CANCELLED: _WARN,
+}
+_RUN_EVENTS = frozenset(
+    code for name, code in EVENT_CODES.items() if name.startswith("run.") and name != EventType.RUN_CANCEL_REQUESTED
+)
+
+# Runs
+
+
+def create_run(group: Group, new: CreateRun) -> str:
+    connection = group.connection
+    version = connection.execute(
+        "SELECT template FROM template_versions WHERE num = ?", (new.template_version,)
+    ).fetchone()
+    if version is None:
+        raise StorageError(f"Template version {new.template_version} is not stored")
+    template = version[0]
+    if new.idempotency_key is not None:
+        existing = connection.execute(queries.RUN_BY_KEY, (template, new.idempotency_key)).fetchone()
+        if existing is not None:
+            run_id, input_text = existing
+            if input_text != new.input:
+                raise IdempotencyConflictError(new.idempotency_key, run_id)
+            return str(run_id)
+    status = RunStatus.QUEUED if new.start_at is None else RunStatus.SCHEDULED
+    event_count = 1 if new.start_at is None else 2
+    (number,) = connection.execute(
+        queries.INSERT_RUN,
+        (
+            new.id,
+            template,
+            new.template_version,
+            RUN_STATUS_CODES[status],
+            new.priority,
+            new.created_at,
+            new.start_at,
+            event_count,
+            new.step_count,
+            new.step_count - len(new.reused),
+            new.parent_run_id,
+            new.retry_of,
+            new.idempotency_key,
+        ),
+    ).fetchone()
+    connection.execute(queries.INSERT_RUN_BODY, (number, new.input, new.variables, new.metadata))
+    payload: dict[str, Any] = {}
+    if new.retry_of is not None:
+        group.flush()
+        payload = {"retry_of": new.retry_of, "reused": list(new.reused)}
+        completed = STEP_STATUS_CODES[StepStatus.COMPLETED]
+        for step in new.reused:
+            connection.execute(queries.COPY_REUSED_STEPS, (number, completed, new.retry_of, step))
+    _add(group, number, 1, EventType.RUN_CREATED, new.created_at, payload or None)
+    if new.start_at is not None:
+        _add(group, number, 2, EventType.RUN_SCHEDULED, new.created_at, {"start_at": new.start_at})
+    group.wakes_workers = True
+    return new.id
+
+
+def _add(
+    group: Group, run: int | None, run_seq: int | None, kind: EventType, at: int, payload: dict[str, Any] | None
+) -> None:
+    text = None if payload is None else rows.encode(payload)
+    group.add_event(run, run_seq, EVENT_CODES[kind], None, None, _INFO, at, text)
+
+
+def commit(group: Group, what: Commit) -> None:
+    """One guarded UPDATE; where it changes no row, nothing is written."""
+    decision = what.decision
+    events = decision.events
+    connection = group.connection
+    state = decision.state
+    guard = (what.run, what.version, what.fence, what.worker)
+    if decision.release or _moves_run(events):
+        row = connection.execute(
+            queries.GUARDED_RUN_CHANGE,
+            (
+                len(events),
+                what.open_steps,
+                state.losses,
+                RUN_STATUS_CODES[state.status],
+                state.started_at,
+                state.finished_at,
+                decision.wake_at,
+                state.output_skipped,
+                state.reason,
+                None if state.error is None else rows.encode(state.error),
+                decision.release,
+                *guard,
+            ),
+        ).fetchone()
+    else:
+        row = connection.execute(
+            queries.GUARDED_STEP_CHANGE, (len(events), what.open_steps, state.losses, *guard)
+        ).fetchone()
+    if row is None:
+        _refuse(connection, what)
+    if decision.output is not None:
+        connection.execute(queries.SET_OUTPUT, (decision.output, what.run))
+    run_seq = row[0] - len(events)
+    for event in events:
+        run_seq += 1
+        _add_decided(group, what.run, run_seq, event)
+    inputs = {one.step: one.input for one in decision.perform}
+    run = what.run
+    outputs = decision.outputs
+    for step, step_state in decision.steps.items():
+        group.steps.append(rows.step_row(run, step, step_state, rows.stored_input(inputs.get(step)), outputs.get(step)))
+    if decision.release and not state.status.is_final:
+        group.wakes_workers = True
+
+
+def _moves_run(events: list[Event]) -> bool:
+    return any(event.step is None or event.type is EventType.STEP_FAILED for event in events)
+
+
+def _add_decided(group: Group, run: int, run_seq: int, event: Event) -> None:
+    kind = event.type
+    payload = event.payload
+    level = _LEVEL_OF.get(kind, _INFO)  # type: ignore[call-overload]  # a custom name has no level of its own
+    if kind is EventType.LOG and payload is not None:
+        level = LEVELS.index(payload.get("level", "info"))
+    group.add_event(
+        run,
+        run_seq,
+        EVENT_CODES[kind],
+        event.step,
+        event.attempt or None,
+        level,
+        event.at,
+        None if payload is None else rows.encode(payload),
+    )
+
+
+def _refuse(connection: sqlite3.Connection, what: Commit) -> None:
+    row = connection.execute(queries.WHO_HOLDS, (what.run,)).fetchone()
+    if row is None:
+        raise RunNotFoundError(what.run_id)
+    owner, fence, _ = row
+    if owner != what.worker or fence != what.fence:
+        raise LeaseLostError(what.run_id)
+    raise StaleRunError(what.run_id)
+
+
+def request_cancel(group: Group, run_id: str, reason: str | None, now: int) -> bool:
+    row = group.connection.execute(queries.REQUEST_CANCEL, (reason, run_id)).fetchone()
+    if row is None:
+        status = group.connection.execute(queries.RUN_STATUS, (run_id,)).fetchone()
+        if status is None:
+            raise RunNotFoundError(run_id)
+        return not RUN_STATUSES[status[1]].is_final
+    number, run_seq = row
+    payload = {"reason": reason} if reason else None
+    _add(group, number, run_seq, EventType.RUN_CANCEL_REQUESTED, now, payload)
+    group.wakes_workers = True
+    return True
+
+
+def append_logs(group: Group, logs: AppendLogs) -> None:
+    by_run: dict[int, int] = {}
+    for line in logs.lines:
+        by_run[line.run] = by_run.get(line.run, 0) + 1
+    next_seq: dict[int, int] = {}
+    for run, count in by_run.items():
+        row = group.connection.execute(queries.ADD_LOG_EVENTS, (count, run)).fetchone()
+        if row is not None:
+            next_seq[run] = row[0] - count + 1
+    for line in logs.lines:
+        if line.run in next_seq:
+            group.add_event(
+                line.run,
+                next_seq[line.run],
+                EVENT_CODES.get(line.type, line.type),
+                line.step,
+                line.attempt,
+                LEVELS.index(line.level),
+                line.at,
+                rows.encode(line.payload),
+            )
+            next_seq[line.run] += 1
+
+
+# Claims
+
+
+def claim(group: Group, what: Claim) -> list[StoredRun]:
+    group.flush()  # a run released in this very group must be read with its steps
+    connection = group.connection
+    without = rows.encode(sorted(what.without))
+    found = connection.execute(queries.DUE, (what.now, without, what.limit)).fetchall()
+    found += connection.execute(queries.CLAIMABLE, (without, what.limit)).fetchall()
+    chosen = sorted({number: -priority for number, priority in found}.items(), key=lambda one: (one[1], one[0]))
+    claimed = []
+    for number, _ in chosen[: what.limit]:
+        connection.execute(queries.TAKE, (what.worker, number))
+        claimed.append(load_run(connection, number))
+    return claimed
+
+
+def load_run(connection: sqlite3.Connection, number: int) -> StoredRun:
+    row = connection.execute(queries.LOAD_RUN, (number,)).fetchone()
+    # A run that has only been created has nothing else to load.
+    is_new = row[18] == 1 and row[17] is None
+    steps = [] if is_new else connection.execute(queries.LOAD_STEPS, (number,)).fetchall()
+    return rows.stored_run(row, steps)
+
+
+# Templates
+
+
+def save_template(group: Group, text: TemplateText, *, create: bool, update: bool) -> TemplateVersion:
+    connection = group.connection
+    row = connection.execute(queries.TEMPLATE_ROW, (text.name,)).fetchone()
+    exists = row is not None and not row[1]
+    if exists and not update:
+        raise TemplateExistsError(text.name)
+    if not exists and not create:
+        raise TemplateNotFoundError(text.name)
+    flow = text.flow.to_json()
+    if row is None:
+        (template,) = connection.execute(
+            queries.INSERT_TEMPLATE, (text.name, text.description or "", text.now, text.now)
+        ).fetchone()
+        newest = 0
+    else:
+        template, _, newest = row
+        if exists and _is_unchanged(connection, text, flow):
+            connection.execute(queries.UPDATE_TEMPLATE, (newest, text.description, text.now, template))
+            return rows.template_version(connection.execute(queries.NEWEST_VERSION, (text.name,)).fetchone())
+    components = rows.encode(list(text.flow.components))
+    connection.execute(
+        queries.INSERT_VERSION,
+        (template, newest + 1, text.source, text.source_format, flow, components, text.base_dir, text.now),
+    ).fetchone()
+    connection.execute(queries.UPDATE_TEMPLATE, (newest + 1, text.description, text.now, template))
+    _add(group, None, None, EventType.TEMPLATE_SAVED, text.now, {"name": text.name, "version": newest + 1})
+    return rows.template_version(connection.execute(queries.NEWEST_VERSION, (text.name,)).fetchone())
+
+
+def _is_unchanged(connection: sqlite3.Connection, text: TemplateText, flow: str) -> bool:
+    row = connection.execute(queries.NEWEST_VERSION, (text.name,)).fetchone()
+    return row is not None and row[5] == flow and row[6] == text.base_dir
+
+
+def delete_template(group: Group, name: str, now: int) -> None:
+    if group.connection.execute(queries.HIDE_TEMPLATE, (now, name)).fetchone() is None:
+        raise TemplateNotFoundError(name)
+
+
+# Workers
+
+
+def register_worker(group: Group, identity: WorkerIdentity, lease_until: float) -> int:
+    (number,) = group.connection.execute(
+        queries.INSERT_WORKER,
+        (
+            identity.id,
+            identity.pid,
+            identity.host,
+            identity.boot_id,
+            identity.started_at,
+            lease_until,
+            identity.slots,
+            identity.background,
+        ),
+    ).fetchone()
+    return int(number)
+
+
+def heartbeat(group: Group, worker: int, lease_until: float, trouble: str | None) -> bool:
+    return group.connection.execute(queries.HEARTBEAT, (lease_until, trouble, worker)).fetchone() is not None
+
+
+def remove_worker(group: Group, worker: int) -> None:
+    group.connection.execute(queries.FREE_RUNS, (worker,))
+    group.connection.execute(queries.DELETE_WORKER, (worker,))
+    group.wakes_workers = True
+
+
+def free_workers(group: Group, workers: list[int]) -> int:
+    freed = 0
+    for worker in workers:
+        freed += group.connection.execute(queries.FREE_RUNS, (worker,)).rowcount
+        group.connection.execute(queries.DELETE_WORKER, (worker,))
+    freed += group.connection.execute(queries.FREE_ORPHANS).rowcount
+    group.wakes_workers = freed > 0
+    return freed
+
+
+def free_run(group: Group, run: int, worker: int) -> None:
+    group.connection.execute(queries.FREE_RUN, (run, worker))
+    group.wakes_workers = True
+
+
+def record_process_group(group: Group, what: ProcessGroup) -> None:
+    group.connection.execute(
+        queries.INSERT_GROUP,
+        (what.run, what.step, what.attempt, what.host, what.boot_id, what.group, what.start_time),
+    )
+
+
+def forget_process_group(group: Group, what: ProcessGroup) -> None:
+    group.connection.execute(queries.DELETE_GROUP, (what.run, what.step, what.attempt, what.group))

@@ -1,0 +1,155 @@
+"""A worker process: claims the runs of a storage and performs them, until it is told to stop.
+
+`python -m stepflow.worker URL` is how other commands start the background worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from stepflow.components.registry import Registry, check_input
+from stepflow.contracts.clock import Clock, SystemClock
+from stepflow.contracts.storage import Storage
+from stepflow.errors import WorkflowEngineError
+from stepflow.location import open_storage
+from stepflow.runtime.worker import WorkerLoop
+
+DEFAULT_SLOTS = 100
+DEFAULT_GRACE = timedelta(seconds=10)
+DEFAULT_LEASE = timedelta(seconds=15)
+IDLE_SECONDS = 30.0
+"""How long the background worker stays when there is nothing left to do."""
+IDLE_LOOK_SECONDS = 1.0
+
+
+def make_worker(
+    storage: Storage,
+    registry: Registry,
+    *,
+    clock: Clock | None = None,
+    slots: int = DEFAULT_SLOTS,
+    lease: timedelta = DEFAULT_LEASE,
+    workspace: Path | None = None,
+    background: bool = False,
+    say: Callable[[str], None] = lambda message: None,
+) -> WorkerLoop:
+    """A worker's loop, ready to `run()` in the running event loop."""
+    return WorkerLoop(
+        storage,
+        registry.get,
+        registry.__contains__,
+        check_input,
+        clock=clock or SystemClock(),
+        slots=slots,
+        lease_seconds=lease.total_seconds(),
+        workspace=None if workspace is None else str(workspace),
+        background=background,
+        say=say,
+    )
+
+
+def run_worker(
+    url: str,
+    workspace: Path | None,
+    *,
+    slots: int = DEFAULT_SLOTS,
+    grace: timedelta = DEFAULT_GRACE,
+    background: bool = False,
+    lease: timedelta = DEFAULT_LEASE,
+    durability: str | None = None,
+) -> int:
+    """Work until SIGTERM or SIGINT (then runs are given back); the exit code. A second signal ends at once.
+    `background`: be the database's one background worker, which ends when nothing is left to do."""
+    storage = open_storage(url, durability=durability)
+    try:
+        if background and not storage.become_background_worker():
+            return 0  # another one is already there
+        registry = Registry.for_workspace(workspace, warn=_say)
+        return asyncio.run(
+            _work(storage, registry, workspace, slots=slots, grace=grace, background=background, lease=lease)
+        )
+    finally:
+        storage.close()
+
+
+async def _work(
+    storage: Storage,
+    registry: Registry,
+    workspace: Path | None,
+    *,
+    slots: int,
+    grace: timedelta,
+    background: bool,
+    lease: timedelta,
+) -> int:
+    worker = make_worker(
+        storage, registry, slots=slots, lease=lease, workspace=workspace, background=background, say=_say
+    )
+    loop = asyncio.get_running_loop()
+    stopping: asyncio.Task[None] | None = None
+
+    def stop() -> None:
+        nonlocal stopping
+        if stopping is not None:
+            _say("told twice to stop: ending at once; other workers take the executions over")
+            # The lock on this process's life goes with it, so nothing has to be tidied.
+            signal.raise_signal(signal.SIGKILL)
+        _say("stopping: giving executions back")
+        stopping = loop.create_task(worker.stop(grace.total_seconds()))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    idle = loop.create_task(_stop_when_idle(worker, storage)) if background else None
+
+    def started() -> None:
+        _say(f"{worker.worker_id} works on {storage.url} with {slots} slots")
+
+    try:
+        await worker.run(started)
+    finally:
+        if idle is not None:
+            idle.cancel()
+    return 0
+
+
+async def _stop_when_idle(worker: WorkerLoop, storage: Storage) -> None:
+    loop = asyncio.get_running_loop()
+    idle_since = loop.time()
+    while True:
+        await asyncio.sleep(IDLE_LOOK_SECONDS)
+        if worker.held_count or await loop.run_in_executor(None, _has_work, storage):
+            idle_since = loop.time()
+        elif loop.time() - idle_since >= IDLE_SECONDS:
+            _say("nothing left to do")
+            await worker.stop(0)
+            return
+
+
+def _has_work(storage: Storage) -> bool:
+    try:
+        return storage.unfinished_runs()
+    except WorkflowEngineError:
+        return True  # the storage is in trouble; that is no reason to go
+
+
+def _say(message: str) -> None:
+    print(f"worker: {message}", file=sys.stderr, flush=True)  # noqa: T201 - a worker's log is its stderr
+
+
+def main(arguments: list[str]) -> int:
+    """`URL [WORKSPACE]`: the background worker."""
+    url, workspace, *_ = [*arguments, ""]
+    try:
+        return run_worker(url, Path(workspace) if workspace else None, background=True)
+    except WorkflowEngineError as error:
+        _say(str(error))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
