@@ -169,7 +169,7 @@ class Client:
         from stepflow.components.registry import builtin_registry
 
         if base_dir is None and file is not None:
-            base_dir = str(Path(file).absolute().parent)
+            base_dir = os.path.dirname(os.path.abspath(file))  # noqa: ASYNC240, PTH100, PTH120 - reads no disk
         read = read_flow(dsl, file=file, components=builtin_registry().paths)
         if read.flow is None:
             raise DSLValidationError(read.diagnostics)

@@ -15,6 +15,10 @@ import msgspec
 
 from stepflow.model.flow import Json
 
+PROCESS_GROUP_VARIABLE = "STEPFLOW_PROCESS_GROUP"
+"""In the environment of every process a component starts in a group of its own: the group's number. It tells members
+whose leader has died from strangers that got the number later."""
+
 
 class SkipStep(Exception):
     """Raised by a component to skip its step."""

@@ -1,7 +1,7 @@
 """What the engine asks of a storage: synchronous verbs, coarse, each atomic, and durable when it returns.
 
-The verbs on the hot path are values (`CreateRun`, `Claim`, `Commit`, `AppendLogs`) that can also be submitted, to be told
-when they are durable; a storage is free to make many of them durable together. Instants are milliseconds since 1970.
+The verbs on the hot path are values (`CreateRun`, `Claim`, `Commit`, `AppendLogs`) that can also be submitted, to be
+told when they are durable; a storage is free to make many of them durable together. Instants are ms since 1970.
 
 A caller may rely on this:
 - A decision is committed whole or not at all: events, step rows, run row. It is refused with `LeaseLostError` when

@@ -41,6 +41,9 @@ from stepflow.model.times import iso
 MAX_LOSSES = 5
 """Workers lost in a row, without an outcome between, before a run stalls."""
 
+_SKIPPED_BY = ("step '", "' was skipped")
+"""Around the key of the step that started a chain of skips."""
+
 
 class Perform(msgspec.Struct, frozen=True):
     """Perform this attempt, once the decision is durable."""
@@ -164,7 +167,7 @@ class Draft:
 
     # Facts
 
-    def take(self, fact: Fact) -> None:
+    def take(self, fact: Fact) -> None:  # noqa: C901 - one case a fact, a line or two each
         if self.state.status.is_final:
             return
         match fact:
@@ -209,29 +212,43 @@ class Draft:
         if self.state.status is RunStatus.RUNNING:
             self._run_event(EventType.RUN_RELEASED, {"reason": "worker lost", "lost": True})
         if self.state.losses >= MAX_LOSSES:
-            for step in sorted(self.base.running):
-                self._release_step(step, "worker lost")
-            reason = f"{self.state.losses} workers in a row died while performing it; fix the cause, then resume or cancel it"
-            self._run_event(EventType.RUN_STALLED, {"reason": reason})
-            self.release = True
+            self._stall()
             return
         if self.state.status is not RunStatus.QUEUED:
             self._run_event(EventType.RUN_QUEUED)
-        first = self.state.started_at is None
-        self._run_event(EventType.RUN_STARTED if first else EventType.RUN_RESUMED)
-        if first:
+        if self.state.started_at is None:
+            self._run_event(EventType.RUN_STARTED)
             for node in self.base.graph.nodes:
                 if node.condition_is_early and not node.condition_dependencies:
                     self._judge_early(node)
+        else:
+            self._run_event(EventType.RUN_RESUMED)
+        self._take_back_steps()
+        self._go_on_stopping()
+        for step, wake_at in self.base.waits.items():
+            if wake_at <= self.now:
+                self._wake(step)
+
+    def _stall(self) -> None:
+        for step in sorted(self.base.running):
+            self._release_step(step, "worker lost")
+        reason = (
+            f"{self.state.losses} workers in a row died while performing it; cancel it, mend the cause, then retry it"
+        )
+        self._run_event(EventType.RUN_STALLED, {"reason": reason})
+        self.release = True
+
+    def _take_back_steps(self) -> None:
+        """Steps that still say running were performed by a worker that is gone."""
         for step in sorted(self.base.running):
             if self.base.graph.nodes[step].step.on_crash == "fail":
-                error = {
-                    "code": "WORKER_LOST",
-                    "message": "Its worker died while it ran, and on_crash is 'fail'",
-                }
-                self._fail(step, error, own=True)
+                message = "Its worker died while it ran, and on_crash is 'fail'"
+                self._fail(step, {"code": "WORKER_LOST", "message": message}, own=True)
             else:
                 self._release_step(step, "worker lost")
+
+    def _go_on_stopping(self) -> None:
+        """What the last holder was told, or found, and did not finish."""
         deadline = self.base.deadline
         if self.state.cancel_requested:
             self._stop_all("cancel")
@@ -239,9 +256,6 @@ class Draft:
             self._stop_all("timeout")
         elif self.base.graph.flow.fail_fast and self.state.error is not None:
             self._stop_all("fail_fast")
-        for step, wake_at in self.base.waits.items():
-            if wake_at <= self.now:
-                self._wake(step)
 
     def _wake(self, step: int) -> None:
         state = self.step(step)
@@ -282,9 +296,9 @@ class Draft:
         self.running -= 1
         self._end(step)
 
-    def _skip(self, step: int, reason: str, by: int | None = None) -> None:
+    def _skip(self, step: int, reason: str, by: str | None = None) -> None:
         was_running = self.step(step).status is StepStatus.RUNNING
-        payload = {"reason": reason} if by is None else {"reason": reason, "by": self.base.graph.nodes[by].key}
+        payload = {"reason": reason} if by is None else {"reason": reason, "by": by}
         self._move(EventType.STEP_SKIPPED, step, payload)
         if was_running:
             self.running -= 1
@@ -427,7 +441,7 @@ class Draft:
             return
         except UpstreamSkipped as skip:
             root = self._root_of_skip(skip.step)
-            self._skip(step, f"step '{self.base.graph.nodes[root].key}' was skipped", by=root)
+            self._skip(step, f"{_SKIPPED_BY[0]}{root}{_SKIPPED_BY[1]}", by=root)
             return
         except ExpressionError as error:
             self._fail(step, error.to_record(), own=False)
@@ -446,25 +460,12 @@ class Draft:
             by = state.error.get("details", {}).get("by", by)
         return {"code": "UPSTREAM_FAILED", "message": f"Step '{by}' failed", "details": {"by": by}}
 
-    def _root_of_skip(self, step: int) -> int:
-        """The step that started a chain of skips."""
-        nodes = self.base.graph.nodes
-        seen = set()
-        while step not in seen:
-            seen.add(step)
-            cause = next(
-                (
-                    dependency
-                    for dependency in sorted(nodes[step].input.steps)
-                    if self.status_of(dependency) is StepStatus.SKIPPED
-                ),
-                None,
-            )
-            reason = self.step(step).reason or ""
-            if cause is None or not (reason.startswith("step '") and reason.endswith("was skipped")):
-                return step
-            step = cause
-        return step
+    def _root_of_skip(self, step: int) -> str:
+        """The key of the step that started a chain of skips."""
+        reason = self.step(step).reason or ""
+        if reason.startswith(_SKIPPED_BY[0]) and reason.endswith(_SKIPPED_BY[1]):
+            return reason.removeprefix(_SKIPPED_BY[0]).removesuffix(_SKIPPED_BY[1])
+        return self.base.graph.nodes[step].key
 
     # The end of a run
 

@@ -142,7 +142,9 @@ def run_after(run: RunState, event: Event) -> RunState:
     after = _RUN_MOVES.get(kind)
     if after is None:
         return _run_after_other(run, event, payload)
-    check_run_move(run.status, after)
+    if not (after is RunStatus.SCHEDULED and run == RunState()):
+        # A delayed run is scheduled by its creation, which is no move from queued.
+        check_run_move(run.status, after)
     changes: dict[str, Any] = {"status": after}
     if kind == EventType.RUN_STARTED:
         changes["started_at"] = event.at

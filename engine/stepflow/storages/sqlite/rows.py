@@ -9,10 +9,10 @@ from stepflow.core.transition import RunState, StepState
 from stepflow.model import jsontext
 from stepflow.model.event import EVENT_TYPES, LEVELS, EventType, WorkflowEvent
 from stepflow.model.flow import Flow
+from stepflow.model.jsontext import encode
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RUN_STATUSES, STEP_STATUS_CODES, STEP_STATUSES, StepStatus
 from stepflow.model.template import Template, TemplateVersion
-from stepflow.model.jsontext import encode
 from stepflow.model.times import to_datetime
 
 Row = tuple[Any, ...]

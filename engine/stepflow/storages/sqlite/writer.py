@@ -1,12 +1,11 @@
 """The one writer thread of a process: it drains a queue and commits all waiting jobs in one transaction.
 
-A job that is refused (lease lost, stale) has written nothing and only its own caller hears of it. An SQL error rolls the
-group back and its jobs are done again one by one, so that only the one at fault fails.
+A job that is refused (lease lost, stale) has written nothing and only its own caller hears of it. An SQL error rolls
+the group back and its jobs are done again one by one, so that only the one at fault fails.
 """
 
 from __future__ import annotations
 
-import os
 import queue
 import sqlite3
 import threading
@@ -255,7 +254,7 @@ class Writer:
 
     def _wal_bytes(self) -> int:
         try:
-            return os.stat(self._wal).st_size
+            return self._wal.stat().st_size
         except OSError:
             return 0
 

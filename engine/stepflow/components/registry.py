@@ -1,0 +1,114 @@
+"""Which components there are: ours, and what a workspace or a program adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from stepflow.components._failure import failure
+from stepflow.components._paths import canonical, check_path
+from stepflow.components._schemas import Validator, compile_schema, problems
+from stepflow.contracts.component import Component
+from stepflow.discovery import discover
+from stepflow.dsl.diagnostics import did_you_mean
+from stepflow.errors import ComponentError, ComponentNotFoundError
+from stepflow.model.flow import Json
+
+OFFERING_NOTHING = {"registry", "decorator", "workspace"}
+
+MAX_PROBLEMS = 5
+
+
+class Registry:
+    """Components by their path. `/builtins/x` is `/builtin/x`."""
+
+    def __init__(self, components: Iterable[Component] = ()) -> None:
+        self._by_path = {component.path: component for component in components}
+
+    @classmethod
+    def for_workspace(cls, workspace: Path | None, warn: Callable[[str], None]) -> Registry:
+        """Ours and those of the workspace's `components/`; `warn` is told of each file or component that cannot be
+        had."""
+        registry = builtin_registry()
+        if workspace is not None:
+            from stepflow.components.workspace import load_components
+
+            components, troubles = load_components(workspace)
+            for trouble in troubles:
+                warn(f"{trouble.place}: {trouble.message}")
+            for component in components:
+                try:
+                    registry.register(component)
+                except ValueError as error:
+                    warn(str(error))
+        return registry
+
+    def get(self, path: str) -> Component:
+        component = self._by_path.get(path) or self._by_path.get(canonical(path))
+        if component is None:
+            raise ComponentNotFoundError(path, did_you_mean(path, self._by_path))
+        return component
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._by_path or canonical(path) in self._by_path
+
+    def __iter__(self) -> Iterator[Component]:
+        return (self._by_path[path] for path in self.paths)
+
+    def __len__(self) -> int:
+        return len(self._by_path)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Sorted."""
+        return tuple(sorted(self._by_path))
+
+    def register(self, component: Component, override: bool = False) -> None:
+        """Add a user's component. `ValueError`: its path is ours, is taken, or is not a path."""
+        check_path(component.path)
+        if component.path in self._by_path and not override:
+            raise ValueError(f"There is already a component '{component.path}'; register it with override=True")
+        self._by_path[component.path] = component
+
+
+def builtin_registry() -> Registry:
+    """A new registry of the components that come with StepFlow."""
+    return Registry(_builtin_components())
+
+
+@cache
+def _builtin_components() -> tuple[Component, ...]:
+    return discover("stepflow.components", "COMPONENTS", Component, besides=OFFERING_NOTHING)
+
+
+def check_input(component: Component, value: Json) -> None:
+    """`ComponentError` INVALID_INPUT if `value` violates the component's input schema."""
+    if component.input_schema is None:
+        return
+    compiled = _validators.get(id(component))
+    if compiled is None:
+        compiled = _validators[id(component)] = (component, _compiled(component))
+    validator = compiled[1]
+    if not validator.is_valid(value):
+        raise _violation(component, validator, value)
+
+
+_validators: dict[int, tuple[Component, Validator]] = {}
+"""By identity: a component holds dicts and cannot be hashed. The component beside it keeps its id from being reused."""
+
+
+def _compiled(component: Component) -> Validator:
+    try:
+        return compile_schema(component.input_schema)
+    except ValueError as error:
+        raise failure("INVALID_INPUT", f"The input schema of {component.path} is not a JSON Schema: {error}") from None
+
+
+def _violation(component: Component, validator: Validator, value: Json) -> ComponentError:
+    found = list(problems(validator, value, component.input_schema))
+    said = [f"{path}: {message}" if path else message for path, message in found[:MAX_PROBLEMS]]
+    if len(found) > MAX_PROBLEMS:
+        said.append(f"and {len(found) - MAX_PROBLEMS} more")
+    errors = [{"path": path, "message": message} for path, message in found[:MAX_PROBLEMS]]
+    return failure("INVALID_INPUT", f"Input of {component.path}: {'; '.join(said)}", errors=errors)

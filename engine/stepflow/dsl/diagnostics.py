@@ -1,0 +1,42 @@
+"""What is wrong with a template, where, why, and the way out: one value for validate, lint and the screens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Literal
+
+import msgspec
+
+
+class Diagnostic(msgspec.Struct, frozen=True):
+    code: str
+    """Stable, e.g. `E102`."""
+    level: Literal["error", "warning", "info"]
+    message: str
+    path: str = ""
+    """Where in the document, e.g. `steps[0].input.x`."""
+    file: str | None = None
+    line: int = 0
+    """From 1; 0: unknown."""
+    column: int = 0
+    hint: str = ""
+    """What to do about it."""
+
+    @property
+    def place(self) -> str:
+        """`file:line:column`, as far as known."""
+        where = self.file or ""
+        if self.line:
+            where += f"{':' if where else ''}{self.line}:{self.column}"
+        return where
+
+
+def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
+    return any(d.level == "error" for d in diagnostics)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'clean'?` or nothing."""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,232 @@
+"""References in value templates: every spelling folded into `$from`, each remembered with its place.
+
+Also the questions that need all of them: unknown steps, self references, cycles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from stepflow.core.paths import Path, parse_path
+from stepflow.dsl.diagnostics import did_you_mean
+from stepflow.dsl.load import Place
+from stepflow.dsl.problems import Problems
+from stepflow.model.flow import Json
+
+ROOTS = ("$.input", "$.steps.", '$.steps["', "$.variables.", "$.run.")
+FORMS = ("$from", "$step", "$input", "$variable", "$if", "$coalesce", "$literal")
+_BESIDE = {
+    "$from": {"$from", "path", "$on_skip", "$default", "onSkip"},
+    "$step": {"$step", "path", "$on_skip", "$default", "onSkip"},
+    "$input": {"$input"},
+    "$variable": {"$variable", "path", "default"},
+    "$if": {"$if", "then", "else"},
+    "$coalesce": {"$coalesce"},
+    "$literal": {"$literal"},
+}
+SUB_FLOW_KEYS = ("workflow", "flow")
+
+
+class Reference(msgspec.Struct, frozen=True):
+    kind: Literal["step", "input", "variable", "run"]
+    name: str
+    path: Path
+    written: str
+    """As messages show it."""
+    place: Place
+
+
+class Folder:
+    """Folds the value templates of one flow."""
+
+    def __init__(self, step_keys: Collection[str], problems: Problems) -> None:
+        self._step_keys = step_keys
+        # The longest known step id matches first.
+        self._by_length = sorted(step_keys, key=len, reverse=True)
+        self._problems = problems
+        self.references: list[Reference] = []
+
+    def fold(self, raw: Json, place: Place, *, sub_flow_at: Collection[str] = ()) -> Json:
+        """The canonical template. Under the keys `sub_flow_at` stand sub-flows, which have their own scope."""
+        if isinstance(raw, str):
+            return self._text(raw, place)
+        if isinstance(raw, list):
+            return [self.fold(item, (*place, index)) for index, item in enumerate(raw)]
+        if isinstance(raw, dict):
+            form = next((key for key in FORMS if key in raw), None)
+            if form is not None:
+                return self._form(form, raw, place)
+            for key in raw:
+                if key.startswith("$"):
+                    hint = f"{did_you_mean(key, FORMS).removeprefix('; ')} To keep it as data, wrap it in $literal"
+                    self._problems.error("E121", f"Unknown form '{key}'", (*place, key), hint.strip())
+            return {
+                key: {"$literal": value}
+                if key in sub_flow_at and isinstance(value, dict)
+                else self.fold(value, (*place, key))
+                for key, value in raw.items()
+            }
+        return raw
+
+    def _form(self, form: str, raw: dict[str, Any], place: Place) -> Json:
+        for key in raw:
+            if key not in _BESIDE[form]:
+                self._problems.error(
+                    "E122",
+                    f"'{key}' cannot stand beside {form}",
+                    (*place, key),
+                    "wrap it in $literal to keep it as data",
+                )
+        match form:
+            case "$from":
+                return self._from(raw["$from"], raw, place)
+            case "$step":
+                return self._from({"step": raw["$step"]}, raw, place)
+            case "$input":
+                path = raw["$input"]
+                return self._from({"workflow": "input"}, {} if path in (None, "", "$") else {"path": path}, place)
+            case "$variable":
+                source = {"variable": raw["$variable"], **({"default": raw["default"]} if "default" in raw else {})}
+                return self._from(source, raw, place)
+            case "$if":
+                return {
+                    "$if": self.fold(raw["$if"], (*place, "$if")),
+                    "then": self.fold(raw.get("then"), (*place, "then")),
+                    "else": self.fold(raw.get("else"), (*place, "else")),
+                }
+            case "$coalesce":
+                if not isinstance(raw["$coalesce"], list) or not raw["$coalesce"]:
+                    self._problems.error("E123", "$coalesce takes a list of values", (*place, "$coalesce"))
+                    return None
+                return {"$coalesce": self.fold(raw["$coalesce"], (*place, "$coalesce"))}
+            case _:
+                return {"$literal": raw["$literal"]}
+
+    def _from(self, source: Json, raw: dict[str, Any], place: Place) -> Json:
+        path_text = raw.get("path")
+        path = self._path(path_text, (*place, "path"))
+        folded: dict[str, Any] = {}
+        match source:
+            case {"step": str(name), **rest} if not rest:
+                self._remember("step", name, path, f"$.steps.{name}", place)
+                folded = {"$from": {"step": name}}
+            case {"workflow": "input", **rest} if not rest:
+                self._remember("input", "", path, "$.input", place)
+                folded = {"$from": {"workflow": "input"}}
+            case {"variable": str(name), **rest} if not rest.keys() - {"default"}:
+                self._remember("variable", name, path, f"$.variables.{name}", place)
+                folded = {"$from": {"variable": name, **rest}}
+            case _:
+                self._problems.error(
+                    "E124", "$from takes { step: ID }, { workflow: input } or { variable: NAME }", (*place, "$from")
+                )
+                return None
+        if path_text is not None:
+            folded["path"] = path_text
+        self._on_skip(raw, place, folded)
+        return folded
+
+    def _on_skip(self, raw: dict[str, Any], place: Place, folded: dict[str, Any]) -> None:
+        action = raw.get("$on_skip")
+        default = raw.get("$default")
+        has_default = "$default" in raw
+        if isinstance(raw.get("onSkip"), dict):
+            older = raw["onSkip"]
+            action = {"useDefault": "use_default", "skip": "skip_step"}.get(older.get("action"), older.get("action"))
+            default, has_default = older.get("defaultValue"), "defaultValue" in older
+        if action is not None and action not in ("use_default", "skip_step"):
+            self._problems.error("E125", f"$on_skip is use_default or skip_step, not '{action}'", (*place, "$on_skip"))
+            return
+        if action is not None:
+            folded["$on_skip"] = action
+        if has_default:
+            folded["$default"] = self.fold(default, (*place, "$default"))
+
+    def _path(self, text: Json, place: Place) -> Path:
+        if text is None:
+            return ()
+        if not isinstance(text, str):
+            self._problems.error("E126", "A path is a text like a.b[0]", place)
+            return ()
+        try:
+            return parse_path(text)
+        except ValueError as error:
+            self._problems.error("E126", str(error), place)
+            return ()
+
+    def _text(self, text: str, place: Place) -> Json:
+        if "${{" in text:
+            self._problems.error(
+                "E127", "Expressions (${{ … }}) are not available in this release", place,
+                'use a reference like "$.steps.ID.output.field", or compute it in a step',
+            )  # fmt: skip
+            return None
+        if not text.startswith(ROOTS):
+            return text
+        if text == "$.input" or text.startswith(("$.input.", "$.input[")):
+            return self._from({"workflow": "input"}, _path_of(text.removeprefix("$.input")), place)
+        if text.startswith("$.steps"):
+            return self._step_text(text, place)
+        if text.startswith("$.variables."):
+            name, _, rest = text.removeprefix("$.variables.").partition(".")
+            return self._from({"variable": name}, _path_of(rest), place)
+        if text == "$.run.id":
+            return {"$from": {"run": "id"}}
+        if text.startswith("$.run."):
+            self._problems.error("E124", f"'{text}' is unknown; of the run there is $.run.id", place)
+            return None
+        return text
+
+    def _step_text(self, text: str, place: Place) -> Json:
+        rest = text.removeprefix("$.steps")
+        for key in self._by_length:
+            for written in (f".{key}", f'["{key}"]'):
+                after = rest.removeprefix(written)
+                if rest.startswith(written) and (not after or after.startswith((".", "["))):
+                    return self._step_output(key, after, text, place)
+        key = rest.lstrip('.["').partition(".")[0].rstrip('"]')
+        return self._step_output(key, rest.lstrip(".").partition(".")[2], text, place)
+
+    def _step_output(self, key: str, after: str, text: str, place: Place) -> Json:
+        after = after.removeprefix(".")
+        if after == "output" or after.startswith(("output.", "output[")):
+            return self._from({"step": key}, _path_of(after.removeprefix("output")), place)
+        self._problems.error("E124", f"'{text}' reads no output", place, f"write it like $.steps.{key}.output.field")
+        return None
+
+    def _remember(self, kind: Any, name: str, path: Path, root: str, place: Place) -> None:
+        dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+        self.references.append(Reference(kind, name, path, root + dotted, place))
+
+
+def _path_of(rest: str) -> dict[str, str]:
+    return {"path": f"${rest}" if rest.startswith((".", "[")) else f"$.{rest}"} if rest else {}
+
+
+def find_cycle(dependencies: Mapping[str, Iterable[str]]) -> list[str] | None:
+    """A cycle, its first step again at its end; None: there is none."""
+    done: set[str] = set()
+    for start in dependencies:
+        if start in done:
+            continue
+        path: list[str] = []
+        on_path: set[str] = set()
+        stack: list[tuple[str, bool]] = [(start, False)]
+        while stack:
+            key, leaving = stack.pop()
+            if leaving:
+                on_path.discard(path.pop())
+                done.add(key)
+                continue
+            if key in on_path:
+                return [*path[path.index(key) :], key]
+            if key in done:
+                continue
+            path.append(key)
+            on_path.add(key)
+            stack.append((key, True))
+            stack.extend((other, False) for other in dependencies.get(key, ()) if other not in done)
+    return None

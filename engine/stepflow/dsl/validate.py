@@ -1,0 +1,158 @@
+"""Is it a template? The flow that a text says, or everything that is wrong with it, at once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from stepflow.dsl.diagnostics import Diagnostic, did_you_mean, has_errors
+from stepflow.dsl.load import Document, Format, load
+from stepflow.dsl.parse import Parser
+from stepflow.dsl.problems import Problems
+from stepflow.dsl.references import Reference, find_cycle
+from stepflow.model import jsontext
+from stepflow.model.flow import Flow, Json
+
+OUR_FAMILIES = ("/builtin/", "/http/", "/shell/", "/python/")
+"""Where an unknown component is a mistake; elsewhere another worker may offer it."""
+
+
+class ReadFlow(msgspec.Struct, frozen=True):
+    flow: Flow | None
+    """None: there are errors."""
+    diagnostics: tuple[Diagnostic, ...]
+    source_format: Format
+
+
+def read_flow(
+    dsl: str | Mapping[str, Any],
+    *,
+    file: str | None = None,
+    format: Format | None = None,  # noqa: A002 - as the API calls it
+    components: Collection[str] | None = None,
+) -> ReadFlow:
+    """Read a template. `components`: the paths that are known; None: they are not judged. Never raises for what the
+    author wrote."""
+    document = load(dsl, format or _format_of(file)) if isinstance(dsl, str) else _document_of(dsl)
+    problems = Problems(document, file)
+    if document.diagnostics:
+        found = tuple(msgspec.structs.replace(diagnostic, file=file) for diagnostic in document.diagnostics)
+        return ReadFlow(None, found, document.source_format)
+    parser = Parser(problems)
+    flow = parser.flow(document.data)
+    if flow is not None:
+        _check_references(flow, parser, problems)
+        if components is not None:
+            _check_components(flow, parser, frozenset(components), problems)
+    found = tuple(sorted(problems.found, key=lambda diagnostic: (diagnostic.line, diagnostic.column)))
+    return ReadFlow(None if has_errors(found) else flow, found, document.source_format)
+
+
+def _format_of(file: str | None) -> Format | None:
+    if file is not None and file.endswith(".json"):
+        return "json"
+    return "yaml" if file is not None and file.endswith((".yaml", ".yml")) else None
+
+
+def _document_of(dsl: Mapping[str, Any]) -> Document:
+    document = Document(None, {}, "json", [])
+    try:
+        document.data = jsontext.decode(jsontext.encode(dsl))
+    except (TypeError, ValueError, RecursionError) as error:
+        document.diagnostics.append(Diagnostic("E002", "error", f"The template is not JSON: {error}"))
+    return document
+
+
+def _check_references(flow: Flow, parser: Parser, problems: Problems) -> None:
+    keys = [step.key for step in flow.steps]
+    known = set(keys)
+    owner_of = {place: key for key, place in parser.places.items()}
+    dependencies: dict[str, set[str]] = {key: set() for key in keys}
+    if flow.order == "sequential":
+        for earlier, later in itertools.pairwise(keys):
+            dependencies[later].add(earlier)
+    for step in flow.steps:
+        place = parser.places[step.key]
+        for index, name in enumerate(step.depends_on):
+            if name not in known:
+                problems.error(
+                    "E140",
+                    f"Unknown step '{name}'",
+                    (*place, "depends_on", index),
+                    did_you_mean(name, keys).removeprefix("; "),
+                )
+            dependencies[step.key].add(name)
+    for reference in parser.folder.references:
+        owner = owner_of.get(reference.place[:2]) if reference.place[:1] == ("steps",) else None
+        if reference.kind == "step":
+            if reference.name not in known:
+                hint = did_you_mean(reference.name, keys).removeprefix("; ")
+                problems.error("E140", f"Invalid reference: unknown step '{reference.name}'", reference.place, hint)
+            elif owner is not None:
+                dependencies[owner].add(reference.name)
+        elif reference.kind == "input":
+            _check_input_path(flow.input_schema, reference, problems)
+        elif reference.kind == "variable":
+            _check_variable(flow.variables, reference, problems)
+    for key in keys:
+        if key in dependencies[key]:
+            problems.error("E141", f"Step '{key}' refers to itself", parser.places[key])
+            dependencies[key].discard(key)
+    cycle = find_cycle({key: sorted(names & known) for key, names in dependencies.items()})
+    if cycle is not None:
+        problems.error(
+            "E142", f"Circular reference: {' → '.join(cycle)}", parser.places[cycle[0]],
+            "one of these steps must not wait for the next",
+        )  # fmt: skip
+
+
+def _check_input_path(schema: Json, reference: Reference, problems: Problems) -> None:
+    """Judged against the properties that `input_schema` names."""
+    for part in reference.path:
+        if not isinstance(schema, dict) or not isinstance(part, str):
+            return
+        properties = schema.get("properties")
+        is_open = schema.get("additionalProperties", False) is not False or "patternProperties" in schema
+        if (
+            not isinstance(properties, dict)
+            or is_open
+            or any(key in schema for key in ("$ref", "anyOf", "oneOf", "allOf"))
+        ):
+            return
+        if part not in properties:
+            hint = did_you_mean(part, properties).removeprefix("; ")
+            problems.error(
+                "E143",
+                f"Invalid reference: {reference.written}",
+                reference.place,
+                hint or "input_schema does not name it",
+            )
+            return
+        schema = properties[part]
+
+
+def _check_variable(schema: Json, reference: Reference, problems: Problems) -> None:
+    properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
+    if reference.name not in properties:
+        hint = did_you_mean(reference.name, properties).removeprefix("; ")
+        problems.error(
+            "E144", f"Invalid reference: {reference.written}", reference.place, hint or "name it under `variables:`"
+        )
+
+
+def _check_components(flow: Flow, parser: Parser, known: frozenset[str], problems: Problems) -> None:
+    for step in flow.steps:
+        if not step.component or step.component in known:
+            continue
+        place = (*parser.places[step.key], "component")
+        hint = did_you_mean(step.component, known).removeprefix("; ")
+        if step.component.startswith(OUR_FAMILIES):
+            problems.error("E150", f"Unknown component '{step.component}'", place, hint)
+        else:
+            problems.warning(
+                "W151", f"Component '{step.component}' is not one of StepFlow's", place,
+                hint or "a worker must offer it: put it into the workspace's components/ folder",
+            )  # fmt: skip

@@ -1,0 +1,39 @@
+"""Fixtures of the whole suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stepflow.storages.sqlite import SQLiteStorage
+from tests.support.invariants import check_all_runs
+
+OpenStorage = Callable[..., SQLiteStorage]
+
+
+@pytest.fixture
+def open_storage(tmp_path: Path) -> Iterator[OpenStorage]:
+    """Opens storages on files of this test. At its end the invariants are checked on every run in them."""
+    opened: list[SQLiteStorage] = []
+
+    def open_one(name: str = "stepflow.db", **options: object) -> SQLiteStorage:
+        storage = SQLiteStorage(tmp_path / name, **{"durability": "normal", **options})  # type: ignore[arg-type]
+        opened.append(storage)
+        return storage
+
+    yield open_one
+    for storage in opened:
+        storage.close()
+    for url in {storage.url for storage in opened}:
+        check = SQLiteStorage(url, durability="normal")
+        try:
+            check_all_runs(check)
+        finally:
+            check.close()
+
+
+@pytest.fixture
+def storage(open_storage: OpenStorage) -> SQLiteStorage:
+    return open_storage()

@@ -1,0 +1,68 @@
+"""Drives `decide` without a storage or a worker: outcomes come from the test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepflow.core.decide import Decision, Missing, Perform, decide
+from stepflow.core.facts import Claimed, Fact, Failed, Succeeded
+from stepflow.core.graph import build_graph
+from stepflow.core.run import Run
+from stepflow.core.transition import Event, RunState, fold
+from stepflow.model import jsontext
+from stepflow.model.flow import Flow
+
+BEGIN = 1_000_000
+
+
+class Driver:
+    def __init__(self, flow: Flow, input: Any = None) -> None:  # noqa: A002
+        self.graph = build_graph(flow)
+        self.run = Run(self.graph, "exec_test", RunState(), {}, input=input)
+        self.now = BEGIN
+        self.events: list[Event] = []
+        self.performing: dict[str, Perform] = {}
+        self.last: Decision | None = None
+
+    def give(self, *facts: Fact) -> Decision:
+        decision = decide(self.run, facts, self.now)
+        assert not isinstance(decision, Missing), decision
+        self.run.advance(decision)
+        self.events += decision.events
+        for perform in decision.perform:
+            self.performing[self.graph.nodes[perform.step].key] = perform
+        self.last = decision
+        # What is kept in memory never differs from the fold of what would be stored.
+        state, steps = fold(self.events, len(self.graph.nodes))
+        assert (state, steps) == (self.run.state, self.run.steps)
+        return decision
+
+    def claim(self) -> Decision:
+        return self.give(Claimed())
+
+    def succeed(self, key: str, value: Any = None) -> Decision:
+        return self.give(self.success(key, value))
+
+    def success(self, key: str, value: Any = None) -> Succeeded:
+        perform = self.performing.pop(key)
+        return Succeeded(perform.step, perform.attempt, value, jsontext.encode(value))
+
+    def fail(self, key: str, code: str = "BROKEN", message: str = "it broke") -> Decision:
+        perform = self.performing.pop(key)
+        return self.give(Failed(perform.step, perform.attempt, {"code": code, "message": message}))
+
+    def index(self, key: str) -> int:
+        return next(node.index for node in self.graph.nodes if node.key == key)
+
+    def status(self, key: str) -> str:
+        return self.run.steps[self.index(key)].status.value
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        return {node.key: self.run.steps[node.index].status.value for node in self.graph.nodes}
+
+    @property
+    def types(self) -> list[str]:
+        """The log, as `step.started a`."""
+        nodes = self.graph.nodes
+        return [event.type if event.step is None else f"{event.type} {nodes[event.step].key}" for event in self.events]

@@ -1,0 +1,360 @@
+"""The worker's loop on a real file: what it performs, waits for, gives up, takes over and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepflow.components.registry import Registry, builtin_registry
+from stepflow.contracts.component import Component, SkipStep
+from stepflow.errors import ComponentError, StorageError
+from stepflow.model.flow import Flow, OnError, Step
+from stepflow.model.statuses import RunStatus
+from stepflow.storages.sqlite import SQLiteStorage
+from stepflow.worker import make_worker
+from tests.conftest import OpenStorage
+from tests.support.engine import finish, start, steps_of, stored, types_of, until, until_event, working
+from tests.support.flows import chain, echo, fan_out, flow, quick_retry, ref
+
+
+def registry(**functions: Callable[..., Any]) -> Registry:
+    """Ours, and these functions as `/test/name`: async ones as such, the others in threads."""
+    made = builtin_registry()
+    for name, function in functions.items():
+        mode = "async" if asyncio.iscoroutinefunction(function) else "sync"
+        made.register(Component(f"/test/{name}", function, mode, name))  # type: ignore[arg-type]
+    return made
+
+
+def shell(key: str, command: str, **options: Any) -> Step:
+    return Step(key=key, component="/shell/run", input={"command": command, "shell": True}, **options)
+
+
+async def test_a_chain_hands_values_on_and_completes(storage: SQLiteStorage) -> None:
+    run = await finish(storage, chain(5))
+    assert run.status is RunStatus.COMPLETED
+    assert run.output == {"s4": 0}
+    assert (run.steps_done, run.steps_total) == (5, 5)
+
+
+async def test_ten_thousand_steps_fan_out_and_in(storage: SQLiteStorage) -> None:
+    wide = fan_out(10_000)
+    join = flow(*wide.steps, echo("join", [ref(f"s{index}") for index in range(10_000)]))
+    run = await finish(storage, join)
+    assert run.output["join"][-1] == 9999
+
+
+async def test_sync_and_async_components_and_skips_are_performed(storage: SQLiteStorage) -> None:
+    def in_thread(value: Any, context: Any) -> Any:
+        return threading.current_thread().name
+
+    async def in_loop(value: Any, context: Any) -> Any:
+        await asyncio.sleep(0)
+        return context.idempotency_key
+
+    async def skips(value: Any, context: Any) -> Any:
+        raise SkipStep("nothing to do")
+
+    steps = [Step(key=name, component=f"/test/{name}") for name in ("in_thread", "in_loop", "skips")]
+    made = registry(in_thread=in_thread, in_loop=in_loop, skips=skips)
+    run = await finish(storage, flow(*steps), registry=made)
+    assert run.output["in_thread"].startswith("stepflow-step")
+    assert run.output["in_loop"] == f"{run.id}/in_loop"
+    assert steps_of(storage, run.id)["skips"].reason == "nothing to do"
+
+
+async def test_an_exception_becomes_a_failure_with_its_type_and_stack(storage: SQLiteStorage) -> None:
+    def breaks(value: Any, context: Any) -> Any:
+        return {}["nowhere"]
+
+    run = await finish(storage, flow(Step(key="x", component="/test/breaks")), registry=registry(breaks=breaks))
+    assert run.status is RunStatus.FAILED
+    assert run.error is not None
+    assert run.error["code"] == "COMPONENT_FAILED"
+    assert run.error["details"]["type"] == "KeyError"
+    assert "breaks" in run.error["details"]["stack"]
+
+
+@pytest.mark.parametrize("output", [float("nan"), {"x": object()}, {1, 2}.__iter__()])
+async def test_an_output_that_is_not_json_fails_its_step(storage: SQLiteStorage, output: Any) -> None:
+    made = registry(odd=lambda value, context: output)
+    run = await finish(storage, flow(Step(key="x", component="/test/odd")), registry=made)
+    assert run.error is not None
+    assert run.error["code"] == "INVALID_OUTPUT"
+
+
+async def test_integers_of_any_size_and_odd_text_survive(storage: SQLiteStorage) -> None:
+    odd = {"big": 2**80, "text": "\ud800 \x00 ✓", "nested": [[]]}
+    made = registry(odd=lambda value, context: odd)
+    run = await finish(storage, flow(Step(key="x", component="/test/odd"), echo("y", ref("x"))), registry=made)
+    assert run.output == {"y": odd}
+
+
+async def test_a_retry_runs_again_after_its_delay_and_keeps_each_attempt(storage: SQLiteStorage) -> None:
+    def flaky(value: Any, context: Any) -> Any:
+        if context.attempt < 3:
+            raise ComponentError("FLAKY", f"attempt {context.attempt}")
+        return context.attempt
+
+    step = Step(key="x", component="/test/flaky", retry=quick_retry(4, 20))
+    run = await finish(storage, flow(step), registry=registry(flaky=flaky))
+    assert run.output == {"x": 3}
+    attempts = storage.get_steps(run.id, bodies=True, attempts=True)
+    assert [(one.attempt, one.status.value) for one in attempts] == [(1, "failed"), (2, "failed"), (3, "completed")]
+    assert attempts[0].error is not None
+    assert attempts[0].error["message"] == "attempt 1"
+
+
+async def test_a_step_that_times_out_is_stopped_before_its_next_attempt(storage: SQLiteStorage) -> None:
+    running = 0
+
+    async def slow(value: Any, context: Any) -> Any:
+        nonlocal running
+        running += 1
+        assert running == 1, "attempts overlap"
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+            running -= 1
+
+    step = Step(key="x", component="/test/slow", timeout_ms=20, retry=quick_retry(2))
+    run = await finish(storage, flow(step), registry=registry(slow=slow))
+    assert run.error is not None
+    assert run.error["code"] == "STEP_TIMEOUT"
+    assert types_of(storage, run.id).count("step.started x") == 2
+
+
+async def test_a_sleep_holds_no_slot_and_wakes_in_time(storage: SQLiteStorage) -> None:
+    sleepers = [start(storage, flow(Step(key="nap", component="/builtin/sleep", input={"duration_ms": 150})))] * 1
+    sleepers += [start(storage, flow(Step(key="nap", component="/builtin/sleep", input={"duration_ms": 150})))]
+    async with working(storage, slots=1):
+        began = time.monotonic()
+        for run_id in sleepers:
+            await until(storage, run_id, RunStatus.SLEEPING)
+        quick = start(storage, chain(2))
+        await until(storage, quick)
+        for run_id in sleepers:
+            await until(storage, run_id)
+        assert time.monotonic() - began < 5
+
+
+async def test_the_runs_timeout_ends_it_while_a_step_runs(storage: SQLiteStorage) -> None:
+    run = await finish(storage, flow(shell("x", "sleep 30"), timeout_ms=100))
+    assert run.status is RunStatus.TIMED_OUT
+    assert steps_of(storage, run.id)["x"].status == "cancelled"
+
+
+async def test_priority_then_age_decides_who_is_claimed(storage: SQLiteStorage) -> None:
+    low = start(storage, chain(1))
+    high = start(storage, chain(1), priority=5)
+    async with working(storage, slots=1):
+        await until(storage, low)
+        await until(storage, high)
+    assert storage.get_run(high).started_at <= storage.get_run(low).started_at  # type: ignore[operator]
+    order = [
+        event.run_id
+        for event in storage.get_events(None, after_seq=0, before_seq=None, limit=100, newest=False)
+        if event.event_type == "run.started"
+    ]
+    assert order == [high, low]
+
+
+async def test_a_delayed_run_starts_when_it_is_due(storage: SQLiteStorage) -> None:
+    from stepflow.model.times import now_ms
+
+    due = now_ms() + 150
+    run_id = start(storage, chain(1), start_at=due)
+    assert storage.get_run(run_id).status is RunStatus.SCHEDULED
+    async with working(storage):
+        run = await until(storage, run_id)
+    assert run.started_at is not None
+    assert run.started_at.timestamp() * 1000 >= due
+
+
+async def test_a_run_whose_component_nobody_offers_stays_queued(storage: SQLiteStorage) -> None:
+    unknown = start(storage, Flow(steps=(Step(key="x", component="/user/unknown"),), name="unknown"))
+    known = start(storage, chain(1))
+    async with working(storage):
+        await until(storage, known)
+        assert storage.get_run(unknown).status is RunStatus.QUEUED
+
+
+async def test_cancel_stops_a_running_shell_step_and_its_children_within_a_second(
+    storage: SQLiteStorage, tmp_path: Path
+) -> None:
+    pids = tmp_path / "pids"
+    command = f"echo $$ >> {pids}; (echo $BASHPID; sleep 60) & echo $! >> {pids}; wait"
+    run_id = start(storage, flow(shell("x", command), echo("after", ref("x"))))
+    async with working(storage):
+        async with asyncio.timeout(10):
+            while not pids.exists() or len(pids.read_text().split()) < 2:
+                await asyncio.sleep(0.005)
+        began = time.monotonic()
+        assert storage.request_cancel(run_id, "enough", 1)
+        run = await until(storage, run_id)
+        assert time.monotonic() - began < 1
+    assert run.status is RunStatus.CANCELLED
+    assert run.reason == "enough"
+    for pid in pids.read_text().split():
+        assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]
+
+
+async def test_cancel_ends_a_run_between_attempts(storage: SQLiteStorage) -> None:
+    def breaks(value: Any, context: Any) -> Any:
+        raise ComponentError("BROKEN", "always")
+
+    step = Step(key="x", component="/test/breaks", retry=quick_retry(9, 3_600_000))
+    run_id = start(storage, flow(step))
+    async with working(storage, registry=registry(breaks=breaks)):
+        await until(storage, run_id, RunStatus.AWAITING_RETRY)
+    # No worker is alive: the client does it by itself.
+    from stepflow.client import Client
+
+    async with Client(storage.url) as client:
+        assert await client.cancel(run_id)
+        assert (await client.get_run(run_id)).status is RunStatus.CANCELLED
+        assert not await client.cancel(run_id)
+
+
+async def test_a_worker_that_stops_gives_its_runs_back_and_another_finishes_them(storage: SQLiteStorage) -> None:
+    release = threading.Event()
+
+    def waits(value: Any, context: Any) -> Any:
+        while not context.cancelled.wait(0.005):
+            if release.is_set():
+                return "done"
+        return "stopped"
+
+    made = registry(waits=waits)
+    run_id = start(storage, flow(echo("a"), Step(key="x", component="/test/waits", depends_on=("a",))))
+    async with working(storage, registry=made):
+        await until_event(storage, run_id, "step.started", "x")
+    assert storage.get_run(run_id).status is RunStatus.QUEUED
+    assert types_of(storage, run_id)[-2:] == ["step.released x", "run.released"]
+    release.set()
+    async with working(storage, registry=made):
+        run = await until(storage, run_id)
+    assert run.output == {"x": "done"}
+    assert steps_of(storage, run_id)["x"].attempt == 1
+
+
+async def test_two_workers_never_perform_the_same_step_at_once(open_storage: OpenStorage) -> None:
+    one, two = open_storage(), open_storage()
+    performing: set[str] = set()
+    seen: list[str] = []
+
+    async def alone(value: Any, context: Any) -> Any:
+        assert context.idempotency_key not in performing
+        performing.add(context.idempotency_key)
+        await asyncio.sleep(0.001)
+        performing.remove(context.idempotency_key)
+        seen.append(context.idempotency_key)
+
+    made = registry(alone=alone)
+    wide = flow(*(Step(key=f"s{index}", component="/test/alone") for index in range(5)))
+    ids = [start(one, wide) for _ in range(40)]
+    async with working(one, registry=made, slots=7), working(two, registry=made, slots=7):
+        for run_id in ids:
+            assert (await until(one, run_id)).status is RunStatus.COMPLETED
+    assert len(seen) == len(set(seen)) == 200
+
+
+async def test_a_hung_worker_loses_its_runs_and_its_late_outcomes_are_refused(open_storage: OpenStorage) -> None:
+    one, two = open_storage(), open_storage()
+    goes_on = asyncio.Event()
+    started = asyncio.Event()
+
+    async def hangs(value: Any, context: Any) -> Any:
+        if not started.is_set():
+            started.set()
+            await goes_on.wait()
+            return "late"
+        return "in time"
+
+    made = registry(hangs=hangs)
+    run_id = start(one, flow(Step(key="x", component="/test/hangs")))
+    async with working(one, registry=made, lease=timedelta(hours=1)):
+        await started.wait()
+        # Its heart stops: as far as anybody can tell, its lease ran out long ago.
+        number = stored(one, run_id).worker
+        assert number is not None
+        one.heartbeat(number, 0.0, None)
+        async with working(two, registry=made):
+            run = await until(two, run_id)
+            goes_on.set()
+            await asyncio.sleep(0.05)
+    assert run.output == {"x": "in time"}
+    assert "run.released" in types_of(two, run_id)
+
+
+async def test_log_lines_of_a_step_come_before_its_end(storage: SQLiteStorage) -> None:
+    run = await finish(storage, flow(shell("x", "echo one; echo two >&2")))
+    events = storage.get_events(run.id, after_seq=0, before_seq=None, limit=100, newest=False)
+    lines = [event.payload["message"] for event in events if event.event_type == "log"]
+    assert sorted(lines) == ["one", "two"]
+    assert events[-1].event_type == "run.completed"
+
+
+async def test_trouble_with_the_disk_is_survived_and_nothing_is_performed_twice(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stepflow.storages.sqlite.writer import Writer
+
+    effects: list[str] = []
+    full = threading.Event()
+    attempt = Writer._try_group
+
+    def try_group(self: Writer, waiting: Any) -> Any:
+        if full.is_set():
+            import sqlite3
+
+            raise sqlite3.OperationalError("database or disk is full")
+        return attempt(self, waiting)
+
+    def effect(value: Any, context: Any) -> Any:
+        effects.append(context.step_id)
+        full.set()
+        return value
+
+    monkeypatch.setattr(Writer, "_try_group", try_group)
+    said: list[str] = []
+    two_steps = flow(Step(key="a", component="/test/effect"), echo("b", ref("a")))
+    run_id = start(storage, two_steps)
+    async with working(storage, registry=registry(effect=effect), say=said.append):
+        async with asyncio.timeout(10):
+            while not said:
+                await asyncio.sleep(0.01)
+        assert "is full" in said[0]
+        assert storage.get_run(run_id).status is RunStatus.RUNNING
+        full.clear()
+        run = await until(storage, run_id)
+    assert run.status is RunStatus.COMPLETED
+    assert effects == ["a"]
+
+
+async def test_a_default_is_used_when_a_step_fails(storage: SQLiteStorage) -> None:
+    step = Step(
+        key="x", component="/builtin/fail", input={"message": "no"}, on_error=OnError("continue", {"ok": False})
+    )
+    run = await finish(storage, flow(step, echo("y", ref("x", "ok"))))
+    assert run.output == {"y": False}
+    assert steps_of(storage, run.id)["x"].recovered
+
+
+async def test_a_storage_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("this is no database, but it is long enough to be looked at" * 20)
+    with pytest.raises(StorageError, match="is not a StepFlow database"):
+        SQLiteStorage(tmp_path / "text.db")
+
+
+def test_making_a_worker_outside_a_loop_is_a_mistake(storage: SQLiteStorage) -> None:
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        make_worker(storage, builtin_registry())
