@@ -110,9 +110,11 @@ ORDER BY attempt DESC LIMIT 1"""
 """A completed step of the run that is retried, with its output: pruning the old run is harmless."""
 
 REQUEST_CANCEL = f"""
-UPDATE runs SET cancel_requested = 1, reason = ?, version = version + 1, event_count = event_count + 1
+UPDATE runs SET cancel_requested = 1, reason = ?, version = version + 1, event_count = event_count + 1,
+  wake_at = CASE WHEN owner IS NULL THEN 0 END
 WHERE id = ? AND status NOT IN ({_FINAL}) AND NOT cancel_requested RETURNING num, event_count"""
-"""Ask for a run's end; the version makes its holder look before it decides again."""
+"""Ask for a run's end; the version makes its holder look before it decides again. Without a holder it is due at once,
+for whoever comes first: the client that asks, or a worker if that client dies."""
 
 CANCEL_REQUESTS = "SELECT num, version, reason FROM runs WHERE owner = ? AND cancel_requested"
 """The requests for the runs that a worker holds."""
@@ -288,19 +290,19 @@ SELECT num, id, pid, host, boot_id, started_at, lease_until, slots, background, 
   (SELECT count(*) FROM runs WHERE owner = workers.num) FROM workers ORDER BY num"""
 """Who is registered, alive or not."""
 
-FREE_RUNS = "UPDATE runs SET owner = NULL, fence = fence + 1, version = version + 1 WHERE owner = ?"
+_FREE = "UPDATE runs SET owner = NULL, fence = fence + 1, version = version + 1, wake_at = 0"
+# Due at once, whatever its status says: a run may lose its worker between its claim and its first decision.
+
+FREE_RUNS = f"{_FREE} WHERE owner = ?"
 """A dead worker's runs; its late commits carry an old fence."""
 
-FREE_RUN = """
-UPDATE runs SET owner = NULL, fence = fence + 1, version = version + 1 WHERE num = ? AND owner = ?"""
+FREE_RUN = f"{_FREE} WHERE num = ? AND owner = ?"
 """One run that its holder cannot go on with."""
 
 ORPHANS = "SELECT count(*) FROM runs WHERE owner IS NOT NULL AND owner NOT IN (SELECT num FROM workers)"
 """Runs held by a worker that is not registered any more."""
 
-FREE_ORPHANS = """
-UPDATE runs SET owner = NULL, fence = fence + 1, version = version + 1
-WHERE owner IS NOT NULL AND owner NOT IN (SELECT num FROM workers)"""
+FREE_ORPHANS = f"{_FREE} WHERE owner IS NOT NULL AND owner NOT IN (SELECT num FROM workers)"
 """Make them claimable."""
 
 INSERT_GROUP = """

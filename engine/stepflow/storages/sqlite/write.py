@@ -168,7 +168,7 @@ def _add_decided(group: Group, run: int, run_seq: int, event: Event) -> None:
         run_seq,
         EVENT_CODES[kind],
         event.step,
-        event.attempt or None,
+        None if event.step is None else event.attempt,
         level,
         event.at,
         None if payload is None else rows.encode(payload),
