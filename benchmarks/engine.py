@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stepflow.contracts.storage import CreateRun, TemplateText
+from stepflow.model.event import EventType
 from stepflow.model.flow import Flow, Step
 from stepflow.model.ids import new_run_id
 from stepflow.model.statuses import RunStatus
@@ -27,8 +28,7 @@ CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 def chain(length: int) -> Flow:
     return Flow(
         steps=tuple(
-            Step(key=f"s{i}", component="/builtin/noop", depends_on=(f"s{i - 1}",) if i else ())
-            for i in range(length)
+            Step(key=f"s{i}", component="/builtin/noop", depends_on=(f"s{i - 1}",) if i else ()) for i in range(length)
         ),
         name=f"chain{length}",
     )
@@ -86,7 +86,9 @@ class WorkerProcess:
             self.process.stdout.close()
 
 
-def throughput(folder: Path, *, runs: int, slots: int, steps: int = STEPS, flow: Flow | None = None) -> dict[str, float]:
+def throughput(
+    folder: Path, *, runs: int, slots: int, steps: int = STEPS, flow: Flow | None = None
+) -> dict[str, float]:
     """`steps_per_second`, `cpu_ms_per_step`, `bytes_per_step` of one worker process on a queue that is full."""
     database = folder / f"throughput-{time.monotonic_ns()}.db"
     storage = SQLiteStorage(database)
@@ -109,6 +111,7 @@ async def start_to_result_ms(folder: Path, count: int = 200) -> float:
     """A one-step run from `start` to its result, client and worker in one process: the median, in ms."""
     from stepflow.components.registry import builtin_registry
     from stepflow.runtime.bridge import Bridge
+    from stepflow.runtime.followers import follow
     from stepflow.worker import make_worker
 
     storage = SQLiteStorage(folder / "latency.db")
@@ -120,16 +123,17 @@ async def start_to_result_ms(folder: Path, count: int = 200) -> float:
     task = asyncio.create_task(worker.run(begun.set))
     await begun.wait()
     bridge = Bridge(storage)
-    listener = storage.listen()
+    log = follow(bridge, storage, None, None, 1000)
     times = []
     for _ in range(count):
         run_id = new_run_id()
         began = time.perf_counter()
         await bridge.perform(CreateRun(run_id, version, "{}", now_ms(), 1))
-        while not storage.get_run(run_id).status.is_final:
-            await asyncio.sleep(0)
+        async for events in log:
+            if any(event.event_type == EventType.RUN_COMPLETED for event in events):
+                break
         times.append(time.perf_counter() - began)
-    listener.close()
+    await log.aclose()
     await worker.stop(0)
     await task
     bridge.close()
@@ -168,7 +172,9 @@ def recovery_seconds(folder: Path, runs: int = 200) -> float:
     nap = Flow(
         steps=(
             Step(key="a", component="/builtin/noop"),
-            Step(key="b", component="/shell/run", input={"command": ["sleep", "30"]}, depends_on=("a",), on_crash="fail"),
+            Step(
+                key="b", component="/shell/run", input={"command": ["sleep", "30"]}, depends_on=("a",), on_crash="fail"
+            ),
             Step(key="c", component="/builtin/noop", depends_on=("a",)),
         ),
         name="nap",

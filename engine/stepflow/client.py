@@ -166,11 +166,9 @@ class Client:
         create: bool,
         update: bool,
     ) -> TemplateVersion:
-        from stepflow.components.registry import builtin_registry
-
         if base_dir is None and file is not None:
             base_dir = os.path.dirname(os.path.abspath(file))  # noqa: ASYNC240, PTH100, PTH120 - reads no disk
-        read = read_flow(dsl, file=file, components=builtin_registry().paths)
+        read = read_flow(dsl, file=file, components=known_components())
         if read.flow is None:
             raise DSLValidationError(read.diagnostics)
         chosen = name or read.flow.name or (Path(file).stem if file else "")
@@ -442,6 +440,13 @@ class Client:
 
 
 _FINAL_EVENTS = frozenset({"run.completed", "run.failed", "run.cancelled", "run.timeout"})
+
+
+def known_components() -> tuple[str, ...]:
+    """The paths of the components that come with StepFlow."""
+    from stepflow.components.registry import builtin_registry
+
+    return builtin_registry().paths
 
 
 def _statuses(status: Statuses) -> tuple[RunStatus, ...] | None:

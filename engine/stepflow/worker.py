@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -53,6 +54,13 @@ def make_worker(
     )
 
 
+def tune_process() -> None:
+    """Settings of a process that only works: the collector leaves alone what start-up made, and runs seldom."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 def run_worker(
     url: str,
     workspace: Path | None,
@@ -70,6 +78,7 @@ def run_worker(
         if background and not storage.become_background_worker():
             return 0  # another one is already there
         registry = Registry.for_workspace(workspace, warn=_say)
+        tune_process()
         return asyncio.run(
             _work(storage, registry, workspace, slots=slots, grace=grace, background=background, lease=lease)
         )

@@ -34,6 +34,11 @@ def test_log_writes_a_line_with_its_level_and_fields(context: Recorder) -> None:
     assert context.logs == [("half", "warn", {"rows": 5})]
 
 
+def test_log_writes_a_value_as_json(context: Recorder) -> None:
+    assert call("/builtin/log", {"message": {"n": [1]}}, context) == {"message": '{"n":[1]}', "level": "info"}
+    assert context.logs == [('{"n":[1]}', "info", {})]
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [

@@ -112,7 +112,9 @@ def test_without_any_folder_nothing_is_read() -> None:
     assert "no workspace" in error.message
 
 
-@pytest.mark.parametrize("path", ["../secret.txt", "/etc/passwd", "sub/../../secret.txt", "link.txt", "linked/secret.txt"])
+@pytest.mark.parametrize(
+    "path", ["../secret.txt", "/etc/passwd", "sub/../../secret.txt", "link.txt", "linked/secret.txt"]
+)
 def test_nothing_outside_of_the_roots_is_read(tmp_path: Path, path: str) -> None:
     base = tmp_path / "base"
     (base / "sub").mkdir(parents=True)
@@ -144,6 +146,12 @@ def test_a_folder_or_a_pipe_is_no_file_to_read(context: Recorder, tmp_path: Path
 def test_a_file_below_a_file_is_not_found(context: Recorder, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     assert refusal(context, "a.txt/b.txt").code == "FILE_NOT_FOUND"
+
+
+def test_links_in_a_circle_are_an_error_of_the_step(context: Recorder, tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    assert refusal(context, "a").code == "FILE_NOT_READABLE"
 
 
 def test_a_name_that_is_too_long_is_an_error_of_the_step(context: Recorder) -> None:

@@ -165,7 +165,10 @@ async def test_a_code_that_is_not_expected_fails_all_the_same(context: Recorder)
 
 async def test_a_missing_program_is_said_before_anything_starts(context: Recorder) -> None:
     error = await failure_of({"command": ["no-such-program-here"]}, context)
-    assert (error.code, error.message) == ("COMMAND_NOT_FOUND", "There is no program 'no-such-program-here' in the PATH")
+    assert (error.code, error.message) == (
+        "COMMAND_NOT_FOUND",
+        "There is no program 'no-such-program-here' in the PATH",
+    )
     assert context.groups == []
 
 

@@ -75,9 +75,13 @@ def _checked_url(asked: Request) -> httpx.URL:
             url = url.copy_merge_params(asked.query)
     except (httpx.InvalidURL, UnicodeEncodeError) as error:
         raise invalid_input(f"url: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise invalid_input("url: it must begin with http:// or https:// and name a host")
+    if not _is_web(url):
+        raise invalid_input("url: it must begin with http:// or https:// and name a host and a port that exist")
     return url
+
+
+def _is_web(url: httpx.URL) -> bool:
+    return url.scheme in ("http", "https") and bool(url.host) and (url.port is None or 0 < url.port < 65536)
 
 
 async def _follow(client: httpx.AsyncClient, asked: Request, url: httpx.URL, started: float) -> Answer:
@@ -96,9 +100,7 @@ async def _follow(client: httpx.AsyncClient, asked: Request, url: httpx.URL, sta
         finally:
             await response.aclose()
         method, content, headers = _redirected(response.status_code, method, content, headers)
-        before, url = url, url.join(location)
-        if url.scheme not in ("http", "https"):
-            raise failure("HTTP_ERROR", f"{asked.target} leads to {url.scheme}:, which is not followed")
+        before, url = url, _pointed_to(asked, url, location)
         if not _is_same_site(before, url):
             headers = {name: text for name, text in headers.items() if name in GOES_ANYWHERE}
     raise failure("HTTP_ERROR", f"{asked.target} was redirected more than {MAX_REDIRECTS} times")
@@ -111,6 +113,16 @@ def _redirected(
     if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
         return "GET", None, {name: text for name, text in headers.items() if not name.startswith("content-")}
     return method, content, headers
+
+
+def _pointed_to(asked: Request, url: httpx.URL, location: str) -> httpx.URL:
+    try:
+        target = url.join(location)
+    except httpx.InvalidURL as error:
+        raise failure("HTTP_ERROR", f"{asked.target} was redirected to something that is no URL: {error}") from None
+    if not _is_web(target):
+        raise failure("HTTP_ERROR", f"{asked.target} was redirected to something other than http: or https:")
+    return target
 
 
 def _is_same_site(before: httpx.URL, after: httpx.URL) -> bool:

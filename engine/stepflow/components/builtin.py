@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from stepflow.components._failure import invalid_input
 from stepflow.contracts.component import Component, ComponentContext, SleepUntil
 from stepflow.errors import ComponentError
+from stepflow.model import jsontext
 from stepflow.model.event import LEVELS
 from stepflow.model.flow import Json
 from stepflow.model.times import MAX_DURATION_MS, from_datetime, parse_duration
@@ -24,9 +25,11 @@ def log(value: dict[str, Any], context: ComponentContext) -> dict[str, Any]:
     taken = {"message", "level"} & fields.keys()
     if taken:
         raise invalid_input(f"'{min(taken)}' is a key of its own and cannot be one of the fields")
-    level = value.get("level") or "info"
-    context.log(value["message"], level, **fields)
-    return {"message": value["message"], "level": level}
+    message, level = value["message"], value.get("level") or "info"
+    if not isinstance(message, str):
+        message = jsontext.encode(message)
+    context.log(message, level, **fields)
+    return {"message": message, "level": level}
 
 
 def fail(value: dict[str, Any], context: ComponentContext) -> NoReturn:
@@ -80,7 +83,7 @@ COMPONENTS: tuple[Component, ...] = (
             "required": ["message"],
             "additionalProperties": False,
             "properties": {
-                "message": {"type": "string"},
+                "message": {"description": "what is not a text is written as JSON"},
                 "level": {"enum": [*LEVELS, None]},
                 "fields": {"type": ["object", "null"]},
             },

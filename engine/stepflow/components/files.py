@@ -46,7 +46,10 @@ def _allowed(path: str, context: ComponentContext) -> Path:
             "FILE_NOT_ALLOWED",
             f"'{path}' cannot be read: this template was not read from a folder, and the worker has no workspace",
         )
-    file = (folder / path).resolve()
+    try:
+        file = (folder / path).resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
+        raise failure("FILE_NOT_READABLE", f"'{path}' cannot be read: {error}") from None
     if not any(file.is_relative_to(root) for root in roots(context)):
         allowed = " and ".join(str(root) for root in roots(context))
         raise failure("FILE_NOT_ALLOWED", f"'{path}' is outside of what steps may read: {allowed}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -27,8 +28,9 @@ async def request(value: dict[str, Any], context: ComponentContext, method: str 
     import asyncio
     import importlib
 
-    # In a thread, because the first time it takes a tenth of a second that the worker's loop does not have.
-    await asyncio.to_thread(importlib.import_module, "httpx")
+    if "httpx" not in sys.modules:
+        # In a thread, because it takes a tenth of a second that the worker's loop does not have.
+        await asyncio.to_thread(importlib.import_module, "httpx")
     from stepflow.components import _http_client
 
     headers = {name.lower(): _text(text) for name, text in (value.get("headers") or {}).items() if text is not None}

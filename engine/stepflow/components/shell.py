@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -78,13 +77,15 @@ def _environment(added: dict[str, Any], context: ComponentContext) -> dict[str, 
 
 def _check_program(program: str, folder: Path | None, environment: dict[str, str]) -> None:
     """The shell that waits at the gate would find it out too, but could only say 127."""
+    from shutil import which
+
     if "/" in program:
         file = (folder or Path.cwd()) / program
         if not file.exists():
             raise failure("COMMAND_NOT_FOUND", f"There is no program {file}")
         if file.is_dir() or not os.access(file, os.X_OK):
             raise failure("COMMAND_NOT_FOUND", f"{file} is not executable")
-    elif shutil.which(program, path=environment.get("PATH", os.defpath)) is None:
+    elif which(program, path=environment.get("PATH", os.defpath)) is None:
         raise failure("COMMAND_NOT_FOUND", f"There is no program '{program}' in the PATH")
 
 

@@ -29,17 +29,24 @@ def load_components(workspace: Path) -> tuple[list[Component], list[Diagnostic]]
             continue
         try:
             module = _imported(file, workspace)
-            found = _offered(module)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the border: whatever a user's file raises is told
-            troubles.append(_trouble(file, workspace, error))
-        else:
-            components.extend(found)
+            troubles.append(_import_trouble(file, workspace, error))
+            continue
+        for made, line in _offered(module):
+            problem = _schema_problem(made)
+            if problem is None:
+                components.append(made)
+            else:
+                troubles.append(_trouble(f"component '{made.path}' is not available: {problem}", file, line))
     return components, troubles
 
 
 def _imported(file: Path, workspace: Path) -> ModuleType:
     name = f"{FOLDER}.{file.stem}"
     with importing_from([workspace]):
+        imported = sys.modules.get(name)
+        if imported is not None and imported.__file__ == str(file):
+            return imported  # by a file that came before
         specification = importlib.util.spec_from_file_location(name, file)
         assert specification is not None
         assert specification.loader is not None
@@ -53,29 +60,40 @@ def _imported(file: Path, workspace: Path) -> ModuleType:
     return module
 
 
-def _offered(module: ModuleType) -> list[Component]:
-    """The components that were written in this file, not those it imported from another."""
-    found: dict[int, Component] = {}
+def _offered(module: ModuleType) -> list[tuple[Component, int]]:
+    """The components that were written in this file, with their lines; not those it imported from another."""
+    found: dict[int, tuple[Component, int]] = {}
     for thing in vars(module).values():
         made = component_of(thing)
         if made is not None and thing.__module__ == module.__name__:
-            found[id(made)] = made
-    for made in found.values():
-        for schema in (made.input_schema, made.output_schema):
-            if schema is not None:
-                compile_schema(schema)
+            found[id(made)] = made, thing.__code__.co_firstlineno
     return list(found.values())
 
 
-def _trouble(file: Path, workspace: Path, error: BaseException) -> Diagnostic:
+def _schema_problem(made: Component) -> str | None:
+    for name, schema in (("input_schema", made.input_schema), ("output_schema", made.output_schema)):
+        if schema is not None:
+            try:
+                compile_schema(schema)
+            except ValueError as error:
+                return f"its {name} is not a JSON Schema: {error}"
+    return None
+
+
+def _import_trouble(file: Path, workspace: Path, error: BaseException) -> Diagnostic:
     said = str(error.msg if isinstance(error, SyntaxError) else error)
     where, line = place_of(error, [workspace])
+    message = f"components of {file.name} are not available: {type(error).__name__}: {said}"
+    return _trouble(message, Path(where) if where else file, line)
+
+
+def _trouble(message: str, file: Path, line: int) -> Diagnostic:
     return Diagnostic(
         code="COMPONENT_FILE",
         level="error",
-        message=f"components of {file.name} are not available: {type(error).__name__}: {said}",
-        file=where or str(file),
+        message=message,
+        file=str(file),
         line=line,
-        column=(error.offset or 1) if isinstance(error, SyntaxError) else 1 if line else 0,
+        column=1 if line else 0,
         hint="correct the file, then start the worker again",
     )

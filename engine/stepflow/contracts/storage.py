@@ -50,7 +50,7 @@ class CreateRun(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """-> `list[StoredRun]`: claimable runs, by priority, then age; from now on held by `worker`."""
+    """-> `ClaimedRuns`: runs by priority, then age; from now on held by `worker`."""
 
     worker: int
     limit: int
@@ -110,6 +110,12 @@ class StoredRun(msgspec.Struct):
     fence: int
     version: int
     retry_of: str | None = None
+
+
+class ClaimedRuns(msgspec.Struct):
+    runs: list[StoredRun]
+    next_wake: int | None
+    """When the next waiting run that nobody holds is due."""
 
 
 class ProcessGroup(msgspec.Struct, frozen=True):
@@ -201,9 +207,6 @@ class Storage(Protocol):
 
     def count_templates(self) -> int: ...
 
-    def components_by_version(self, after: int) -> dict[int, tuple[str, ...]]:
-        """The components that template versions newer than number `after` need, by version number."""
-
     # Runs, for readers
 
     def find_run(self, ref: str) -> str:
@@ -245,9 +248,6 @@ class Storage(Protocol):
 
     def cancel_requests(self, worker: int) -> list[tuple[int, int, str | None]]:
         """Of the runs that `worker` holds: number, version, reason."""
-
-    def next_wake(self) -> int | None:
-        """When the next waiting run that nobody holds is due."""
 
     # Workers
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from stepflow.contracts.storage import Storage
 from stepflow.model.event import WorkflowEvent
@@ -12,7 +12,7 @@ from stepflow.runtime.bridge import Bridge
 
 async def follow(
     bridge: Bridge, storage: Storage, after_seq: int | None, run_id: str | None, limit: int
-) -> AsyncIterator[list[WorkflowEvent]]:
+) -> AsyncGenerator[list[WorkflowEvent], None]:
     """Batches of at most `limit` events after `after_seq` (None: from now on), of one run or of all. Never ends."""
     loop = asyncio.get_running_loop()
     listener = storage.listen()

@@ -45,21 +45,16 @@ class LoadedTemplates:
         self._bridge = bridge
         self._offers = offers
         self._loaded: dict[int, LoadedTemplate] = {}
-        self._seen = 0
-        self._not_offered: set[int] = set()
+        self.not_offered: frozenset[int] = frozenset()
+        """Versions that need a component this worker does not have."""
 
-    async def load(self, number: int) -> LoadedTemplate:
+    async def load(self, number: int) -> LoadedTemplate | None:
+        """None: a component of it is not offered here."""
         template = self._loaded.get(number)
-        if template is None:
+        if template is None and number not in self.not_offered:
             version = await self._bridge.call(self._bridge.storage.template_version_by_id, number)
-            template = self._loaded[number] = LoadedTemplate(version)
+            if all(self._offers(component) for component in version.flow.components):
+                template = self._loaded[number] = LoadedTemplate(version)
+            else:
+                self.not_offered |= {number}
         return template
-
-    async def not_offered(self) -> frozenset[int]:
-        """The versions that need a component this worker does not have."""
-        newer = await self._bridge.call(self._bridge.storage.components_by_version, self._seen)
-        for number, components in newer.items():
-            self._seen = max(self._seen, number)
-            if not all(self._offers(component) for component in components):
-                self._not_offered.add(number)
-        return frozenset(self._not_offered)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from stepflow.contracts.clock import Clock
 from stepflow.contracts.component import Component
-from stepflow.contracts.storage import Claim, Commit, Storage, StoredRun
+from stepflow.contracts.storage import Claim, ClaimedRuns, Commit, Storage, StoredRun
 from stepflow.core.decide import Decision, Missing, Perform, decide
 from stepflow.core.facts import CancelRequested, Claimed, DeadlineReached, Fact, Failed, ReleaseRequested, Woken
 from stepflow.errors import LeaseLostError, StaleRunError, StorageError, WorkflowEngineError
@@ -124,15 +124,17 @@ class WorkerLoop:
         if room <= 0 or self._trouble is not None or self._stopping:
             return
         try:
-            without = await self._templates.not_offered()
-            claim = Claim(self.number, room, self._clock.now(), without)
-            claimed: list[StoredRun] = await self._bridge.perform(claim)
-            await self._end_process_groups(claimed)
-            for stored in claimed:
+            claim = Claim(self.number, room, self._clock.now(), self._templates.not_offered)
+            claimed: ClaimedRuns = await self._bridge.perform(claim)
+            self._timers.set_wake(claimed.next_wake)
+            await self._end_process_groups(claimed.runs)
+            for stored in claimed.runs:
                 template = await self._templates.load(stored.template_version)
-                self._hold(Held(stored, template, self.number))
-            wake_at = await self._bridge.call(self._storage.next_wake)
-            self._timers.set_wake(wake_at)
+                if template is not None:
+                    self._hold(Held(stored, template, self.number))
+                else:
+                    await self._leases.give_back(stored.number)
+                    self._claim_is_due.set()
         except StorageError as error:
             self._note_trouble(error)
 

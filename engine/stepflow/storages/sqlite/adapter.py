@@ -210,9 +210,6 @@ class SQLiteStorage:
     def count_templates(self) -> int:
         return self._reader.count_templates()
 
-    def components_by_version(self, after: int) -> dict[int, tuple[str, ...]]:
-        return self._reader.components_by_version(after)
-
     def find_run(self, ref: str) -> str:
         return self._reader.find_run(ref)
 
@@ -254,9 +251,6 @@ class SQLiteStorage:
 
     def cancel_requests(self, worker: int) -> list[tuple[int, int, str | None]]:
         return self._reader.cancel_requests(worker)
-
-    def next_wake(self) -> int | None:
-        return self._reader.next_wake()
 
     def unfinished_runs(self) -> bool:
         return self._reader.unfinished_runs()

@@ -269,9 +269,6 @@ VERSION_BY_NUM = f"{_VERSION} WHERE v.num = ?"
 ALL_VERSIONS = f"{_VERSION} WHERE t.name = ? ORDER BY v.version DESC"
 """Newest first."""
 
-COMPONENTS_OF_VERSIONS = "SELECT num, components FROM template_versions WHERE num > ?"
-"""What workers must offer for versions they have not seen."""
-
 # Workers
 
 INSERT_WORKER = """

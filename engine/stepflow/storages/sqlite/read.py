@@ -113,10 +113,6 @@ class Reader:
     def count_templates(self) -> int:
         return int(self.rows(queries.COUNT_TEMPLATES)[0][0])
 
-    def components_by_version(self, after: int) -> dict[int, tuple[str, ...]]:
-        found = self.rows(queries.COMPONENTS_OF_VERSIONS, (after,))
-        return {number: tuple(rows.decode(components)) for number, components in found}
-
     # Runs
 
     def find_run(self, ref: str) -> str:
@@ -200,10 +196,6 @@ class Reader:
 
     def cancel_requests(self, worker: int) -> list[tuple[int, int, str | None]]:
         return self.rows(queries.CANCEL_REQUESTS, (worker,))
-
-    def next_wake(self) -> int | None:
-        found: int | None = self.rows(queries.NEXT_WAKE)[0][0]
-        return found
 
     def unfinished_runs(self) -> bool:
         return bool(self.rows(queries.UNFINISHED)[0][0])

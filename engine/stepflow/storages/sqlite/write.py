@@ -11,6 +11,7 @@ from typing import Any
 from stepflow.contracts.storage import (
     AppendLogs,
     Claim,
+    ClaimedRuns,
     Commit,
     CreateRun,
     ProcessGroup,
@@ -226,7 +227,7 @@ def append_logs(group: Group, logs: AppendLogs) -> None:
 # Claims
 
 
-def claim(group: Group, what: Claim) -> list[StoredRun]:
+def claim(group: Group, what: Claim) -> ClaimedRuns:
     group.flush()  # a run released in this very group must be read with its steps
     connection = group.connection
     without = rows.encode(sorted(what.without))
@@ -237,7 +238,8 @@ def claim(group: Group, what: Claim) -> list[StoredRun]:
     for number, _ in chosen[: what.limit]:
         connection.execute(queries.TAKE, (what.worker, number))
         claimed.append(load_run(connection, number))
-    return claimed
+    next_wake: int | None = connection.execute(queries.NEXT_WAKE).fetchone()[0]
+    return ClaimedRuns(claimed, next_wake)
 
 
 def load_run(connection: sqlite3.Connection, number: int) -> StoredRun:

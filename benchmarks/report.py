@@ -1,0 +1,46 @@
+"""Figures as the table of README.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    what: str
+    value: float
+    unit: str
+    wanted: str
+    reached: bool
+    raw: float | None = None
+    """The same done by a bare sqlite3 loop in the same session, in the same unit."""
+
+
+def write(figures: list[Figure], machine: str, date: str) -> str:
+    lines = [
+        "# What was measured",
+        "",
+        "`python -m benchmarks` measures all of it again and writes this page; `--only engine` or `--only screen` prints",
+        "a part. Durability `full` (an fsync a commit), no-op steps, ten a run, one worker process; medians of three.",
+        "The raw bound is the same rows written by a bare sqlite3 loop with the same batching (for latencies: the",
+        "commits that the path cannot do without), measured in the same session on the same disk.",
+        "",
+        f"Machine: {machine}. Measured {date}.",
+        "",
+        "| what | measured | wanted | reached | raw bound | ratio to it |",
+        "| --- | ---: | ---: | --- | ---: | ---: |",
+    ]
+    for figure in figures:
+        raw = "" if figure.raw is None else f"{_number(figure.raw)} {figure.unit}"
+        ratio = "" if figure.raw is None else f"{figure.value / figure.raw:.2f}"
+        reached = "yes" if figure.reached else "**no**"
+        lines.append(
+            f"| {figure.what} | {_number(figure.value)} {figure.unit} | {figure.wanted} | {reached} | {raw} | {ratio} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: float) -> str:
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if value >= 1 else f"{value:.3f}"

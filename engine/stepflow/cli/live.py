@@ -1,0 +1,80 @@
+"""Events as lines, while something runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TextIO
+
+from stepflow.cli.text import local_time, paint, safe
+from stepflow.model.event import EventType, WorkflowEvent
+from stepflow.model.run import RunRecord
+
+_MARKS = {
+    EventType.STEP_STARTED: ("▶", "blue"),
+    EventType.STEP_COMPLETED: ("✓", "green"),
+    EventType.STEP_FAILED: ("✗", "red"),
+    EventType.STEP_SKIPPED: ("↷", "dim"),
+    EventType.STEP_RETRY: ("↻", "yellow"),
+    EventType.STEP_SLEEPING: ("z", "cyan"),
+    EventType.STEP_WAITING: ("?", "cyan"),
+    EventType.STEP_CANCELLED: ("⊘", "yellow"),
+    EventType.STEP_RELEASED: ("◦", "yellow"),
+}
+
+
+def step_line(event: WorkflowEvent, stream: TextIO) -> str | None:
+    """`✓ validate-order`, with what there is to say; None for events that are not about steps."""
+    if event.event_type == EventType.LOG:
+        message = safe(event.payload.get("message", ""))
+        colour = {"error": "red", "warn": "yellow"}.get(event.level, "dim")
+        return f"    {paint(f'{event.step_key or event.kind}: {message}', colour, stream)}"
+    mark = _MARKS.get(event.event_type)  # type: ignore[call-overload]  # a custom name has no mark
+    if mark is None:
+        return None
+    glyph, colour = mark
+    return f"  {paint(glyph, colour, stream)} {safe(event.step_key)}{_more(event)}"
+
+
+def _more(event: WorkflowEvent) -> str:
+    payload: dict[str, Any] = event.payload
+    match event.event_type:
+        case EventType.STEP_FAILED:
+            return f": {safe((payload.get('error') or {}).get('message', ''))}"
+        case EventType.STEP_SKIPPED | EventType.STEP_CANCELLED | EventType.STEP_RELEASED:
+            return f" ({safe(payload.get('reason', ''))})"
+        case EventType.STEP_RETRY:
+            return f": attempt {payload['attempt'] + 1} of {payload['max_retries'] + 1} in {payload['delay_ms']} ms"
+        case EventType.STEP_STARTED if event.attempt > 1:
+            return f" (attempt {event.attempt})"
+        case EventType.STEP_COMPLETED if payload.get("recovered"):
+            return " (with its default)"
+        case _:
+            return ""
+
+
+def stream_line(event: WorkflowEvent) -> str:
+    """`[14:22:11] step_started validate-order`"""
+    line = f"[{local_time(event.timestamp, '%H:%M:%S')}] {event.event_type.replace('.', '_')}"
+    if event.step_key:
+        line += f" {safe(event.step_key)}"
+    error = event.payload.get("error")
+    if event.event_type == EventType.LOG:
+        line += f" {safe(event.payload.get('message', ''))}"
+    elif isinstance(error, dict):
+        line += f": {safe(error.get('message', ''))}"
+    elif event.payload.get("reason"):
+        line += f" ({safe(event.payload['reason'])})"
+    return paint(line, "red") if event.level == "error" else line
+
+
+def failure_of(run: RunRecord) -> str:
+    """`{step}: {message}`, or why the run ended otherwise."""
+    if run.error is not None:
+        step = (run.error.get("details") or {}).get("step_key")
+        message = safe(run.error.get("message", run.error.get("code", "")))
+        return f"{safe(step)}: {message}" if step else message
+    return f"{run.status.value}{f': {safe(run.reason)}' if run.reason else ''}"
+
+
+def stderr_line(event: WorkflowEvent) -> str | None:
+    return step_line(event, sys.stderr)

@@ -1,0 +1,28 @@
+"""Opening the terminal UI: whatever is registered under `stepflow.screens`, so that the engine never imports it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import cast
+
+from stepflow.cli.session import Place, fail
+from stepflow.cli.text import safe
+from stepflow.errors import WorkflowEngineError
+
+Screen = Callable[[str | None, str | None], int]
+
+
+def open_screen(place: Place) -> int:
+    """The exit code of the screen on that database."""
+    found = entry_points(group="stepflow.screens")
+    if "dashboard" not in found.names:
+        fail("The terminal UI is not installed; install the distribution `stepflow-tui` as a whole")
+    screen = cast(Screen, found["dashboard"].load())
+    try:
+        return screen(place.database, place.workspace)
+    except WorkflowEngineError as error:
+        fail(safe(error.message))
+    except KeyboardInterrupt:
+        sys.exit(130)

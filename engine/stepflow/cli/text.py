@@ -1,0 +1,101 @@
+"""Text for a terminal or a pipe: tables, boxes, rules, colours. Pure: records in, lines out.
+
+Whatever comes from a run is data: control characters are made visible before a terminal sees them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, TextIO
+
+BOX_INNER = 53
+BOX_LABEL = 14
+
+_COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36, "dim": 2, "bold": 1}
+
+
+def safe(text: object) -> str:
+    """One line of text without control characters or direction marks."""
+    written = str(text)
+    if written.isascii() and written.isprintable():
+        return written
+    return "".join(
+        character
+        if not unicodedata.category(character).startswith("C") or character == "\u200d"
+        else _visible(character)
+        for character in written
+    )
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if character == "\n":
+        return "⏎"
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def use_colour(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
+    """`text` in `colour` where `stream` (stdout by default) is a terminal that takes colours."""
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if use_colour(stream or sys.stdout) else text
+
+
+def local_time(moment: datetime | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    return "-" if moment is None else moment.astimezone().strftime(form)
+
+
+def width_of(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
+
+
+def pad(text: str, width: int) -> str:
+    return text + " " * max(0, width - width_of(text))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int], rule: int) -> list[str]:
+    """Columns at least as wide as `widths`; the last one takes what it needs."""
+    cells = [[safe(cell) for cell in row] for row in rows]
+    columns = [max([least, *(width_of(row[index]) + 2 for row in cells)]) for index, least in enumerate(widths)]
+
+    def line(row: Sequence[str]) -> str:
+        return ("".join(pad(cell, width) for cell, width in zip(row, columns, strict=False)) + row[-1]).rstrip()
+
+    return [line(header), "─" * (rule + sum(columns) - sum(widths)), *(line(row) for row in cells)]
+
+
+def box(title: str, rows: Iterable[tuple[str, str]]) -> list[str]:
+    """A box of label and value rows; a value that is too long is cut, a TRN after its last '/'."""
+    room = BOX_INNER - BOX_LABEL - 3
+    lines = [
+        f"┌{'─' * BOX_INNER}┐",
+        f"│ {pad(_cut(safe(title), BOX_INNER - 2), BOX_INNER - 1)}│",
+        f"├{'─' * BOX_INNER}┤",
+    ]
+    for label, value in rows:
+        shown = _cut(safe(value), room)
+        lines.append(f"│ {pad(label, BOX_LABEL - 1)}│ {pad(shown, room + 1)}│")
+    return [*lines, f"└{'─' * BOX_INNER}┘"]
+
+
+def _cut(text: str, width: int) -> str:
+    if width_of(text) <= width:
+        return text
+    if text.startswith("trn:") and "/" in text[:width]:
+        return text[: text.rindex("/", 0, width) + 1][: width - 3] + "..."
+    while width_of(text) > width - 3:
+        text = text[:-1]
+    return text + "..."
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """JSON for people and pipes; what a terminal would obey is escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    return "".join(c if c == "\n" or not unicodedata.category(c).startswith("C") else f"\\u{ord(c):04x}" for c in text)

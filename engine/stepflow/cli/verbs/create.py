@@ -1,0 +1,36 @@
+"""`stepflow create`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from stepflow.cli.session import read_file, say, with_client
+from stepflow.cli.text import paint
+from stepflow.model.ids import template_trn
+
+if TYPE_CHECKING:
+    from stepflow.client import Client
+
+
+@click.command("create")
+@click.argument("name")
+@click.option("--dsl", "file", required=True, metavar="FILE", help="The template, YAML or JSON.")
+@click.option("-d", "--description", metavar="TEXT", help="What it is for.")
+def command(name: str, file: str, description: str | None) -> None:
+    """Create a new template from a YAML or JSON file.
+
+    \b
+    Example:
+      stepflow create order-flow --dsl order-workflow.yaml -d "Order processing"
+    """
+    text = read_file(file, "DSL file")
+
+    async def create(client: Client) -> None:
+        saved = await client.create_template(name, text, description, file=file)
+        say(f"{paint('✓', 'green')} Template '{saved.name}' created")
+        say(f"  TRN: {template_trn(saved.name)}")
+        say(f"  Version: {saved.version}")
+
+    with_client(create)

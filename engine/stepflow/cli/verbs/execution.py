@@ -1,0 +1,59 @@
+"""`stepflow execution`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from stepflow.cli.live import failure_of
+from stepflow.cli.records import run_json
+from stepflow.cli.session import say, with_client
+from stepflow.cli.text import box, json_text, local_time
+from stepflow.model.ids import short_run_trn
+
+if TYPE_CHECKING:
+    from stepflow.client import Client
+
+
+@click.command("execution")
+@click.argument("run_id")
+@click.option("--json", "as_json", is_flag=True, help="As one object.")
+def command(run_id: str, as_json: bool) -> None:
+    """Show an execution with its input and result.
+
+    \b
+    Example:
+      stepflow execution exec_abc123
+    """
+
+    async def show(client: Client) -> None:
+        run = await client.get_run(run_id)
+        if as_json:
+            say(json_text(run_json(run)))
+            return
+        status = run.status.value + (" (cancelling)" if run.cancel_requested else "")
+        rows = [
+            ("TRN", short_run_trn(run.id)),
+            ("Workflow", run.template),
+            ("Status", status),
+            ("Started", local_time(run.started_at)),
+            ("Completed", local_time(run.finished_at)),
+        ]
+        if run.retry_of is not None:
+            rows.append(("Retry of", run.retry_of))
+        for line in box(f"Execution: {run.id}", rows):
+            say(line)
+        say()
+        say("Input:")
+        say(json_text(run.input))
+        if run.error is not None or (run.status.is_final and run.reason):
+            say()
+            say("Error:")
+            say(failure_of(run))
+        elif run.status.is_final:
+            say()
+            say("Result:")
+            say(json_text(run.output))
+
+    with_client(show)

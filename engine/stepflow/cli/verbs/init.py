@@ -1,0 +1,53 @@
+"""`stepflow init`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stepflow.cli.session import fail, say
+from stepflow.cli.text import paint, safe
+from stepflow.location import DEFAULT_DATABASE, WORKSPACE_FILE
+
+_CONFIG = f"""\
+# A StepFlow workspace: its templates, its components and its database.
+db = "{DEFAULT_DATABASE}"
+"""
+
+_TEMPLATE = """\
+name: hello
+steps:
+  - id: greet
+    type: echo
+    input: { text: "hello", from: "$.run.id" }
+
+  - id: look
+    type: shell.run
+    depends_on: [greet]
+    input: { command: [ls, -la] }
+"""
+
+
+@click.command("init")
+@click.argument("folder", default=".")
+def command(folder: str) -> None:
+    """Make a workspace: stepflow.toml, a first template, a folder for components.
+
+    \b
+    Example:
+      stepflow init my-flows
+    """
+    root = Path(folder)
+    if (root / WORKSPACE_FILE).exists():
+        fail(f"{safe(root / WORKSPACE_FILE)} exists already; this is a workspace")
+    try:
+        (root / "components").mkdir(parents=True, exist_ok=True)
+        (root / WORKSPACE_FILE).write_text(_CONFIG, encoding="utf-8")
+        template = root / "hello.yaml"
+        if not template.exists():
+            template.write_text(_TEMPLATE, encoding="utf-8")
+    except OSError as error:
+        fail(f"{safe(root)}: {error.strerror}")
+    say(f"{paint('✓', 'green')} Workspace '{safe(root.resolve().name)}' made")
+    say(f"  Next: stepflow run {'' if folder == '.' else safe(folder) + '/'}hello.yaml")

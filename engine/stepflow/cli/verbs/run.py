@@ -1,0 +1,114 @@
+"""`stepflow run`"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stepflow.cli.live import failure_of, stderr_line
+from stepflow.cli.records import run_json
+from stepflow.cli.session import FAILED, note, read_file, read_input, say, with_client
+from stepflow.cli.text import json_text, paint
+from stepflow.model.event import FINAL_RUN_EVENTS, EventType
+from stepflow.model.ids import run_trn
+from stepflow.model.run import RunRecord
+from stepflow.model.statuses import RunStatus
+
+if TYPE_CHECKING:
+    from stepflow.client import Client
+
+_FILES = (".yaml", ".yml", ".json")
+
+
+@click.command("run")
+@click.argument("template")
+@click.option("--input", "given", metavar="JSON|@FILE|-", help="The input: JSON, @file, or - for stdin.")
+@click.option("--file", metavar="PATH", help="Read the input from a file.")
+@click.option("--async", "is_async", is_flag=True, help="Do not wait for its end.")
+@click.option("--priority", type=int, default=0, help="Higher runs first.")
+@click.option("--idempotency-key", metavar="KEY", help="The same key gives the same execution.")
+@click.option("--version", type=click.IntRange(1), help="A version of the template; default: the newest.")
+@click.option("--no-worker", is_flag=True, help="Start no worker; one must be running, or be started later.")
+@click.option("--json", "as_json", is_flag=True, help="Print the execution as one object.")
+def command(
+    template: str,
+    given: str | None,
+    file: str | None,
+    is_async: bool,
+    priority: int,
+    idempotency_key: str | None,
+    version: int | None,
+    no_worker: bool,
+    as_json: bool,
+) -> None:
+    """Start an execution of TEMPLATE, a name or a file, and wait for its end.
+
+    \b
+    Examples:
+      stepflow run order-flow --input '{"orderId": "12345"}'
+      stepflow run order-flow --input @order-input.json --async
+      stepflow run ./flow.yaml
+    """
+    value = read_input(given, file)
+    started: list[str] = []
+
+    async def start(client: Client) -> int | None:
+        name = template
+        if template.endswith(_FILES):
+            name = (await client.save_template(None, read_file(template, "Template file"), file=template)).name
+        run_id = await client.start_run(
+            name, value, version=version, priority=priority, idempotency_key=idempotency_key
+        )
+        started.append(run_id)
+        if not no_worker:
+            await client.ensure_worker()
+        run = await client.get_run(run_id)
+        if not as_json:
+            say(f"{paint('✓', 'green')} Workflow execution started")
+            say(f"  Run ID: {run_id}")
+            say(f"  TRN: {run_trn(run_id, run.template)}")
+            say(f"  Status: {run.status.value}")
+        if is_async:
+            if as_json:
+                say(json_text(run_json(run)))
+            return None
+        sys.stdout.flush()
+        return _ended(await _follow(client, run, quiet=as_json), as_json=as_json)
+
+    def interrupted() -> None:
+        if started:
+            note(
+                f"\nThe execution goes on. Watch it with `stepflow stream {started[0]}`, "
+                f"cancel it with `stepflow cancel {started[0]}`"
+            )
+
+    with_client(start, on_interrupt=interrupted)
+
+
+async def _follow(client: Client, run: RunRecord, *, quiet: bool) -> RunRecord:
+    """Show its steps until it ends, or until only a person can help."""
+    until: set[Any] = {*FINAL_RUN_EVENTS, EventType.RUN_STALLED}
+    if run.status.is_final and quiet:
+        return run
+    async for event in client.follow(0, run.id):
+        line = None if quiet else stderr_line(event)
+        if line is not None:
+            note(line)
+        if event.event_type in until:
+            break
+    return await client.get_run(run.id)
+
+
+def _ended(run: RunRecord, *, as_json: bool) -> int:
+    if as_json:
+        say(json_text(run_json(run)))
+    elif run.status is RunStatus.COMPLETED:
+        say()
+        say("Result:")
+        say(json_text(run.output))
+    if run.status is not RunStatus.COMPLETED:
+        note(f"{paint('✗', 'red', sys.stderr)} Execution failed: {failure_of(run)}")
+        return FAILED
+    return 0

@@ -1,0 +1,38 @@
+"""`stepflow steps`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from stepflow.cli.records import step_json
+from stepflow.cli.session import say, with_client
+from stepflow.cli.text import json_text, local_time, table
+
+if TYPE_CHECKING:
+    from stepflow.client import Client
+
+
+@click.command("steps")
+@click.argument("run_id")
+@click.option("--json", "as_json", is_flag=True, help="One object a line, with inputs and outputs.")
+def command(run_id: str, as_json: bool) -> None:
+    """List the steps of an execution.
+
+    \b
+    Example:
+      stepflow steps exec_abc123
+    """
+
+    async def show(client: Client) -> None:
+        steps = await client.get_steps(run_id, bodies=as_json)
+        if as_json:
+            for step in steps:
+                say(json_text(step_json(step)))
+            return
+        rows = [(step.key, step.status.value, local_time(step.started_at, "%H:%M:%S")) for step in steps]
+        for line in table(("STEP", "STATUS", "STARTED"), rows, (31, 16), 70):
+            say(line)
+
+    with_client(show)

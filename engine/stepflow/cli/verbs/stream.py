@@ -1,0 +1,43 @@
+"""`stepflow stream`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from stepflow.cli.live import stream_line
+from stepflow.cli.records import event_json
+from stepflow.cli.session import say, with_client
+from stepflow.cli.text import json_text, paint
+from stepflow.model.event import FINAL_RUN_EVENTS
+
+if TYPE_CHECKING:
+    from stepflow.client import Client
+
+
+@click.command("stream")
+@click.argument("run_id")
+@click.option("--from", "after", type=click.IntRange(0), default=0, metavar="SEQ", help="Only events after SEQ.")
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+def command(run_id: str, after: int, as_json: bool) -> None:
+    """Stream the events of an execution until it ends.
+
+    \b
+    Example:
+      stepflow stream exec_abc123
+    """
+
+    async def show(client: Client) -> None:
+        run = await client.get_run(run_id)
+        if not as_json:
+            say(f"{paint('ℹ', 'blue')} Streaming events for: {run.id}")
+            say("─" * 64)
+        if run.status.is_final and after >= run.last_seq:
+            return
+        async for event in client.follow(after, run.id):
+            say(json_text(event_json(event)) if as_json else stream_line(event))
+            if event.event_type in FINAL_RUN_EVENTS:
+                return
+
+    with_client(show)

@@ -1,0 +1,1 @@
+"""A small double-entry ledger: the code base that check-code.yaml checks."""
