@@ -71,6 +71,17 @@ def test_two_folders_may_have_files_of_one_name(tmp_path: Path) -> None:
             assert call(context, "tasks:who") == who
 
 
+def test_the_folder_a_program_was_started_in_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("here", "there"):
+        write(tmp_path / folder / "tasks.py", f"def who():\n    return '{folder}'\n")
+    write(tmp_path / "here" / "only.py", "def who():\n    return 'only'\n")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.syspath_prepend(str(tmp_path / "here"))
+    there = Recorder(base_dir=tmp_path / "there")
+    assert call(there, "tasks:who") == "there"
+    assert call(there, "only:who") == "only"
+
+
 def test_a_function_may_import_while_it_runs(context: Recorder, tmp_path: Path) -> None:
     write(tmp_path / "late.py", "def f():\n    import beside\n    return beside.VALUE\n")
     write(tmp_path / "beside.py", "VALUE = 5\n")

@@ -17,8 +17,8 @@ from stepflow import process_groups
 from stepflow.contracts.component import PROCESS_GROUP_VARIABLE
 from stepflow.runtime.processes import boot_id, group_is_alive, host_id, kill_group, process_start_time
 
-MARKED = f"{PROCESS_GROUP_VARIABLE}=$$; export {PROCESS_GROUP_VARIABLE}; "
-"""What the gate of `/shell/run` does before it becomes the command."""
+MARK = f'{PROCESS_GROUP_VARIABLE}=$$; export {PROCESS_GROUP_VARIABLE}; exec "$@"'
+"""What the gate of `/shell/run` does to become the command."""
 NEVER = 1
 """The start time of no process of this test."""
 
@@ -26,9 +26,12 @@ NEVER = 1
 class Family:
     """A group whose leader is a shell, with the folder that its scripts write pids into."""
 
-    def __init__(self, folder: Path, script: str) -> None:
+    def __init__(self, folder: Path, script: str, marked: bool) -> None:
         self.folder = folder
-        self.process = subprocess.Popen(["sh", "-c", script], cwd=folder, start_new_session=True)
+        command = ["sh", "-c", script]
+        if marked:
+            command = ["sh", "-c", MARK, "sh", *command]
+        self.process = subprocess.Popen(command, cwd=folder, start_new_session=True)
         self.group = self.process.pid
         start_time = process_start_time(self.group)
         assert start_time is not None
@@ -50,15 +53,15 @@ class Family:
             self.process.wait()
 
 
-Begin = Callable[[str], Family]
+Begin = Callable[..., Family]
 
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Begin]:
     families: list[Family] = []
 
-    def begin_one(script: str) -> Family:
-        families.append(Family(tmp_path, script))
+    def begin_one(script: str, *, marked: bool = True) -> Family:
+        families.append(Family(tmp_path, script, marked))
         return families[-1]
 
     yield begin_one
@@ -80,7 +83,7 @@ def test_a_group_is_alive_as_long_as_its_leader(begin: Begin) -> None:
     family = begin("sleep 60; :")
     assert group_is_alive(family.group, family.start_time)
     family.end()
-    assert not group_is_alive(family.group, family.start_time)
+    wait_until(lambda: not group_is_alive(family.group, family.start_time))
 
 
 def test_a_process_with_another_start_time_is_somebody_else(begin: Begin) -> None:
@@ -92,7 +95,7 @@ def test_a_process_with_another_start_time_is_somebody_else(begin: Begin) -> Non
 
 
 def test_members_keep_a_group_alive_when_the_leader_is_gone(begin: Begin) -> None:
-    family = begin(MARKED + "sleep 60 & echo $! > child; wait")
+    family = begin("sleep 60 & echo $! > child; wait")
     child = family.pid("child")
     family.leader_dies()
     assert process_start_time(family.group) is None
@@ -103,7 +106,7 @@ def test_members_keep_a_group_alive_when_the_leader_is_gone(begin: Begin) -> Non
 
 def test_strangers_in_a_group_of_the_same_number_are_left_alone(begin: Begin) -> None:
     """The number was used again by a process that died too and left children of its own."""
-    family = begin("sleep 60 & echo $! > child; wait")
+    family = begin("sleep 60 & echo $! > child; wait", marked=False)
     child = family.pid("child")
     family.leader_dies()
     assert process_groups.members(family.group) == [child]
@@ -113,7 +116,7 @@ def test_strangers_in_a_group_of_the_same_number_are_left_alone(begin: Begin) ->
 
 
 def test_children_of_a_leader_that_nobody_reaped_are_still_its_own(begin: Begin) -> None:
-    family = begin("sleep 60 & echo $! > child; wait")
+    family = begin("sleep 60 & echo $! > child; wait", marked=False)
     family.pid("child")
     family.process.kill()
     wait_until(lambda: not process_groups.is_alive(family.group))
@@ -146,9 +149,7 @@ def test_a_group_that_honours_term_ends_at_once(begin: Begin) -> None:
 
 
 def test_a_grandchild_that_ignores_term_is_killed_after_the_grace(begin: Begin) -> None:
-    family = begin(
-        MARKED + 'sh -c \'trap "" TERM; sh -c "echo \\$\\$ > grandchild; while :; do sleep 60; done"\' & wait'
-    )
+    family = begin('sh -c \'trap "" TERM; sh -c "echo \\$\\$ > grandchild; while :; do sleep 60; done"\' & wait')
     grandchild = family.pid("grandchild")
     started = time.monotonic()
     assert kill_group(family.group, family.start_time, grace_seconds=0.3)
@@ -157,7 +158,7 @@ def test_a_grandchild_that_ignores_term_is_killed_after_the_grace(begin: Begin) 
 
 
 def test_what_is_left_of_a_dead_leaders_group_is_killed(begin: Begin) -> None:
-    family = begin(MARKED + "trap '' TERM; sh -c 'sleep 60 & echo $! > grandchild; wait' & echo $! > child; wait")
+    family = begin("trap '' TERM; sh -c 'sleep 60 & echo $! > grandchild; wait' & echo $! > child; wait")
     pids = family.pid("child"), family.pid("grandchild")
     family.leader_dies()
     assert kill_group(family.group, family.start_time, grace_seconds=0.2)
@@ -165,7 +166,7 @@ def test_what_is_left_of_a_dead_leaders_group_is_killed(begin: Begin) -> None:
 
 
 def test_who_moved_to_another_group_of_the_session_is_killed_too(begin: Begin) -> None:
-    family = begin(MARKED + "timeout 60 sh -c 'echo $$ > moved; sleep 60; :' & wait")
+    family = begin("timeout 60 sh -c 'echo $$ > moved; sleep 60; :' & wait")
     moved = family.pid("moved")
     assert os.getpgid(moved) != family.group
     family.leader_dies()

@@ -78,9 +78,9 @@ def group(ctx: click.Context, db: str | None, workspace: str | None, version: bo
 
         click.echo(f"stepflow {version_of('stepflow-tui')}")
     elif ctx.invoked_subcommand is None:
-        from stepflow.cli.screen import open_screen
+        from stepflow.cli.screen import has_terminal, open_screen
 
-        if not sys.stdin.isatty() or not sys.stdout.isatty():
+        if not has_terminal():
             click.echo(ctx.get_help(), err=True)
             ctx.exit(2)
         ctx.exit(open_screen(ctx.obj))

@@ -14,6 +14,11 @@ from stepflow.errors import WorkflowEngineError
 Screen = Callable[[str | None, str | None], int]
 
 
+def has_terminal() -> bool:
+    """A person sits in front of it. The screen is drawn on stderr, so that one counts too."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
+
+
 def open_screen(place: Place) -> int:
     """The exit code of the screen on that database."""
     found = entry_points(group="stepflow.screens")

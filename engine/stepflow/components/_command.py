@@ -312,11 +312,15 @@ class _Stream:
     def _log_lines(self, chunk: bytes) -> None:
         *lines, rest = (self._line + chunk).split(b"\n")
         for line in lines:
-            self._log(line)
-        while len(rest) >= LINE_BYTES:
-            self._log(rest[:LINE_BYTES])
-            rest = rest[LINE_BYTES:]
-        self._line = rest
+            self._log(self._log_pieces(line))
+        self._line = self._log_pieces(rest)
+
+    def _log_pieces(self, line: bytes) -> bytes:
+        """Log what is too long of it; the rest."""
+        while len(line) > LINE_BYTES:
+            self._log(line[:LINE_BYTES])
+            line = line[LINE_BYTES:]
+        return line
 
     def _log(self, line: bytes) -> None:
         # Of a line that overwrites itself (a progress bar), what would be seen in the end.

@@ -7,6 +7,7 @@ first, so that a stray `json.py` cannot break the worker. A module is imported o
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import threading
 import traceback
@@ -17,7 +18,7 @@ from types import ModuleType
 
 _lock = threading.RLock()
 _known_folders: dict[str, None] = {}
-"""In the order they are looked through, for their own sake kept apart from the usual path."""
+"""Every folder ever given, the latest first. What else is in `sys.path` is the usual path."""
 _modules: dict[tuple[Path, ...], dict[str, ModuleType]] = {}
 """What was imported from each group of folders, by name."""
 
@@ -34,8 +35,9 @@ def importing_from(folders: Sequence[Path]) -> Iterator[None]:
         hidden = _take_out(key)
         sys.modules.update(own)
         usual = _usual_path()
-        # The folder a program was started in is not one of `folders`, and must not stand before them.
-        sys.path[:] = [*(entry for entry in usual if entry not in ("", ".") or not key), *map(str, key)]
+        # The folder a program was started in must not stand before the folders that are meant.
+        here = [entry for entry in usual if entry in ("", ".", os.getcwd())]
+        sys.path[:] = [*(entry for entry in usual if entry not in here), *map(str, key), *here]
         importlib.invalidate_caches()
         before = set(sys.modules)
         try:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import stat
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from stepflow.components._failure import failure
+from stepflow.components._json import parse_json
 from stepflow.components._places import home, roots
 from stepflow.contracts.component import Component, ComponentContext
 from stepflow.model.flow import Json
@@ -30,7 +30,7 @@ def load_file(value: dict[str, Any], context: ComponentContext) -> dict[str, Any
         data = READERS[format_name](content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise failure("FILE_INVALID", f"{file} is not text in UTF-8 (byte {error.start})") from None
-    except (ValueError, csv.Error, RecursionError) as error:
+    except (ValueError, csv.Error) as error:
         raise failure("FILE_INVALID", f"{file} is not {format_name.upper()}: {error}") from None
     metadata = {"resolved_path": str(file), "size_bytes": len(content), "format": format_name}
     return {"data": data, "metadata": metadata}
@@ -74,17 +74,6 @@ def _read(file: Path, path: str) -> bytes:
     return content
 
 
-def _json(text: str) -> Json:
-    try:
-        return json.loads(text, parse_constant=_refuse)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{error.msg} in line {error.lineno}, column {error.colno}") from None
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number in JSON")
-
-
 def _yaml(text: str) -> Json:
     """As templates are read: 1.2's core scalars, no tags, and a limit to what aliases multiply."""
     from stepflow.dsl.load import load
@@ -110,7 +99,7 @@ def _csv(text: str) -> list[dict[str, str]]:
     return rows
 
 
-READERS: dict[str, Callable[[str], Json]] = {"json": _json, "yaml": _yaml, "text": str, "csv": _csv}
+READERS: dict[str, Callable[[str], Json]] = {"json": parse_json, "yaml": _yaml, "text": str, "csv": _csv}
 
 COMPONENTS: tuple[Component, ...] = (
     Component(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from stepflow.components._failure import failure, invalid_input
+from stepflow.components._json import parse_json
 from stepflow.contracts.component import Component, ComponentContext
 from stepflow.model import jsontext
 from stepflow.model.flow import Json
@@ -118,13 +118,9 @@ def _body(target: str, answer: Answer) -> dict[str, Any]:
 
 def _parsed(target: str, text: str, status: int) -> Json:
     try:
-        return json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         raise failure("HTTP_ERROR", f"{target} answered with broken JSON: {error}", status=status) from None
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number in JSON")
 
 
 SCALAR: Json = {"type": ["string", "number", "boolean", "null"]}

@@ -46,9 +46,8 @@ def command(run_id: str, reason: str | None) -> None:
             )
             return FAILED
         if run.status is not RunStatus.CANCELLED:
-            note(
-                f"{paint('✗', 'red', sys.stderr)} Execution {run.id} ended before it could be cancelled: {run.status.value}"
-            )
+            cross = paint("✗", "red", sys.stderr)
+            note(f"{cross} Execution {run.id} ended before it could be cancelled: {run.status.value}")
             return FAILED
         say(f"{paint('✓', 'green')} Execution cancelled")
         say(f"  Run ID: {run.id}")

@@ -54,7 +54,9 @@ def command(ctx: click.Context, folder: str | None, no_screen: bool) -> None:
     workspace = _make_workspace(folder)
     examples = msgspec.json.decode((workspace / INDEX).read_bytes(), type=list[Example])
     ctx.obj = Place(str(workspace / ".stepflow" / "stepflow.db"), str(workspace))
-    with_screen = not no_screen and sys.stdin.isatty() and sys.stdout.isatty()
+    from stepflow.cli.screen import has_terminal, open_screen
+
+    with_screen = not no_screen and has_terminal()
 
     async def begin(client: Client) -> int | None:
         started = await _start(client, examples, workspace)
@@ -66,8 +68,6 @@ def command(ctx: click.Context, folder: str | None, no_screen: bool) -> None:
 
     if not with_screen:
         with_client(begin)
-    from stepflow.cli.screen import open_screen
-
     try:
         with_client(begin)
     except SystemExit as ended:
@@ -100,7 +100,7 @@ def _examples() -> Path:
     for place in (package / "examples", package.parents[1] / "examples" / "demo"):
         if (place / INDEX).is_file():
             return place
-    fail("The examples are not installed; reinstall StepFlow")
+    return fail("The examples are not installed; reinstall StepFlow")
 
 
 async def _start(client: Client, examples: list[Example], workspace: Path) -> dict[str, Example]:
@@ -127,7 +127,8 @@ async def _watch(client: Client, started: dict[str, Example]) -> int:
                 line = step_line(event, sys.stdout)
                 time = local_time(event.timestamp, "%H:%M:%S")
                 if event.event_type in (*FINAL_RUN_EVENTS, EventType.RUN_STARTED):
-                    say(f"{time} {paint(f'{safe(event.kind)} {event.event_type.removeprefix("run.")}', 'bold')}")
+                    word = event.event_type.removeprefix("run.")
+                    say(f"{time} {paint(f'{safe(event.kind)} {word}', 'bold')}")
                 elif line is not None:
                     say(f"{time} {safe(event.kind)}{line}")
                 if event.event_type in FINAL_RUN_EVENTS:

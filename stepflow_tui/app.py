@@ -1,0 +1,54 @@
+"""The app: opens the client, shows the dashboard, and leaves the terminal as it was."""
+
+from __future__ import annotations
+
+import locale
+import os
+
+from textual.app import App
+
+from stepflow.client import Client
+from stepflow_tui.presentation.glyphs import Glyphs
+from stepflow_tui.screens.dashboard import Dashboard
+from stepflow_tui.theme import DEFAULT, load_themes
+
+
+class StepFlowApp(App[int]):
+    """The terminal UI on one database. `start_worker`: start one when none is alive."""
+
+    TITLE = "StepFlow"
+    ENABLE_COMMAND_PALETTE = False
+    CSS_PATH = "screens/dashboard.tcss"
+
+    def __init__(self, client: Client, *, start_worker: bool = True, ascii_only: bool = False) -> None:
+        super().__init__()
+        self.client = client
+        self.animation_level = "none"
+        self._dashboard = Dashboard(client, Glyphs(ascii_only=ascii_only), start_worker=start_worker)
+        for theme in load_themes():
+            self.register_theme(theme)
+        self.theme = os.environ.get("STEPFLOW_THEME") or DEFAULT
+
+    def get_default_screen(self) -> Dashboard:
+        return self._dashboard
+
+
+def wants_ascii() -> bool:
+    """The terminal's encoding cannot show our signs, or it was asked for."""
+    if os.environ.get("STEPFLOW_ASCII"):
+        return True
+    return "utf" not in locale.getpreferredencoding(False).lower()
+
+
+async def _run(url: str | None, workspace: str | None) -> int:
+    async with Client(url, workspace) as client:
+        app = StepFlowApp(client, ascii_only=wants_ascii())
+        code = await app.run_async(mouse=True)
+        return app.return_code or code or 0
+
+
+def run(url: str | None, workspace: str | None) -> int:
+    """Open the screen; its exit code when it is left."""
+    import asyncio
+
+    return asyncio.run(_run(url, workspace))

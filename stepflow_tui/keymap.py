@@ -1,0 +1,54 @@
+"""The one table of keys: bindings, footer, help screen and documentation all come from it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from textual.binding import Binding
+
+
+class Key(msgspec.Struct, frozen=True):
+    id: str
+    keys: str
+    """As Textual writes them, several with commas."""
+    shown: str
+    """As people read them."""
+    action: str
+    label: str
+    """In the footer; empty: not there."""
+    help: str
+    group: Literal["Act", "Look", "Move", "Leave"]
+
+
+KEYS: tuple[Key, ...] = (
+    Key("run", "r", "r", "run", "Run", "Run the selected template; its input is asked for", "Act"),
+    Key("cancel", "c", "c y", "cancel", "Cancel", "Cancel the selected execution and what it runs", "Act"),
+    Key("retry", "t", "t", "retry", "Retry", "Retry it from the steps that did not complete", "Act"),
+    Key("open", "enter", "⏎", "open", "", "Go from a template or an execution to its steps", "Look"),
+    Key("log", "l", "l", "toggle_log", "Log", "Log of everything, or of the selected execution alone", "Look"),
+    Key("zoom", "z", "z", "zoom", "Zoom", "Give the whole screen to this pane, and take it back", "Look"),
+    Key("pane", "tab", "tab", "next_pane", "Pane", "Next pane (shift+tab: the one before)", "Move"),
+    Key("pane_back", "shift+tab", "shift+tab", "previous_pane", "", "Pane before", "Move"),
+    Key("back", "escape", "esc", "back", "", "Back: out of the zoom, to the executions", "Move"),
+    Key("problem", "J", "J", "problem(1)", "", "Next execution that failed or stands still", "Move"),
+    Key("problem_back", "K", "K", "problem(-1)", "", "The one before", "Move"),
+    Key("help", "question_mark", "?", "help", "Help", "This help", "Look"),
+    Key("quit", "q", "q", "leave", "Quit", "Quit; running executions go on", "Leave"),
+)
+
+MOVES: tuple[tuple[str, str], ...] = (
+    ("j k  ↓ ↑", "Line down, up"),
+    ("g G  Home End", "First, last"),
+    ("ctrl+d ctrl+u", "Half a page down, up"),
+    ("PgDn PgUp", "A page down, up"),
+)
+
+
+def bindings() -> list[Binding]:
+    return [Binding(key.keys, key.action, key.help, show=False, id=key.id) for key in KEYS]
+
+
+def footer_keys() -> list[tuple[str, str]]:
+    """What the footer shows, most useful first; it drops whole hints from the right."""
+    return [(key.shown, key.label) for key in KEYS if key.label]

@@ -1,0 +1,1 @@
+"""What each pane shows, its keys and its messages: a file and a style sheet each."""

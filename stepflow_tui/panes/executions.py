@@ -1,0 +1,95 @@
+"""The executions, newest first: what they are, how they stand, what is wrong. Reads pages as they are scrolled to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from stepflow.client import Client
+from stepflow.model.run import RunRecord
+from stepflow.model.statuses import RunStatus
+from stepflow_tui.presentation.executions import execution_row
+from stepflow_tui.presentation.glyphs import Glyphs
+from stepflow_tui.presentation.spans import Line
+from stepflow_tui.widgets.lines import LineView
+
+PAGE = 200
+MORE_WITHIN = 50
+"""Rows before the end at which the next page is read."""
+
+PROBLEMS = (RunStatus.FAILED, RunStatus.STALLED, RunStatus.TIMED_OUT, RunStatus.AWAITING_RETRY)
+
+
+class Executions(LineView):
+    BORDER_TITLE = "Executions"
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__(id="executions")
+        self._glyphs = glyphs
+        self.runs: list[RunRecord] = []
+        self._next_cursor: str | None = None
+        self._total = 0
+        self._reading_more = False
+
+    @property
+    def selected(self) -> RunRecord | None:
+        return self.runs[self.cursor] if self.runs else None
+
+    async def load(self, client: Client) -> None:
+        """Read the newest page again; older pages that were read stay. The cursor stays on its execution."""
+        selected = self.selected
+        page = await client.list_runs(PAGE)
+        self._total = await client.count_runs()
+        # What runs may have been read pages ago: it is read again by itself.
+        fresh = {run.id for run in page.items}
+        older = [run for run in self.runs if run.id not in fresh and page.items and run.id < page.items[-1].id]
+        if older:
+            for index, run in enumerate(older):
+                if not run.status.is_final:
+                    older[index] = await client.get_run(run.id)
+        else:
+            self._next_cursor = page.next_cursor
+        self.runs = [*page.items, *older]
+        row = 0
+        # At the top the newest is meant; elsewhere the execution is.
+        if (selected is not None and self.cursor > 0) or (selected is not None and self.has_focus):
+            row = next((index for index, run in enumerate(self.runs) if run.id == selected.id), 0)
+        self.set_rows(len(self.runs), row)
+        self._say_count()
+        if self.selected is not None and (selected is None or self.selected != selected):
+            self.post_message(self.Moved(self))
+
+    async def load_more(self, client: Client) -> None:
+        """Read the next page if the cursor is near the end of what was read."""
+        if self._next_cursor is None or self._reading_more or self.cursor < len(self.runs) - MORE_WITHIN:
+            return
+        self._reading_more = True
+        try:
+            page = await client.list_runs(PAGE, self._next_cursor)
+        finally:
+            self._reading_more = False
+        self.runs += page.items
+        self._next_cursor = page.next_cursor
+        self.set_rows(len(self.runs))
+
+    def select(self, run_id: str) -> None:
+        for index, run in enumerate(self.runs):
+            if run.id == run_id:
+                self.move_to(index)
+                return
+
+    def next_problem(self, direction: int) -> bool:
+        """Move to the next execution that failed or stands still."""
+        rows = range(self.cursor + 1, len(self.runs)) if direction > 0 else range(self.cursor - 1, -1, -1)
+        for row in rows:
+            if self.runs[row].status in PROBLEMS:
+                self.move_to(row)
+                return True
+        return False
+
+    def _say_count(self) -> None:
+        subtitle = f"{self._total:,}" if self._total else ""
+        if self.border_subtitle != subtitle:
+            self.border_subtitle = subtitle
+
+    def line_at(self, row: int, width: int) -> Line:
+        return execution_row(self.runs[row], width, datetime.now(UTC), self._glyphs)

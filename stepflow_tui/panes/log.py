@@ -1,0 +1,92 @@
+"""The live event log: the newest lines of everything, or of one execution; scrolling back reads older ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stepflow.client import Client
+from stepflow.model.event import WorkflowEvent
+from stepflow_tui.presentation.executions import short_id
+from stepflow_tui.presentation.log import event_line
+from stepflow_tui.presentation.spans import Line
+from stepflow_tui.widgets.lines import LineView
+
+KEEP = 2000
+PAGE = 500
+OLDER_WITHIN = 20
+
+
+class Log(LineView):
+    BORDER_TITLE = "Log"
+
+    def __init__(self) -> None:
+        super().__init__(id="log")
+        self.run_id: str | None = None
+        """The execution it is about; None: all."""
+        self.events: list[WorkflowEvent] = []
+        self._begins_at_first = False
+        self._reading = False
+
+    @property
+    def follows(self) -> bool:
+        """The cursor is on the newest line: new ones are followed."""
+        return self.cursor >= self.row_count - 1
+
+    async def load(self, client: Client, run_id: str | None) -> None:
+        """Show the newest lines of `run_id`, or of all."""
+        self.run_id = run_id
+        events = await client.get_events(run_id, limit=PAGE, newest=True)
+        if self.run_id != run_id:
+            return  # another one was asked for meanwhile
+        self.events = events
+        self._begins_at_first = len(events) < PAGE
+        self.set_rows(len(events), len(events) - 1)
+        self._say_state()
+
+    async def load_older(self, client: Client) -> None:
+        """Read lines before the first if the cursor is near it."""
+        if self._begins_at_first or self._reading or self.cursor > OLDER_WITHIN or not self.events:
+            return
+        self._reading = True
+        run_id = self.run_id
+        try:
+            older = await client.get_events(run_id, before_seq=self.events[0].seq, limit=PAGE, newest=True)
+        finally:
+            self._reading = False
+        if self.run_id == run_id:
+            self._begins_at_first = len(older) < PAGE
+            self.events = [*older, *self.events]
+            self.set_rows(len(self.events), self.cursor + len(older))
+
+    def add(self, events: Sequence[WorkflowEvent]) -> None:
+        """New lines; the view goes with them if it stood at the end."""
+        last = self.events[-1].seq if self.events else 0
+        new = [event for event in events if event.seq > last and self.run_id in (None, event.run_id)]
+        if not new:
+            return
+        follows = self.follows
+        self.events += new
+        cursor = self.cursor
+        if follows and len(self.events) > KEEP:
+            del self.events[: len(self.events) - KEEP]
+            self._begins_at_first = False
+        if follows:
+            cursor = len(self.events) - 1
+        self.set_rows(len(self.events), cursor)
+        self._say_state()
+
+    def _say_state(self) -> None:
+        what = "all" if self.run_id is None else short_id(self.run_id)
+        title = f"Log  {what}"
+        if self.border_title != title:
+            self.border_title = title
+        subtitle = "follows" if self.follows else "G follows"
+        if self.border_subtitle != subtitle:
+            self.border_subtitle = subtitle
+
+    def move_to(self, row: int) -> None:
+        super().move_to(row)
+        self._say_state()
+
+    def line_at(self, row: int, width: int) -> Line:
+        return event_line(self.events[row], width, with_run=self.run_id is None)

@@ -1,0 +1,48 @@
+"""The templates, and how the newest execution of each stands."""
+
+from __future__ import annotations
+
+from stepflow.client import Client
+from stepflow.model.run import RunRecord
+from stepflow.model.statuses import RunStatus
+from stepflow.model.template import Template
+from stepflow_tui.presentation.glyphs import Glyphs
+from stepflow_tui.presentation.spans import Line
+from stepflow_tui.presentation.templates import template_row
+from stepflow_tui.widgets.lines import LineView
+
+MOST = 1000
+
+
+class Templates(LineView):
+    BORDER_TITLE = "Templates"
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__(id="templates")
+        self._glyphs = glyphs
+        self.templates: list[Template] = []
+        self._newest: dict[str, RunStatus] = {}
+
+    @property
+    def selected(self) -> Template | None:
+        return self.templates[self.cursor] if self.templates else None
+
+    async def load(self, client: Client) -> None:
+        """Read them again, by name; the cursor stays on its template."""
+        selected = self.selected
+        self.templates = sorted(await client.list_templates(MOST), key=lambda template: template.name)
+        names = [template.name for template in self.templates]
+        self.set_rows(len(names), names.index(selected.name) if selected and selected.name in names else None)
+
+    def note_runs(self, runs: list[RunRecord]) -> None:
+        """`runs`, newest first, as the executions pane has them."""
+        newest: dict[str, RunStatus] = {}
+        for run in runs:
+            newest.setdefault(run.template, run.status)
+        if newest != self._newest:
+            self._newest = newest
+            self.refresh()
+
+    def line_at(self, row: int, width: int) -> Line:
+        template = self.templates[row]
+        return template_row(template, self._newest.get(template.name), width, self._glyphs)

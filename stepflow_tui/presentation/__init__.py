@@ -1,0 +1,1 @@
+"""Records to text, pure: values in, spans out. Tested without an app."""

@@ -1,0 +1,68 @@
+"""An event as a line of the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepflow.model.event import EventType, WorkflowEvent
+from stepflow_tui.presentation.executions import short_id
+from stepflow_tui.presentation.spans import Line, safe
+
+_LEVELS = {
+    "debug": ("DEBUG", "dim"),
+    "info": ("INFO ", "dim"),
+    "warn": ("WARN ", "retrying"),
+    "error": ("ERROR", "failed"),
+}
+
+
+def event_line(event: WorkflowEvent, width: int, *, with_run: bool) -> Line:
+    word, style = _LEVELS.get(event.level, ("INFO ", "dim"))
+    line: Line = [(event.timestamp.astimezone().strftime("%H:%M:%S "), "dim"), (word + " ", style)]
+    if with_run and event.run_id:
+        line.append((short_id(event.run_id) + " ", "dim"))
+        if width >= 70:
+            line.append((safe(event.kind) + " ", ""))
+    is_log = event.event_type == EventType.LOG
+    if event.step_key is not None:
+        line.append((safe(event.step_key) + " ", ""))
+    if not is_log:
+        line.append((safe(event.event_type), _style_of(event)))
+    text = _text(event)
+    if text:
+        line.append((("" if is_log else " ") + text, "failed" if event.level == "error" else "" if is_log else "dim"))
+    return line
+
+
+def _style_of(event: WorkflowEvent) -> str:
+    match event.event_type:
+        case EventType.RUN_COMPLETED | EventType.STEP_COMPLETED:
+            return "completed"
+        case EventType.RUN_FAILED | EventType.STEP_FAILED | EventType.RUN_TIMEOUT | EventType.RUN_STALLED:
+            return "failed"
+        case EventType.RUN_STARTED | EventType.STEP_STARTED | EventType.RUN_RESUMED:
+            return "running"
+        case EventType.STEP_RETRY | EventType.RUN_RETRY:
+            return "retrying"
+        case _:
+            return ""
+
+
+def _text(event: WorkflowEvent) -> str:
+    payload: dict[str, Any] = event.payload
+    error = payload.get("error")
+    match event.event_type:
+        case EventType.LOG:
+            return safe(payload.get("message", ""))
+        case EventType.STEP_RETRY:
+            return f"attempt {payload.get('attempt', 0) + 1} in {payload.get('delay_ms', 0)} ms"
+        case EventType.TEMPLATE_SAVED:
+            return f"{safe(payload.get('name'))} v{payload.get('version')}"
+        case EventType.STEP_STARTED if event.attempt > 1:
+            return f"attempt {event.attempt}"
+        case _ if isinstance(error, dict):
+            return safe(error.get("message", ""))
+        case _ if payload.get("reason"):
+            return safe(payload["reason"])
+        case _:
+            return ""

@@ -1,0 +1,63 @@
+"""One line of text: the header, the footer, a question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from textual import events
+from textual.message import Message
+
+from stepflow_tui.presentation.spans import Line
+from stepflow_tui.widgets.lines import LineView
+
+
+class Bar(LineView, can_focus=False):
+    """A line that others set."""
+
+    DEFAULT_CSS = "Bar { height: 1; background: $panel; }"
+    has_cursor = False
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - as Textual calls it
+        super().__init__(id=id)
+        self._make: Callable[[int], Line] = lambda width: []
+        self._shown: Line | None = None
+        self.set_rows(1)
+
+    def show(self, make: Callable[[int], Line]) -> None:
+        """Draw what `make` gives for a width; nothing is written when it is what stands there already."""
+        self._make = make
+        line = make(self.size.width or 80)
+        if line != self._shown:
+            self._shown = line
+            self.refresh()
+
+    def line_at(self, row: int, width: int) -> Line:
+        return self._make(width)
+
+
+class Question(Bar, can_focus=True):
+    """Asks in its line; one key answers, any other one means no."""
+
+    DEFAULT_CSS = "Question { height: 1; background: $boost; dock: bottom; }"
+
+    class Answered(Message):
+        def __init__(self, answer: str | None) -> None:
+            super().__init__()
+            self.answer = answer
+            """The key's meaning; None: no."""
+
+    def __init__(self, text: str, answers: Mapping[str, tuple[str, str]]) -> None:
+        """`answers`: key -> what it means, how it reads."""
+        super().__init__(id="question")
+        self._answers = answers
+        line: Line = [(f" {text} ", "title")]
+        for key, (_, reads) in answers.items():
+            line += [(f" {key} ", "running"), (f"{reads} ", "")]
+        line.append((" any other key: no", "dim"))
+        self.show(lambda width: line)
+
+    def on_key(self, event: events.Key) -> None:
+        event.stop()
+        event.prevent_default()
+        answer = self._answers.get(event.key)
+        self.post_message(self.Answered(answer[0] if answer else None))

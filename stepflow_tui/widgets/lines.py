@@ -1,0 +1,191 @@
+"""A list drawn line by line: only what is visible is ever made, however long it is.
+
+Subclasses answer what stands in a row; rows are known by an id, so that the cursor stays on its row when others come.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from stepflow_tui.presentation.spans import Line, fit_line
+
+STYLES = (
+    "completed",
+    "failed",
+    "running",
+    "retrying",
+    "waiting",
+    "queued",
+    "cancelled",
+    "dim",
+    "title",
+)
+"""Names of styles that spans use; `name-reverse` is the same in reverse video."""
+
+
+class LineView(ScrollView, can_focus=True):
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*STYLES, "cursor", "cursor-blurred"}
+
+    DEFAULT_CSS = """
+    LineView { height: 1fr; background: $background; scrollbar-size: 1 1; }
+    LineView > .completed { color: $success; }
+    LineView > .failed { color: $error; text-style: bold; }
+    LineView > .running { color: $primary; }
+    LineView > .retrying { color: $warning; }
+    LineView > .waiting { color: $accent; }
+    LineView > .queued { color: $secondary; }
+    LineView > .cancelled { color: $secondary; }
+    LineView > .dim { color: $secondary; }
+    LineView > .title { color: $primary; text-style: bold; }
+    LineView > .cursor { background: $boost; text-style: bold; }
+    LineView > .cursor-blurred { background: $surface; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", show=False),
+        Binding("up,k", "move(-1)", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("ctrl+d", "half_page(1)", show=False),
+        Binding("ctrl+u", "half_page(-1)", show=False),
+        Binding("home,g", "first", show=False),
+        Binding("end,G", "last", show=False),
+    ]
+
+    has_cursor = True
+    header_lines = 0
+    """Lines at the top that do not scroll."""
+
+    class Moved(Message):
+        """The cursor stands on another row."""
+
+        def __init__(self, view: LineView) -> None:
+            super().__init__()
+            self.view = view
+
+        @property
+        def control(self) -> LineView:
+            return self.view
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - as Textual calls it
+        super().__init__(id=id)
+        self.row_count = 0
+        self.cursor = 0
+        self._styles: dict[str, Style] = {}
+        self.show_horizontal_scrollbar = False
+
+    # For subclasses
+
+    def line_at(self, row: int, width: int) -> Line:
+        """What stands in `row`."""
+        raise NotImplementedError
+
+    def header_at(self, width: int) -> Line:
+        return []
+
+    def set_rows(self, count: int, cursor: int | None = None) -> None:
+        """There are `count` rows now; the cursor belongs on row `cursor`, or stays where it is."""
+        self.row_count = count
+        self.virtual_size = Size(1, count + self.header_lines)
+        wanted = self.cursor if cursor is None else cursor
+        self.cursor = max(0, min(wanted, count - 1))
+        if self.has_cursor:
+            self._scroll_to_cursor()
+        self.refresh()
+
+    # Drawing
+
+    def style_of(self, name: str) -> Style:
+        style = self._styles.get(name)
+        if style is None:
+            if not name:
+                style = self.rich_style
+            elif name.endswith("-reverse"):
+                style = self.style_of(name.removesuffix("-reverse")) + Style(reverse=True)
+            else:
+                style = self.get_component_rich_style(name)
+            self._styles[name] = style
+        return style
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._styles.clear()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.scrollable_content_region.width
+        plain = self.rich_style
+        if y < self.header_lines:
+            return self._strip(self.header_at(width), width, plain)
+        row = self.scroll_offset.y + y - self.header_lines
+        if row >= self.row_count:
+            return Strip([Segment(" " * width, plain)], width)
+        line = self.line_at(row, width)
+        if self.has_cursor and row == self.cursor:
+            behind = self.style_of("cursor" if self.has_focus else "cursor-blurred")
+            return self._strip(line, width, plain, Style(bgcolor=behind.bgcolor, bold=behind.bold))
+        return self._strip(line, width, plain)
+
+    def _strip(self, line: Line, width: int, plain: Style, over: Style | None = None) -> Strip:
+        segments = []
+        for text, name in fit_line(line, width):
+            style = self.style_of(name) if name else plain
+            segments.append(Segment(text, style + over if over is not None else style))
+        return Strip(segments, width).simplify()
+
+    # Moving
+
+    def move_to(self, row: int) -> None:
+        row = max(0, min(row, self.row_count - 1))
+        if row != self.cursor and self.row_count:
+            self.cursor = row
+            self._scroll_to_cursor()
+            self.refresh()
+            self.post_message(self.Moved(self))
+
+    def _scroll_to_cursor(self) -> None:
+        height = self.scrollable_content_region.height - self.header_lines
+        if height <= 0:
+            return
+        top = self.scroll_offset.y
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False, force=True)
+        elif self.cursor >= top + height:
+            self.scroll_to(y=self.cursor - height + 1, animate=False, force=True)
+
+    @property
+    def _page(self) -> int:
+        return max(1, self.scrollable_content_region.height - self.header_lines - 1)
+
+    def action_move(self, by: int) -> None:
+        self.move_to(self.cursor + by)
+
+    def action_page(self, by: int) -> None:
+        self.move_to(self.cursor + by * self._page)
+
+    def action_half_page(self, by: int) -> None:
+        self.move_to(self.cursor + by * max(1, self._page // 2))
+
+    def action_first(self) -> None:
+        self.move_to(0)
+
+    def action_last(self) -> None:
+        self.move_to(self.row_count - 1)
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+    def on_click(self, event: object) -> None:
+        y = getattr(event, "y", None)
+        if isinstance(y, int) and self.has_cursor:
+            self.move_to(self.scroll_offset.y + y - self.gutter.top - self.header_lines)
