@@ -41,7 +41,7 @@ from stepflow.model.statuses import RunStatus, StepStatus
 from stepflow.model.template import Template, TemplateVersion
 from stepflow.runtime.bridge import Bridge
 from stepflow.runtime.followers import follow
-from stepflow.runtime.processes import boot_id, kill_group
+from stepflow.runtime.processes import boot_id, host_id, kill_group
 
 FOLLOW_LIMIT = 1000
 CANCEL_TRIES = 5
@@ -260,7 +260,7 @@ class Client:
             if stored.worker is not None or stored.state.status.is_final:
                 return True  # a living worker has it and sees the request
             for group in storage.process_groups([stored.number]):
-                if group.boot_id == boot_id():
+                if (group.host, group.boot_id) == (host_id(), boot_id()):
                     kill_group(group.group, group.start_time)
                 storage.forget_process_group(group)
             flow = storage.template_version_by_id(stored.template_version).flow

@@ -50,8 +50,7 @@ class Executions(LineView):
             self._next_cursor = page.next_cursor
         self.runs = [*page.items, *older]
         row = 0
-        # At the top the newest is meant; elsewhere the execution is.
-        if (selected is not None and self.cursor > 0) or (selected is not None and self.has_focus):
+        if selected is not None:
             row = next((index for index, run in enumerate(self.runs) if run.id == selected.id), 0)
         self.set_rows(len(self.runs), row)
         self._say_count()

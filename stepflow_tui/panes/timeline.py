@@ -71,7 +71,7 @@ class Timeline(LineView):
     def _subtitle(self, run: RunRecord) -> str:
         if run.error is not None:
             hint = what_now(run)
-            return f"✗ {error_text(run.error)[:100]}{f' · {hint}' if hint else ''}".replace("[", "\\[")
+            return f"{f'{hint} · ' if hint else ''}✗ {error_text(run.error)[:100]}".replace("[", "\\[")
         if run.status.is_final and run.started_at is not None and run.finished_at is not None:
             took = short((run.finished_at - run.started_at).total_seconds())
             hint = what_now(run)

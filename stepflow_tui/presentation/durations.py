@@ -4,9 +4,9 @@ from __future__ import annotations
 
 
 def short(seconds: float) -> str:
-    """At most six cells: `0.3s`, `12.4s`, `4m31`, `2h05m`, `3d04h`."""
-    if seconds < 0:
-        seconds = 0
+    """At most six cells: `48ms`, `2.4s`, `12s`, `4m31`, `2h05m`, `3d04h`."""
+    if seconds < 0.1:
+        return f"{max(0.0, seconds) * 1000:.0f}ms"
     if seconds < 10:
         return f"{seconds:.1f}s"
     if seconds < 60:
@@ -26,7 +26,7 @@ def ticks(total: float, cells: int, least_apart: int = 9) -> list[tuple[int, str
     if total <= 0 or cells < least_apart:
         return [(0, "0s")]
     most = max(1, cells // least_apart)
-    steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
+    steps = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
     step = next((step for step in steps if total / step <= most), None)
     if step is None:
         step = 86400.0 * max(1, round(total / 86400 / most + 0.5))
@@ -43,8 +43,8 @@ def ticks(total: float, cells: int, least_apart: int = 9) -> list[tuple[int, str
 def _tick(seconds: float) -> str:
     if seconds == 0:
         return "0s"
-    if seconds < 1:
-        return f"{seconds:.1f}s"
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f}ms"
     if seconds < 60:
-        return f"{seconds:g}s"
+        return f"{seconds:.3g}s"
     return short(seconds).removesuffix("00") if seconds % 60 == 0 and seconds < 3600 else short(seconds)

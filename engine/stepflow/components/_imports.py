@@ -7,7 +7,6 @@ first, so that a stray `json.py` cannot break the worker. A module is imported o
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import threading
 import traceback
@@ -36,7 +35,7 @@ def importing_from(folders: Sequence[Path]) -> Iterator[None]:
         sys.modules.update(own)
         usual = _usual_path()
         # The folder a program was started in must not stand before the folders that are meant.
-        here = [entry for entry in usual if entry in ("", ".", os.getcwd())]
+        here = [entry for entry in usual if entry in ("", ".", str(Path.cwd()))]
         sys.path[:] = [*(entry for entry in usual if entry not in here), *map(str, key), *here]
         importlib.invalidate_caches()
         before = set(sys.modules)

@@ -22,7 +22,7 @@ from stepflow.runtime.held import Held
 from stepflow.runtime.leases import Leases
 from stepflow.runtime.logs import LogBuffer
 from stepflow.runtime.perform import ABANDON_SECONDS, CheckInput, Performer
-from stepflow.runtime.processes import boot_id, kill_group
+from stepflow.runtime.processes import boot_id, host_id, kill_group
 from stepflow.runtime.templates import LoadedTemplates
 from stepflow.runtime.timers import DEADLINE, Timers
 
@@ -151,7 +151,7 @@ class WorkerLoop:
         if not taken_over:
             return
         for group in await self._bridge.call(self._storage.process_groups, taken_over):
-            if group.boot_id == boot_id():
+            if (group.host, group.boot_id) == (host_id(), boot_id()):
                 await asyncio.to_thread(kill_group, group.group, group.start_time)
             await self._bridge.call(self._storage.forget_process_group, group)
 
