@@ -515,5 +515,5 @@ def _reusable(old: Flow, new: Flow, steps: list[StepRecord], from_step: str | No
 def _ended_well(step: StepRecord) -> bool:
     """Not by an error handler: what failed is tried again."""
     if step.status is StepStatus.SKIPPED:
-        return not (step.reason or "").startswith("failed")
+        return step.error is None
     return step.status is StepStatus.COMPLETED and not step.recovered

@@ -26,7 +26,34 @@ def ticks(total: float, cells: int, least_apart: int = 9) -> list[tuple[int, str
     if total <= 0 or cells < least_apart:
         return [(0, "0s")]
     most = max(1, cells // least_apart)
-    steps = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
+    steps = (
+        0.001,
+        0.002,
+        0.005,
+        0.01,
+        0.02,
+        0.05,
+        0.1,
+        0.2,
+        0.5,
+        1,
+        2,
+        5,
+        10,
+        15,
+        30,
+        60,
+        120,
+        300,
+        600,
+        900,
+        1800,
+        3600,
+        7200,
+        21600,
+        43200,
+        86400,
+    )
     step = next((step for step in steps if total / step <= most), None)
     if step is None:
         step = 86400.0 * max(1, round(total / 86400 / most + 0.5))

@@ -56,7 +56,7 @@ def _took(run: RunRecord, now: datetime) -> str:
 
 def _what(run: RunRecord, now: datetime) -> tuple[str, str]:
     if run.error is not None:
-        return error_text(run.error), "failed"
+        return error_text(run.error), "bad"
     if run.reason and (run.status.is_final or run.status is RunStatus.STALLED):
         return safe(run.reason), "dim"
     if run.wake_at is not None and not run.status.is_final and run.wake_at > now:
@@ -69,7 +69,7 @@ def _what(run: RunRecord, now: datetime) -> tuple[str, str]:
 def error_text(error: dict[str, Any]) -> str:
     """`load: HTTP 503 upstream`"""
     step = (error.get("details") or {}).get("step_key")
-    message = safe(error.get("message") or error.get("code") or "failed")
+    message = safe(error.get("message") or error.get("code") or "no message")
     return f"{safe(step)}: {message}" if step else message
 
 

@@ -5,31 +5,31 @@ from __future__ import annotations
 from stepflow.model.statuses import RunStatus, StepStatus
 
 RUN_GLYPHS: dict[RunStatus, tuple[str, str, str]] = {
-    RunStatus.COMPLETED: ("✓", "+", "completed"),
-    RunStatus.FAILED: ("✗", "x", "failed"),
-    RunStatus.RUNNING: ("▶", ">", "running"),
-    RunStatus.PAUSED: ("⏸", "=", "waiting"),
-    RunStatus.SLEEPING: ("z", "z", "waiting"),
-    RunStatus.WAITING: ("?", "?", "waiting"),
-    RunStatus.AWAITING_RETRY: ("↻", "@", "retrying"),
-    RunStatus.QUEUED: ("◦", "o", "queued"),
-    RunStatus.SCHEDULED: ("◷", "s", "queued"),
-    RunStatus.STALLED: ("!", "!", "failed"),
-    RunStatus.CANCELLED: ("⊘", "/", "cancelled"),
-    RunStatus.TIMED_OUT: ("⧖", "T", "failed"),
+    RunStatus.COMPLETED: ("✓", "+", "good"),
+    RunStatus.FAILED: ("✗", "x", "bad"),
+    RunStatus.RUNNING: ("▶", ">", "active"),
+    RunStatus.PAUSED: ("⏸", "=", "wait"),
+    RunStatus.SLEEPING: ("z", "z", "wait"),
+    RunStatus.WAITING: ("?", "?", "wait"),
+    RunStatus.AWAITING_RETRY: ("↻", "@", "late"),
+    RunStatus.QUEUED: ("◦", "o", "quiet"),
+    RunStatus.SCHEDULED: ("◷", "s", "quiet"),
+    RunStatus.STALLED: ("!", "!", "bad"),
+    RunStatus.CANCELLED: ("⊘", "/", "off"),
+    RunStatus.TIMED_OUT: ("⧖", "T", "bad"),
 }
 """Unicode, ASCII, style."""
 
 STEP_GLYPHS: dict[StepStatus, tuple[str, str, str]] = {
-    StepStatus.COMPLETED: ("✓", "+", "completed"),
-    StepStatus.FAILED: ("✗", "x", "failed"),
-    StepStatus.RUNNING: ("▶", ">", "running"),
-    StepStatus.SLEEPING: ("z", "z", "waiting"),
-    StepStatus.WAITING: ("?", "?", "waiting"),
-    StepStatus.AWAITING_RETRY: ("↻", "@", "retrying"),
-    StepStatus.PENDING: ("·", ".", "queued"),
-    StepStatus.CANCELLED: ("⊘", "/", "cancelled"),
-    StepStatus.SKIPPED: ("↷", "~", "queued"),
+    StepStatus.COMPLETED: ("✓", "+", "good"),
+    StepStatus.FAILED: ("✗", "x", "bad"),
+    StepStatus.RUNNING: ("▶", ">", "active"),
+    StepStatus.SLEEPING: ("z", "z", "wait"),
+    StepStatus.WAITING: ("?", "?", "wait"),
+    StepStatus.AWAITING_RETRY: ("↻", "@", "late"),
+    StepStatus.PENDING: ("·", ".", "quiet"),
+    StepStatus.CANCELLED: ("⊘", "/", "off"),
+    StepStatus.SKIPPED: ("↷", "~", "quiet"),
 }
 
 

@@ -43,16 +43,16 @@ def header_line(standing: Standing, width: int, glyphs: Glyphs) -> Line:
             glyph, style = glyphs.run(status)
             line.append((f" {glyph}{count}", style))
     if standing.trouble is not None:
-        line.append((f"  ! {safe(standing.trouble)}", "failed"))
+        line.append((f"  ! {safe(standing.trouble)}", "bad"))
         return line
     bar = "|" if glyphs.ascii_only else "│"
     waits = sum(standing.counts.get(status, 0) for status in (RunStatus.QUEUED, RunStatus.RUNNING))
     if standing.workers is None:
         worker, style = "worker …", "dim"
     elif standing.workers == 0:
-        worker, style = ("no worker", "failed") if waits else ("no worker", "dim")
+        worker, style = ("no worker", "bad") if waits else ("no worker", "dim")
     else:
-        worker, style = (f"{standing.workers} worker{'s' if standing.workers > 1 else ''}", "completed")
+        worker, style = (f"{standing.workers} worker{'s' if standing.workers > 1 else ''}", "good")
     line += [(f" {bar} ", "dim"), (worker, style)]
     if width >= 60:
         line += [(f" {bar} ", "dim"), (safe(standing.database), "dim")]

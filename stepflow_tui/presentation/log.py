@@ -11,8 +11,8 @@ from stepflow_tui.presentation.spans import Line, safe
 _LEVELS = {
     "debug": ("DEBUG", "dim"),
     "info": ("INFO ", "dim"),
-    "warn": ("WARN ", "retrying"),
-    "error": ("ERROR", "failed"),
+    "warn": ("WARN ", "late"),
+    "error": ("ERROR", "bad"),
 }
 
 
@@ -30,20 +30,20 @@ def event_line(event: WorkflowEvent, width: int, *, with_run: bool) -> Line:
         line.append((safe(event.event_type), _style_of(event)))
     text = _text(event)
     if text:
-        line.append((("" if is_log else " ") + text, "failed" if event.level == "error" else "" if is_log else "dim"))
+        line.append((("" if is_log else " ") + text, "bad" if event.level == "error" else "" if is_log else "dim"))
     return line
 
 
 def _style_of(event: WorkflowEvent) -> str:
     match event.event_type:
         case EventType.RUN_COMPLETED | EventType.STEP_COMPLETED:
-            return "completed"
+            return "good"
         case EventType.RUN_FAILED | EventType.STEP_FAILED | EventType.RUN_TIMEOUT | EventType.RUN_STALLED:
-            return "failed"
+            return "bad"
         case EventType.RUN_STARTED | EventType.STEP_STARTED | EventType.RUN_RESUMED:
-            return "running"
+            return "active"
         case EventType.STEP_RETRY | EventType.RUN_RETRY:
-            return "retrying"
+            return "late"
         case _:
             return ""
 

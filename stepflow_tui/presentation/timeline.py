@@ -93,13 +93,13 @@ def step_row(row: Row, axis: Axis, names: int, width: int, now: datetime, glyphs
         line.append(
             (
                 " " + fit(note, cells - used - 1).rstrip(),
-                "failed" if step.status is StepStatus.FAILED and style != "dim" else "dim",
+                "bad" if step.status is StepStatus.FAILED and style != "dim" else "dim",
             )
         )
     elif note:
         # No room behind the bar: the note matters more than the part of the bar it covers.
         text = f" {note} "[: max(0, cells - 2)]
-        line = [*line[:4], *_cut(bars, cells - len(text)), (text, "failed" if style == "failed" else "dim")]
+        line = [*line[:4], *_cut(bars, cells - len(text)), (text, "bad" if style == "bad" else "dim")]
     return line
 
 
@@ -151,7 +151,7 @@ def _bars(row: Row, axis: Axis, cells: int, now: datetime, style: str, glyphs: G
         first, last = axis.eighth(attempt.started_at, cells), axis.eighth(end, cells)
         first = max(min(first, cells * 8 - 1), column * 8)
         last = min(max(last, first + 1), cells * 8)
-        attempt_style = style if is_last else "failed"
+        attempt_style = style if is_last else "bad"
         if first // 8 > column:
             spans.append((" " * (first // 8 - column), ""))
             column = first // 8

@@ -46,7 +46,6 @@ UNFINISHED = frozenset(status for status in RunStatus if not status.is_final and
 
 
 class Dashboard(Screen[int]):
-
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (60, "-medium"), (100, "-wide")]
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-lowest"), (12, "-low"), (18, "-tall")]
@@ -405,7 +404,7 @@ class Dashboard(Screen[int]):
         try:
             await doing
         except WorkflowEngineError as error:
-            self.note(error.message, "failed")
+            self.note(error.message, "bad")
 
     async def _cancel(self, run: RunRecord) -> None:
         if await self.client.cancel(run.id, "cancelled in the terminal UI"):
@@ -522,7 +521,7 @@ def _footer_line(width: int) -> Line:
     for key, label in footer_keys():
         if used + len(key) + len(label) + 3 > width:
             break
-        line += [(key, "running"), (f" {label}  ", "")]
+        line += [(key, "active"), (f" {label}  ", "")]
         used += len(key) + len(label) + 3
     return line
 

@@ -16,9 +16,9 @@ def help_lines() -> list[Line]:
     lines: list[Line] = []
     for group in ("Act", "Look", "Move", "Leave"):
         lines.append([(group, "title")])
-        lines += [[(f"  {key.shown:<16}", "running"), (key.help, "")] for key in KEYS if key.group == group]
+        lines += [[(f"  {key.shown:<16}", "active"), (key.help, "")] for key in KEYS if key.group == group]
         if group == "Move":
-            lines += [[(f"  {keys:<16}", "running"), (what, "")] for keys, what in MOVES]
+            lines += [[(f"  {keys:<16}", "active"), (what, "")] for keys, what in MOVES]
         lines.append([])
     lines.append([("Signs", "title")])
     lines += [[(f"  {glyph}  ", style), (status.value, "")] for status, (glyph, _, style) in RUN_GLYPHS.items()]

@@ -52,7 +52,7 @@ class Question(Bar, can_focus=True):
         self._answers = answers
         line: Line = [(f" {text} ", "title")]
         for key, (_, reads) in answers.items():
-            line += [(f" {key} ", "running"), (f"{reads} ", "")]
+            line += [(f" {key} ", "active"), (f"{reads} ", "")]
         line.append((" any other key: no", "dim"))
         self.show(lambda width: line)
 

@@ -18,13 +18,13 @@ from textual.strip import Strip
 from stepflow_tui.presentation.spans import Line, fit_line
 
 STYLES = (
-    "completed",
-    "failed",
-    "running",
-    "retrying",
-    "waiting",
-    "queued",
-    "cancelled",
+    "good",
+    "bad",
+    "active",
+    "late",
+    "wait",
+    "quiet",
+    "off",
     "dim",
     "title",
 )
@@ -36,13 +36,13 @@ class LineView(ScrollView, can_focus=True):
 
     DEFAULT_CSS = """
     LineView { height: 1fr; background: $background; scrollbar-size: 1 1; }
-    LineView > .completed { color: $success; }
-    LineView > .failed { color: $error; text-style: bold; }
-    LineView > .running { color: $primary; }
-    LineView > .retrying { color: $warning; }
-    LineView > .waiting { color: $accent; }
-    LineView > .queued { color: $secondary; }
-    LineView > .cancelled { color: $secondary; }
+    LineView > .good { color: $success; }
+    LineView > .bad { color: $error; text-style: bold; }
+    LineView > .active { color: $primary; }
+    LineView > .late { color: $warning; }
+    LineView > .wait { color: $accent; }
+    LineView > .quiet { color: $secondary; }
+    LineView > .off { color: $secondary; }
     LineView > .dim { color: $secondary; }
     LineView > .title { color: $primary; text-style: bold; }
     LineView > .cursor { background: $boost; text-style: bold; }

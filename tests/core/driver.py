@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepflow.core.decide import Decision, Missing, Perform, decide
+from stepflow.core.decide import Decision, Missing, Perform, advance, decide
 from stepflow.core.facts import Claimed, Fact, Failed, Succeeded
 from stepflow.core.graph import build_graph
 from stepflow.core.run import Run
@@ -27,7 +27,7 @@ class Driver:
     def give(self, *facts: Fact) -> Decision:
         decision = decide(self.run, facts, self.now)
         assert not isinstance(decision, Missing), decision
-        self.run.advance(decision)
+        advance(self.run, decision)
         self.events += decision.events
         for perform in decision.perform:
             self.performing[self.graph.nodes[perform.step].key] = perform

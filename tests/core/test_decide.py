@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from stepflow.core.decide import MAX_LOSSES, Missing, decide
+from stepflow.core.decide import MAX_LOSSES, Missing, advance, decide
 from stepflow.core.facts import (
     CancelRequested,
     Claimed,
@@ -280,7 +280,7 @@ def test_no_step_starts_after_a_cancel_request_and_one_event_ends_the_run(drive:
     decision = decide(run.run, [CancelRequested("enough")], run.now)
     assert not isinstance(decision, Missing)
     assert decision.stop == [0, 1]
-    run.run.advance(decision)
+    advance(run.run, decision)
     done = decide(run.run, [Succeeded(0, 1, None, "null"), Stopped(1, 1)], run.now)
     assert not isinstance(done, Missing)
     assert done.perform == []

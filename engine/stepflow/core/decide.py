@@ -1,7 +1,7 @@
 """What happens next: from a run and the facts that are ready, the events that follow and the steps to perform.
 
 `decide` changes nothing: it writes on a draft over the run and answers with a `Decision`, which the worker commits and
-then hands to `Run.advance`; or with `Missing`, the outputs it would have to read and are not at hand. It costs what the
+then hands to `advance`; or with `Missing`, the outputs it would have to read and are not at hand. It costs what the
 facts touch: a completed step counts down its dependents, and only those that reach zero are looked at.
 """
 
@@ -93,6 +93,45 @@ def decide(run: Run, facts: Sequence[Fact], now: int) -> Decision | Missing:
     if draft.missing:
         return Missing(frozenset(draft.missing))
     return draft.decision()
+
+
+def advance(run: Run, decision: Decision) -> None:
+    """Make a durable decision the run's present state."""
+    draft = decision.draft
+    run.state = decision.state
+    run.stopping = draft.stopping
+    run.open = draft.open
+    run.failed = draft.failed
+    for index, left in draft.remaining.items():
+        run.remaining[index] = left
+    for index, left in draft.condition_remaining.items():
+        run.condition_remaining[index] = left
+    for _ in range(draft.taken):
+        run.ready.popleft()
+    run.ready.extend(draft.added[draft.added_taken :])
+    for index, step in decision.steps.items():
+        _advance_step(run, index, step, draft.values)
+
+
+def _advance_step(run: Run, index: int, step: StepState, values: Mapping[int, Json]) -> None:
+    status = step.status
+    run.steps[index] = step
+    if status is StepStatus.RUNNING:
+        run.running.add(index)
+    else:
+        run.running.discard(index)
+    if step.wake_at is not None and status is not StepStatus.RUNNING:
+        run.waits[index] = step.wake_at
+    else:
+        run.waits.pop(index, None)
+    if not status.is_final:
+        return
+    if status is StepStatus.COMPLETED and index in values:
+        run.values[index] = values[index]
+    for dependency in run.graph.nodes[index].dependencies:
+        run.users[dependency] -= 1
+        if run.users[dependency] == 0 and dependency not in run.graph.output_steps:
+            run.values.pop(dependency, None)  # nobody needs it any more
 
 
 class Draft:

@@ -35,7 +35,9 @@ def parse_path(text: str) -> Path:
     while position < len(rest):
         found = _PART.match(rest, position)
         if found is None or (keys and found["name"] is not None and rest[position] != "."):
-            raise ValueError(f"'{text}' is not a path: unexpected {rest[position:][:10]!r}; write it like a.b[0][\"c d\"]")
+            raise ValueError(
+                f"'{text}' is not a path: unexpected {rest[position:][:10]!r}; write it like a.b[0][\"c d\"]"
+            )
         if found["index"] is not None:
             keys.append(int(found["index"]))
         elif found["double"] is not None:

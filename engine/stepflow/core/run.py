@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from stepflow.core.graph import Graph
 from stepflow.core.transition import PENDING_STEP, RunState, StepState
 from stepflow.model.flow import Json
 from stepflow.model.statuses import StepStatus
 
-if TYPE_CHECKING:
-    from stepflow.core.decide import Decision
-
 Stopping = Literal["cancel", "timeout", "fail_fast", "release"]
 
 
 class Run:
-    """Changed only by `advance`, with a decision that is durable."""
+    """Changed only by `decide.advance`, with a decision that is durable."""
 
     __slots__ = (
         "condition_remaining",
@@ -97,38 +94,3 @@ class Run:
         timeout_ms = self.graph.flow.timeout_ms
         started_at = self.state.started_at
         return None if timeout_ms is None or started_at is None else started_at + timeout_ms
-
-    def advance(self, decision: Decision) -> None:
-        """Make a durable decision the present state."""
-        draft = decision.draft
-        self.state = decision.state
-        self.stopping = draft.stopping
-        self.open = draft.open
-        self.failed = draft.failed
-        for index, left in draft.remaining.items():
-            self.remaining[index] = left
-        for index, left in draft.condition_remaining.items():
-            self.condition_remaining[index] = left
-        for _ in range(draft.taken):
-            self.ready.popleft()
-        self.ready.extend(draft.added[draft.added_taken :])
-        values = self.values
-        keep = self.graph.output_steps
-        for index, step in decision.steps.items():
-            self.steps[index] = step
-            status = step.status
-            if status is StepStatus.RUNNING:
-                self.running.add(index)
-            else:
-                self.running.discard(index)
-            if step.wake_at is not None and status is not StepStatus.RUNNING:
-                self.waits[index] = step.wake_at
-            else:
-                self.waits.pop(index, None)
-            if status.is_final:
-                if status is StepStatus.COMPLETED and index in draft.values:
-                    values[index] = draft.values[index]
-                for dependency in self.graph.nodes[index].dependencies:
-                    self.users[dependency] -= 1
-                    if self.users[dependency] == 0 and dependency not in keep:
-                        values.pop(dependency, None)

@@ -78,9 +78,7 @@ class Value:
         return self._evaluate(scope)
 
 
-def compile_value(
-    raw: Json, steps: Mapping[str, int], *, fallback_data: frozenset[int] = frozenset()
-) -> Value:
+def compile_value(raw: Json, steps: Mapping[str, int], *, fallback_data: frozenset[int] = frozenset()) -> Value:
     """`steps` gives the index of each step key; paths that are not found in the output of a step in `fallback_data`
     are looked up in the output's `data`. `ExpressionError` for a template that `dsl.validate` would have refused."""
     compiler = Compiler(steps, fallback_data)

@@ -25,12 +25,58 @@ from stepflow.model.flow import Flow, Json, OnError, RetryPolicy, Step
 from stepflow.model.times import parse_duration
 
 _FLOW_KNOWN = frozenset(
-    ["name", "description", "version", "metadata", "input_schema", "output_schema", "schemas", "variables", "steps", "output", "order", "evaluate", "max_concurrency", "timeout", "retry", "on_error", "fail_fast", "triggers", "tests", "$schema", "schema", "examples"]
+    [
+        "name",
+        "description",
+        "version",
+        "metadata",
+        "input_schema",
+        "output_schema",
+        "schemas",
+        "variables",
+        "steps",
+        "output",
+        "order",
+        "evaluate",
+        "max_concurrency",
+        "timeout",
+        "retry",
+        "on_error",
+        "fail_fast",
+        "triggers",
+        "tests",
+        "$schema",
+        "schema",
+        "examples",
+    ]
 )
 _STEP_KNOWN = frozenset(
-    ["id", "name", "component", "input", "depends_on", "skip_if", "when", "on_error", "retry", "timeout", "must_execute", "output_schema", "metadata", "description", "on_crash", "sensitive", "simulate", "max_retries", "retry_delay", "retry_backoff"]
+    [
+        "id",
+        "name",
+        "component",
+        "input",
+        "depends_on",
+        "skip_if",
+        "when",
+        "on_error",
+        "retry",
+        "timeout",
+        "must_execute",
+        "output_schema",
+        "metadata",
+        "description",
+        "on_crash",
+        "sensitive",
+        "simulate",
+        "max_retries",
+        "retry_delay",
+        "retry_backoff",
+    ]
 )
-_RETRY_KNOWN = frozenset(["strategy", "max_attempts", "max_retries", "base_delay", "factor", "max_delay", "jitter", "on"])
+_RETRY_KNOWN = frozenset(
+    ["strategy", "max_attempts", "max_retries", "base_delay", "factor", "max_delay", "jitter", "on"]
+)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SUB_FLOW_COMPONENTS = ("/builtin/eval", "/builtin/map", "/builtin/iterate")
 

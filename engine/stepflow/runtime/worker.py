@@ -12,7 +12,7 @@ from collections.abc import Callable
 from stepflow.contracts.clock import Clock
 from stepflow.contracts.component import Component
 from stepflow.contracts.storage import Claim, ClaimedRuns, Commit, Storage, StoredRun
-from stepflow.core.decide import Decision, Missing, Perform, decide
+from stepflow.core.decide import Decision, Missing, Perform, advance, decide
 from stepflow.core.facts import CancelRequested, Claimed, DeadlineReached, Fact, Failed, ReleaseRequested, Woken
 from stepflow.errors import LeaseLostError, StaleRunError, StorageError, WorkflowEngineError
 from stepflow.model import jsontext
@@ -224,7 +224,7 @@ class WorkerLoop:
 
     def _advance(self, held: Held, decision: Decision) -> None:
         """The decision is durable: it becomes the present, and its steps are performed."""
-        held.run.advance(decision)
+        advance(held.run, decision)
         for step in decision.stop:
             held.stop(step)
         for perform in decision.perform:
