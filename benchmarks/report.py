@@ -20,8 +20,8 @@ def write(figures: list[Figure], machine: str, date: str) -> str:
     lines = [
         "# What was measured",
         "",
-        "`python -m benchmarks` measures all of it again and writes this page; `--only engine` or `--only screen` prints",
-        "a part. Durability `full` (an fsync a commit), no-op steps, ten a run, one worker process; medians of three.",
+        "`python -m benchmarks` measures all of it again and writes this page; `--only engine` or `--only screen`",
+        "prints a part. Durability `full` (an fsync a commit), no-op steps, ten a run, one worker process; medians of three.",
         "The raw bound is the same rows written by a bare sqlite3 loop with the same batching (for latencies: the",
         "commits that the path cannot do without), measured in the same session on the same disk.",
         "",

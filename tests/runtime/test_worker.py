@@ -358,3 +358,32 @@ async def test_a_storage_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
 def test_making_a_worker_outside_a_loop_is_a_mistake(storage: SQLiteStorage) -> None:
     with pytest.raises(RuntimeError, match="no running event loop"):
         make_worker(storage, builtin_registry())
+
+
+async def test_what_does_not_stop_when_told_is_abandoned_and_its_result_refused(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepflow.runtime.perform.ABANDON_SECONDS", 0.1)
+    goes_on = asyncio.Event()
+    started = asyncio.Event()
+
+    async def stubborn(value: Any, context: Any) -> Any:
+        started.set()
+        while not goes_on.is_set():
+            try:
+                await goes_on.wait()
+            except asyncio.CancelledError:
+                continue
+        return "too late"
+
+    run_id = start(storage, flow(Step(key="x", component="/test/stubborn")))
+    async with working(storage, registry=registry(stubborn=stubborn)):
+        await started.wait()
+        storage.request_cancel(run_id, None, 1)
+        run = await until(storage, run_id)
+        goes_on.set()
+        await asyncio.sleep(0)
+    assert run.status is RunStatus.CANCELLED
+    step = steps_of(storage, run_id)["x"]
+    assert step.output is None
+    assert step.reason == "abandoned: it did not stop in time"

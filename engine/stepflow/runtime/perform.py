@@ -1,7 +1,7 @@
 """Performing one attempt of a step. It never raises: whatever happens becomes a fact.
 
-Inline components answer at once. Others are tasks (sync ones in threads) that can be stopped; a thread that does not
-end within 10 s of being told is abandoned, and its result refused.
+Inline components answer at once. Others are tasks (sync ones in threads) that can be stopped; what does not end within
+10 s of being told is abandoned, and its result refused.
 """
 
 from __future__ import annotations
@@ -27,15 +27,28 @@ CheckOutput = Callable[[Json], str | None]
 
 
 class Attempt:
-    """An attempt that is being performed in a task."""
+    """An attempt that is being performed in a task. Its fact is reported once."""
 
-    def __init__(self, task: asyncio.Task[Fact], context: Context) -> None:
-        self.task = task
-        self.context = context
+    def __init__(
+        self, task: asyncio.Task[Fact], context: Context, perform: Perform, report: Callable[[Fact], None]
+    ) -> None:
+        self._task = task
+        self._context = context
+        self._perform = perform
+        self._report: Callable[[Fact], None] | None = report
+        task.add_done_callback(lambda ended: self._say(ended.result()))
 
     def stop(self) -> None:
-        self.context.cancelled.set()
-        self.task.cancel()
+        """Tell it to end. If it does not, it is abandoned, and what it says later is not heard."""
+        self._context.cancelled.set()
+        self._task.cancel()
+        loop = asyncio.get_running_loop()
+        loop.call_later(ABANDON_SECONDS, self._say, Stopped(self._perform.step, self._perform.attempt, abandoned=True))
+
+    def _say(self, fact: Fact) -> None:
+        report, self._report = self._report, None
+        if report is not None:
+            report(fact)
 
 
 class Performer:
@@ -69,8 +82,7 @@ class Performer:
         task = asyncio.get_running_loop().create_task(
             self._perform(component, context, perform, step, check), name=f"{context.run_id}/{context.step_id}"
         )
-        task.add_done_callback(lambda ended: report(ended.result()))
-        return Attempt(task, context)
+        return Attempt(task, context, perform, report)
 
     async def _perform(
         self, component: Component, context: Context, perform: Perform, step: Step, check: CheckOutput | None
@@ -87,8 +99,6 @@ class Performer:
                 assert step.timeout_ms is not None
                 raise StepTimeoutError(step.key, step.timeout_ms) from None
             return _succeeded(perform, result, check)
-        except _Abandoned:
-            return Stopped(perform.step, perform.attempt, abandoned=True)
         except asyncio.CancelledError:
             return Stopped(perform.step, perform.attempt)
         except Exception as error:  # noqa: BLE001 - the border: an exception becomes a fact
@@ -104,17 +114,10 @@ class Performer:
             context.cancelled.set()
             if future.cancel():
                 raise  # it had not begun
-            ended, _ = await asyncio.wait([future], timeout=ABANDON_SECONDS)
-            if not ended:
-                # Its result will be refused: nobody listens to the future any more.
-                future.add_done_callback(lambda late: late.cancelled() or late.exception())
-                raise _Abandoned from None
-            future.exception()
+            # A thread cannot be killed: it sees `cancelled`, or it is abandoned and its result refused.
+            future.add_done_callback(lambda late: late.cancelled() or late.exception())
+            await asyncio.wait([future], timeout=ABANDON_SECONDS)
             raise
-
-
-class _Abandoned(Exception):
-    """A thread that did not end when it was told to."""
 
 
 def _succeeded(perform: Perform, result: Any, check: CheckOutput | None) -> Fact:

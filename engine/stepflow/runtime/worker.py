@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from stepflow.contracts.clock import Clock
 from stepflow.contracts.component import Component
-from stepflow.contracts.storage import Claim, ClaimedRuns, Commit, Storage, StoredRun
+from stepflow.contracts.storage import Claim, ClaimedRuns, Commit, Listener, Storage, StoredRun
 from stepflow.core.decide import Decision, Missing, Perform, advance, decide
 from stepflow.core.facts import CancelRequested, Claimed, DeadlineReached, Fact, Failed, ReleaseRequested, Woken
 from stepflow.errors import LeaseLostError, StaleRunError, StorageError, WorkflowEngineError
@@ -90,7 +90,7 @@ class WorkerLoop:
         listener = self._storage.listen(for_workers=True)
         file = listener.fileno()
         if file is not None:
-            loop.add_reader(file, lambda: (listener.drain(), self._look()))
+            loop.add_reader(file, self._on_wake, listener)
         duties = [
             asyncio.create_task(self._poll(listener.changed, listener.poll_seconds)),
             asyncio.create_task(self._keep_alive()),
@@ -285,6 +285,10 @@ class WorkerLoop:
         self._claim_is_due.set()
 
     # What happens around it
+
+    def _on_wake(self, listener: Listener) -> None:
+        listener.drain()
+        self._look()
 
     def _look(self) -> None:
         """Something was committed for workers."""
