@@ -50,13 +50,18 @@ class CreateRun(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """-> `ClaimedRuns`: runs by priority, then age; from now on held by `worker`."""
+    """-> `ClaimedRuns`: runs by priority, then age; from now on held by `worker`.
+
+    `begin` is asked for the first decision about each, which is committed together with the claim. It is called in
+    the storage's own thread, must be quick, must not use the storage, and may be called again if the claim is.
+    """
 
     worker: int
     limit: int
     now: int
     without: frozenset[int] = frozenset()
     """Template versions this worker cannot perform."""
+    begin: Callable[[StoredRun], Commit | None] = lambda stored: None
 
 
 class Commit(msgspec.Struct, frozen=True):

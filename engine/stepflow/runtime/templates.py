@@ -48,6 +48,10 @@ class LoadedTemplates:
         self.not_offered: frozenset[int] = frozenset()
         """Versions that need a component this worker does not have."""
 
+    def at_hand(self, number: int) -> LoadedTemplate | None:
+        """If it was loaded before. From any thread."""
+        return self._loaded.get(number)
+
     async def load(self, number: int) -> LoadedTemplate | None:
         """None: a component of it is not offered here."""
         template = self._loaded.get(number)

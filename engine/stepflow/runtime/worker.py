@@ -59,6 +59,8 @@ class WorkerLoop:
         self._trouble: str | None = None
         self._stopping = False
         self._claim_is_due = asyncio.Event()
+        self._more_may_wait = False
+        """The last claim took all there was room for; whatever comes later wakes us itself."""
         self._holds_nothing = asyncio.Event()
         self._holds_nothing.set()
         self._given_back = asyncio.Event()
@@ -122,13 +124,28 @@ class WorkerLoop:
     async def _claim(self) -> None:
         room = self._slots - len(self._held)
         if room <= 0 or self._trouble is not None or self._stopping:
+            self._more_may_wait = True
             return
         try:
-            claim = Claim(self.number, room, self._clock.now(), self._templates.not_offered)
+            begun: dict[int, tuple[Held, Decision]] = {}
+            now = self._clock.now()
+
+            def begin(stored: StoredRun) -> Commit | None:
+                first = self._begin(stored, now)
+                if first is None:
+                    return None
+                begun[stored.number] = first
+                return self._commit_of(*first)
+
+            claim = Claim(self.number, room, now, self._templates.not_offered, begin)
             claimed: ClaimedRuns = await self._bridge.perform(claim)
+            self._more_may_wait = len(claimed.runs) == room
             self._timers.set_wake(claimed.next_wake)
-            await self._end_process_groups(claimed.runs)
-            for stored in claimed.runs:
+            for held, decision in begun.values():
+                self._hold(held, decision)
+            others = [stored for stored in claimed.runs if stored.number not in begun]
+            await self._end_process_groups(others)
+            for stored in others:
                 template = await self._templates.load(stored.template_version)
                 if template is not None:
                     self._hold(Held(stored, template, self.number))
@@ -138,12 +155,30 @@ class WorkerLoop:
         except StorageError as error:
             self._note_trouble(error)
 
-    def _hold(self, held: Held) -> None:
+    def _begin(self, stored: StoredRun, now: int) -> tuple[Held, Decision] | None:
+        """A new run of a template that is at hand begins in the very commit that claims it. In the storage's thread:
+        it only computes, on what nobody else has yet."""
+        template = self._templates.at_hand(stored.template_version)
+        if template is None or stored.state.started_at is not None:
+            return None
+        held = Held(stored, template, self.number)
+        decision = decide(held.run, [Claimed()], now)
+        return None if isinstance(decision, Missing) else (held, decision)
+
+    def _hold(self, held: Held, begun: Decision | None = None) -> None:
+        """`begun`: its first decision is durable already."""
         self._held[held.number] = held
         self._holds_nothing.clear()
         for step, at in held.run.waits.items():
             self._timers.set(held.number, step, at)
-        self._receive(held, Claimed(), *((ReleaseRequested(),) if self._stopping else ()))
+        last_word = (ReleaseRequested(),) if self._stopping else ()
+        if begun is None:
+            self._receive(held, Claimed(), *last_word)
+        else:
+            held.is_busy = True
+            held.version += 1
+            held.inbox.extend(last_word)
+            self._advance(held, begun)
 
     async def _end_process_groups(self, claimed: list[StoredRun]) -> None:
         """Kill what earlier holders of these runs left running, before their steps run again."""
@@ -188,7 +223,7 @@ class WorkerLoop:
         self._decide(held)
 
     def _commit(self, held: Held, facts: list[Fact], decision: Decision) -> None:
-        commit = Commit(held.number, held.run.id, self.number, held.fence, held.version, decision, decision.draft.open)
+        commit = self._commit_of(held, decision)
 
         def done(_: object, error: BaseException | None) -> None:
             if error is None:
@@ -208,6 +243,9 @@ class WorkerLoop:
                 raise error
 
         self._bridge.submit(commit, done)
+
+    def _commit_of(self, held: Held, decision: Decision) -> Commit:
+        return Commit(held.number, held.run.id, self.number, held.fence, held.version, decision, decision.draft.open)
 
     async def _catch_up(self, held: Held) -> None:
         """A request came between; learn of it, then decide again."""
@@ -282,7 +320,8 @@ class WorkerLoop:
         self._logs.forget(held.number)
         if not self._held:
             self._holds_nothing.set()
-        self._claim_is_due.set()
+        if self._more_may_wait:
+            self._claim_is_due.set()
 
     # What happens around it
 

@@ -237,7 +237,11 @@ def claim(group: Group, what: Claim) -> ClaimedRuns:
     claimed = []
     for number, _ in chosen[: what.limit]:
         connection.execute(queries.TAKE, (what.worker, number))
-        claimed.append(load_run(connection, number))
+        stored = load_run(connection, number)
+        claimed.append(stored)
+        first = what.begin(stored)
+        if first is not None:
+            commit(group, first)
     next_wake: int | None = connection.execute(queries.NEXT_WAKE).fetchone()[0]
     return ClaimedRuns(claimed, next_wake)
 
