@@ -15,7 +15,11 @@ import termios
 import time
 from pathlib import Path
 
+from benchmarks.engine import chain, fill
 from benchmarks.report import Figure
+from stepflow.contracts.storage import CreateRun
+from stepflow.model.ids import new_run_id
+from stepflow.model.times import now_ms
 from stepflow.storages.sqlite import SQLiteStorage
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -86,13 +90,37 @@ def idle(database: Path, seconds: float = 20.0) -> tuple[float, int]:
     return used / seconds * 100, len(output)
 
 
+def visible_ms(database: Path, count: int = 20) -> float:
+    """From the commit of another process's new run to its row on the screen: the median, in ms."""
+    storage = SQLiteStorage(database)
+    fill(storage, chain(1), 0)
+    version = storage.get_template_version("chain1").id
+    terminal = Terminal(stepflow(database))
+    terminal.read(10, MARK)
+    terminal.read(3)
+    times = []
+    for _ in range(count):
+        run_id = new_run_id()
+        storage.perform(CreateRun(run_id, version, "{}", now_ms(), 1))
+        began = time.perf_counter()
+        output = terminal.read(5, run_id[-4:].encode())
+        times.append(time.perf_counter() - began)
+        assert run_id[-4:].encode() in output
+        terminal.read(0.5)
+    terminal.close()
+    storage.close()
+    return statistics.median(times) * 1000
+
+
 def figures(folder: Path) -> list[Figure]:
     database = folder / "screen.db"
     SQLiteStorage(database).close()
     paint = statistics.median(first_paint_seconds(database) for _ in range(5))
     cpu, written = idle(database)
+    visible = visible_ms(folder / "visible.db")
     return [
         Figure("Screen: first paint after the command starts", paint, "s", "at most 0.4", paint <= 0.4),
+        Figure("Screen: another process's new run is visible", visible, "ms", "at most 100", visible <= 100),
         Figure("Screen: idle", cpu, "% CPU", "at most 0.3", cpu <= 0.3),
         Figure("Screen: bytes written in 20 idle seconds", written, "bytes", "0", written == 0),
     ]

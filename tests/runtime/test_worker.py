@@ -387,3 +387,41 @@ async def test_what_does_not_stop_when_told_is_abandoned_and_its_result_refused(
     step = steps_of(storage, run_id)["x"]
     assert step.output is None
     assert step.reason == "abandoned: it did not stop in time"
+
+
+async def test_a_run_taken_over_while_the_storage_is_in_trouble_is_not_forgotten(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    troubles = [StorageError("the disk is gone"), StorageError("the disk is gone")]
+    read = storage.template_version_by_id
+
+    def sometimes(number: int) -> Any:
+        if troubles:
+            raise troubles.pop()
+        return read(number)
+
+    monkeypatch.setattr(storage, "template_version_by_id", sometimes)
+    monkeypatch.setattr("stepflow.runtime.worker.TROUBLE_RETRY_SECONDS", 0.02)
+    run = await finish(storage, chain(2))
+    assert run.status is RunStatus.COMPLETED
+    assert not troubles
+
+
+async def test_odd_text_from_a_component_does_not_stop_the_writer(storage: SQLiteStorage) -> None:
+    def odd(value: Any, context: Any) -> Any:
+        with pytest.raises(TypeError):
+            context.log("x", thing=object())
+        context.log("lone \ud800 surrogate \x1b[31m")
+        raise SkipStep("because \ud800")
+
+    run = await finish(storage, flow(Step(key="x", component="/test/odd")), registry=registry(odd=odd))
+    assert run.status is RunStatus.COMPLETED
+
+
+async def test_a_job_that_breaks_hurts_only_its_own_caller(storage: SQLiteStorage) -> None:
+    def broken(group: Any) -> None:
+        raise RuntimeError("a defect")
+
+    with pytest.raises(RuntimeError, match="a defect"):
+        storage._do(broken)
+    assert (await finish(storage, chain(1))).status is RunStatus.COMPLETED

@@ -86,7 +86,8 @@ class LogLine(msgspec.Struct, frozen=True):
     type: str
     """`log`, or a component's own event name."""
     level: str
-    payload: dict[str, Any]
+    payload: str
+    """JSON."""
 
 
 class AppendLogs(msgspec.Struct, frozen=True):

@@ -48,6 +48,11 @@ def decode(text: str) -> Any:
         return json.loads(text)  # lone surrogates, and what else msgspec is stricter about
 
 
+def storable(text: str) -> str:
+    """`text` as UTF-8 can say it: a lone surrogate, legal in a Python string, becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def normalise(value: Any) -> tuple[Any, str]:
     """`value` as every later reader will see it, and its JSON."""
     text = encode(value)

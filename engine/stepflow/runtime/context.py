@@ -8,6 +8,7 @@ from typing import Any
 
 from stepflow.contracts.clock import Clock
 from stepflow.contracts.storage import LogLine, ProcessGroup
+from stepflow.model import jsontext
 from stepflow.model.event import LEVELS, RESERVED_PREFIXES, EventType
 from stepflow.runtime.bridge import Bridge
 from stepflow.runtime.logs import LogBuffer
@@ -72,7 +73,8 @@ class Context:
         self._add(event_type, "info", payload or {})
 
     def _add(self, event_type: str, level: str, payload: dict[str, Any]) -> None:
-        line = LogLine(self._run, self._step, self.attempt, self.now(), event_type, level, payload)
+        text = jsontext.encode(payload)  # what is not JSON is the component's mistake, here and now
+        line = LogLine(self._run, self._step, self.attempt, self.now(), event_type, level, text)
         surroundings = self._surroundings
         if threading.get_ident() == surroundings.thread:
             surroundings.logs.add(line)

@@ -10,6 +10,7 @@ from typing import Any
 
 from stepflow.contracts.storage import AppendLogs, LogLine
 from stepflow.errors import WorkflowEngineError
+from stepflow.model import jsontext
 from stepflow.model.event import EventType
 from stepflow.runtime.bridge import Bridge
 
@@ -34,9 +35,9 @@ class LogBuffer:
         if used[0] > MAX_LINES or used[1] > MAX_BYTES:
             return
         used[0] += 1
-        used[1] += len(str(line.payload.get("message", ""))) + 32
+        used[1] += len(line.payload)
         if used[0] > MAX_LINES or used[1] > MAX_BYTES:
-            payload: dict[str, Any] = {"max_lines": MAX_LINES, "max_bytes": MAX_BYTES}
+            payload = jsontext.encode({"max_lines": MAX_LINES, "max_bytes": MAX_BYTES})
             line = LogLine(line.run, line.step, line.attempt, line.at, EventType.LOG_TRUNCATED, "warn", payload)
         self._lines.append(line)
         if self._timer is None:

@@ -137,7 +137,7 @@ def _succeeded(perform: Perform, result: Any, check: CheckOutput | None) -> Fact
 
 def _fact_of(error: Exception, perform: Perform) -> Fact:
     if isinstance(error, SkipStep):
-        return StepSkipped(perform.step, perform.attempt, error.reason)
+        return StepSkipped(perform.step, perform.attempt, jsontext.storable(error.reason))
     if isinstance(error, WorkflowEngineError):
         return Failed(perform.step, perform.attempt, error.to_record())
     message = str(error) or type(error).__name__

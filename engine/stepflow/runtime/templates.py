@@ -41,10 +41,11 @@ def _check(schema: Json) -> CheckOutput:
 class LoadedTemplates:
     """A version never changes, so it is loaded once."""
 
-    def __init__(self, bridge: Bridge, offers: Callable[[str], bool]) -> None:
+    def __init__(self, bridge: Bridge, offers: Callable[[str], bool], say: Callable[[str], None]) -> None:
         self._bridge = bridge
         self._offers = offers
-        self._loaded: dict[int, LoadedTemplate] = {}
+        self._say = say
+        self._loaded: dict[int, LoadedTemplate | None] = {}
         self.not_offered: frozenset[int] = frozenset()
         """Versions that need a component this worker does not have."""
 
@@ -58,7 +59,14 @@ class LoadedTemplates:
         if template is None and number not in self.not_offered:
             version = await self._bridge.call(self._bridge.storage.template_version_by_id, number)
             if all(self._offers(component) for component in version.flow.components):
-                template = self._loaded[number] = LoadedTemplate(version)
-            else:
+                template = self._loaded[number] = self._made_ready(version)
+            if template is None:
                 self.not_offered |= {number}
         return template
+
+    def _made_ready(self, version: TemplateVersion) -> LoadedTemplate | None:
+        try:
+            return LoadedTemplate(version)
+        except Exception as error:  # noqa: BLE001 - one template that a release cannot read must not end its worker
+            self._say(f"template '{version.name}' version {version.version} cannot be performed here: {error}")
+            return None

@@ -7,7 +7,8 @@ committed and are decided together when it is durable; steps are performed only 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from stepflow.contracts.clock import Clock
 from stepflow.contracts.component import Component
@@ -67,7 +68,7 @@ class WorkerLoop:
         self._tasks: set[asyncio.Task[None]] = set()
         self._bridge = Bridge(storage)
         self._logs = LogBuffer(self._bridge)
-        self._templates = LoadedTemplates(self._bridge, offers)
+        self._templates = LoadedTemplates(self._bridge, offers, say)
         self._timers = Timers(clock, self._on_timer)
         self._leases = Leases(self._bridge, clock, lease_seconds=lease_seconds, slots=slots, background=background)
         self._surroundings: Surroundings | None = None
@@ -107,9 +108,10 @@ class WorkerLoop:
                 await self._claim()
             await self._given_back.wait()
         finally:
-            for duty in duties:
-                duty.cancel()
-            await asyncio.gather(*duties, return_exceptions=True)
+            ending = [*duties, *self._tasks]
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
             if file is not None:
                 loop.remove_reader(file)
             listener.close()
@@ -143,15 +145,9 @@ class WorkerLoop:
             self._timers.set_wake(claimed.next_wake)
             for held, decision in begun.values():
                 self._hold(held, decision)
-            others = [stored for stored in claimed.runs if stored.number not in begun]
-            await self._end_process_groups(others)
-            for stored in others:
-                template = await self._templates.load(stored.template_version)
-                if template is not None:
-                    self._hold(Held(stored, template, self.number))
-                else:
-                    await self._leases.give_back(stored.number)
-                    self._claim_is_due.set()
+            for stored in claimed.runs:
+                if stored.number not in begun:
+                    self._spawn(self._take_over(stored))
         except StorageError as error:
             self._note_trouble(error)
 
@@ -180,12 +176,28 @@ class WorkerLoop:
             held.inbox.extend(last_word)
             self._advance(held, begun)
 
-    async def _end_process_groups(self, claimed: list[StoredRun]) -> None:
-        """Kill what earlier holders of these runs left running, before their steps run again."""
-        taken_over = [stored.number for stored in claimed if stored.steps]
-        if not taken_over:
+    async def _take_over(self, stored: StoredRun) -> None:
+        """Hold a run that had begun before, or whose template has to be read first. It is ours already, so trouble
+        with the storage is waited out."""
+        while True:
+            try:
+                await self._end_process_groups(stored)
+                template = await self._templates.load(stored.template_version)
+                if template is not None:
+                    self._hold(Held(stored, template, self.number))
+                else:
+                    await self._leases.give_back(stored.number)
+                    self._claim_is_due.set()
+                return
+            except StorageError as error:
+                self._note_trouble(error)
+                await asyncio.sleep(TROUBLE_RETRY_SECONDS)
+
+    async def _end_process_groups(self, stored: StoredRun) -> None:
+        """Kill what earlier holders of the run left running, before its steps run again."""
+        if not stored.steps:
             return
-        for group in await self._bridge.call(self._storage.process_groups, taken_over):
+        for group in await self._bridge.call(self._storage.process_groups, [stored.number]):
             if (group.host, group.boot_id) == (host_id(), boot_id()):
                 await asyncio.to_thread(kill_group, group.group, group.start_time)
             await self._bridge.call(self._storage.forget_process_group, group)
@@ -240,7 +252,9 @@ class WorkerLoop:
                 self._note_trouble(error)
                 asyncio.get_running_loop().call_later(TROUBLE_RETRY_SECONDS, self._bridge.submit, commit, done)
             else:
-                raise error
+                # A defect of ours. The run stays with this worker, out of everybody's way, until that ends.
+                self._say(f"{held.run.id} cannot go on here: {error!r}")
+                self._forget(held, stop=True)
 
         self._bridge.submit(commit, done)
 
@@ -333,9 +347,13 @@ class WorkerLoop:
         """Something was committed for workers."""
         self._claim_is_due.set()
         if self._held:
-            task = asyncio.get_running_loop().create_task(self._see_requests())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._see_requests())
+
+    def _spawn(self, doing: Coroutine[Any, Any, None]) -> None:
+        """In a task that is kept: the loop only holds tasks weakly."""
+        task = asyncio.get_running_loop().create_task(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _see_requests(self) -> None:
         try:

@@ -134,7 +134,7 @@ def storage_error(error: sqlite3.Error, path: Path) -> StorageError:
     text = str(error)
     if "locked" in text or "busy" in text:
         return StorageBusyError(
-            f"{path} is locked by another program (a database browser with an open transaction?); close it and try again"
+            f"{path} is locked by another program (a database browser in a transaction?); close it and try again"
         )
     if "disk is full" in text:
         return StorageError(f"The disk that holds {path} is full; free some space, nothing that was committed is lost")

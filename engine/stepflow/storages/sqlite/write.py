@@ -29,6 +29,7 @@ from stepflow.errors import (
     TemplateExistsError,
     TemplateNotFoundError,
 )
+from stepflow.model import jsontext
 from stepflow.model.event import EVENT_CODES, LEVELS, EventType
 from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, STEP_STATUS_CODES, RunStatus, StepStatus
 from stepflow.model.template import TemplateVersion
@@ -187,6 +188,7 @@ def _refuse(connection: sqlite3.Connection, what: Commit) -> None:
 
 
 def request_cancel(group: Group, run_id: str, reason: str | None, now: int) -> bool:
+    reason = None if reason is None else jsontext.storable(reason)
     row = group.connection.execute(queries.REQUEST_CANCEL, (reason, run_id)).fetchone()
     if row is None:
         status = group.connection.execute(queries.RUN_STATUS, (run_id,)).fetchone()
@@ -219,7 +221,7 @@ def append_logs(group: Group, logs: AppendLogs) -> None:
                 line.attempt,
                 LEVELS.index(line.level),
                 line.at,
-                rows.encode(line.payload),
+                line.payload,
             )
             next_seq[line.run] += 1
 

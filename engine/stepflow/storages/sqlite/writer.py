@@ -204,10 +204,11 @@ class Writer:
         """All in one transaction; when that fails, each in its own."""
         try:
             return self._try_group(waiting)
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever a job raises is its caller's; the thread lives on
             self._roll_back()
             if len(waiting) == 1:
-                return [(waiting[0], None, storage_error(error, self._path))], None
+                failure = storage_error(error, self._path) if isinstance(error, sqlite3.Error) else error
+                return [(waiting[0], None, failure)], None
         outcomes: list[tuple[_Waiting, Any, BaseException | None]] = []
         kind: bytes | None = None
         for one in waiting:
