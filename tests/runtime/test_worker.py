@@ -425,3 +425,15 @@ async def test_a_job_that_breaks_hurts_only_its_own_caller(storage: SQLiteStorag
     with pytest.raises(RuntimeError, match="a defect"):
         storage._do(broken)
     assert (await finish(storage, chain(1))).status is RunStatus.COMPLETED
+
+
+async def test_what_a_sensitive_step_gives_is_used_and_never_shown(storage: SQLiteStorage) -> None:
+    made = registry(secret=lambda value, context: {"token": "s3cret"}, size=lambda value, context: len(value))
+    secret = Step(key="secret", component="/test/secret", sensitive=True)
+    uses = Step(key="uses", component="/test/size", input=ref("secret", "token"))
+    run = await finish(
+        storage, flow(secret, uses, Step(key="last", component="/test/secret", sensitive=True)), registry=made
+    )
+    assert steps_of(storage, run.id)["uses"].output == len("s3cret")
+    events = storage.get_events(run.id, after_seq=0, before_seq=None, limit=100, newest=False)
+    assert "s3cret" not in repr((run, storage.get_steps(run.id, bodies=True, attempts=True), events))

@@ -51,6 +51,8 @@ class Perform(msgspec.Struct, frozen=True):
     step: int
     attempt: int
     input: Json
+    sensitive: bool = False
+    """Its input must not be shown."""
 
 
 class Decision(msgspec.Struct):
@@ -489,7 +491,7 @@ class Draft:
         attempt = max(state.attempt, 1) if state.status is StepStatus.PENDING else state.attempt + 1
         self._move(EventType.STEP_STARTED, step, None, attempt=attempt)
         self.running += 1
-        self.perform.append(Perform(step, attempt, value))
+        self.perform.append(Perform(step, attempt, value, node.input_is_sensitive))
 
     def _upstream_error(self, step: int) -> dict[str, Any]:
         """Names the step that failed by itself, however far up it is."""

@@ -30,6 +30,8 @@ class Node(msgspec.Struct):
     dependencies: frozenset[int]
     """All steps that must be final before it is ready."""
     condition_dependencies: frozenset[int]
+    input_is_sensitive: bool
+    """It refers to the output of a sensitive step, so it is shown no more than that."""
     condition_is_early: bool
     """Its condition can be judged before all its dependencies are final."""
     dependents: list[int] = []
@@ -89,6 +91,7 @@ def build_graph(
                 after=after,
                 dependencies=dependencies,
                 condition_dependencies=conditions,
+                input_is_sensitive=any(flow.steps[i].sensitive for i in value.steps),
                 condition_is_early=has_condition and conditions != dependencies,
                 dependents=[],
                 condition_dependents=[],

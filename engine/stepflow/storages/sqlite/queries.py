@@ -134,7 +134,7 @@ _RUN_TABLES = """
 runs r JOIN template_versions v ON v.num = r.template_version JOIN templates t ON t.num = r.template"""
 
 GET_RUN = f"""
-SELECT {_RUN_COLUMNS}, b.input, b.output, b.metadata FROM {_RUN_TABLES} JOIN run_bodies b ON b.run = r.num
+SELECT {_RUN_COLUMNS}, b.input, b.output, b.metadata, v.num FROM {_RUN_TABLES} JOIN run_bodies b ON b.run = r.num
 WHERE r.id = ?"""
 """A run as its reader gets it, with bodies."""
 

@@ -133,7 +133,8 @@ class Reader:
         row = self.row(queries.GET_RUN, (run_id,))
         if row is None:
             raise RunNotFoundError(run_id)
-        return rows.run_record(row, last_seq=last_seq)
+        hidden = rows.hidden_keys(self._version(row[-1]).flow)
+        return rows.run_record(row, last_seq=last_seq, hidden=hidden)
 
     def list_runs(
         self,
@@ -225,14 +226,16 @@ class Reader:
         names = {row[0]: row[1:] for row in self.rows(queries.RUN_NAMES, (rows.encode(numbers),))} if numbers else {}
         events = []
         for row in found:
-            run_id, kind, step_key, duration_ms = "", "", None, None
+            run_id, kind, step, duration_ms = "", "", None, None
+            hidden: tuple[str, ...] = ()
             if row[1] is not None:
                 run_id, kind, version, started_at, finished_at = names[row[1]]
-                if row[4] is not None:
-                    step_key = self._version(version).flow.steps[row[4]].key
+                flow = self._version(version).flow
+                step = None if row[4] is None else flow.steps[row[4]]
+                hidden = rows.hidden_keys(flow) if row[9] is not None and step is None else ()
                 if started_at is not None and finished_at is not None:
                     duration_ms = finished_at - started_at
-            events.append(rows.event(row, run_id, kind, step_key, duration_ms))
+            events.append(rows.event(row, run_id, kind, step, duration_ms, hidden))
         return events
 
     def last_seq(self) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from stepflow.contracts.storage import StoredRun
+from stepflow.core.decide import Perform
 from stepflow.core.transition import RunState, StepState
 from stepflow.model import jsontext
 from stepflow.model.event import EVENT_TYPES, LEVELS, EventType, WorkflowEvent
-from stepflow.model.flow import Flow
+from stepflow.model.flow import Flow, Step
 from stepflow.model.jsontext import encode
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RUN_STATUSES, STEP_STATUS_CODES, STEP_STATUSES, StepStatus
@@ -49,10 +51,17 @@ def step_row(run: int, step: int, state: StepState, input_text: str | None, outp
     )
 
 
-def stored_input(value: Any) -> str | None:
-    if value is None:
+HIDDEN = "[sensitive]"
+"""What is shown instead of what a sensitive step gave."""
+
+
+def stored_input(perform: Perform) -> str | None:
+    """The input of an attempt, for the screens."""
+    if perform.input is None:
         return None
-    text = encode(value)
+    if perform.sensitive:
+        return encode(HIDDEN)
+    text = encode(perform.input)
     return text if len(text) <= MAX_STORED_INPUT else encode({"$omitted": {"size": len(text)}})
 
 
@@ -100,7 +109,7 @@ def stored_run(row: Row, steps: list[Row]) -> StoredRun:
     )
 
 
-def run_record(row: Row, *, last_seq: int = 0) -> RunRecord:
+def run_record(row: Row, *, last_seq: int = 0, hidden: Collection[str] = ()) -> RunRecord:
     """From the run columns of `queries`, and `input, output, metadata` where they follow."""
     (_, run_id, template, version, status, created_at, started_at, finished_at, wake_at, error, reason) = row[:11]
     (cancel_requested, output_skipped, priority, retry_of, step_count, open_steps, worker, parent) = row[11:19]
@@ -113,7 +122,7 @@ def run_record(row: Row, *, last_seq: int = 0) -> RunRecord:
         status=run_status,
         created_at=to_datetime(created_at),
         input=decode(bodies[0]),
-        output=decode(bodies[1]),
+        output=shown_output(decode(bodies[1]), hidden),
         output_skipped=bool(output_skipped),
         error=decode(error),
         started_at=_time(started_at),
@@ -130,6 +139,18 @@ def run_record(row: Row, *, last_seq: int = 0) -> RunRecord:
         steps_done=step_count - open_steps,
         last_seq=last_seq,
     )
+
+
+def shown_output(output: Any, hidden: Collection[str]) -> Any:
+    """A run's output by step key, without what sensitive steps gave."""
+    if not hidden or not isinstance(output, dict):
+        return output
+    return {key: HIDDEN if key in hidden else value for key, value in output.items()}
+
+
+def hidden_keys(flow: Flow) -> tuple[str, ...]:
+    """The sensitive steps whose outputs stand in the run's output by themselves."""
+    return () if flow.has_output else tuple(step.key for step in flow.steps if step.sensitive)
 
 
 def step_record(
@@ -161,7 +182,7 @@ def step_record(
         reused=state.reused,
         error=state.error,
         input=decode(input_text),
-        output=decode(output),
+        output=HIDDEN if step.sensitive and output is not None else decode(output),
         started_at=_time(state.started_at),
         finished_at=_time(state.finished_at),
         wake_at=_time(state.wake_at) if is_latest else None,
@@ -195,15 +216,17 @@ def template_version(row: Row) -> TemplateVersion:
     )
 
 
-def event(row: Row, run_id: str, kind: str, step_key: str | None, duration_ms: int | None) -> WorkflowEvent:
+def event(
+    row: Row, run_id: str, kind: str, step: Step | None, duration_ms: int | None, hidden: Collection[str] = ()
+) -> WorkflowEvent:
     """An event with its bodies: what stands on the step or the run is put back into the payload."""
     seq, _, run_seq, code, _, attempt, level, at, payload_text, output, error = row
     event_type = EVENT_TYPES[code] if isinstance(code, int) else code
     payload: dict[str, Any] = decode(payload_text) or {}
     if event_type == EventType.STEP_COMPLETED:
-        payload["result"] = decode(output)
+        payload["result"] = HIDDEN if step is not None and step.sensitive else decode(output)
     elif event_type == EventType.RUN_COMPLETED:
-        payload["results"] = decode(output)
+        payload["results"] = shown_output(decode(output), hidden)
         payload["duration_ms"] = duration_ms
     if error is not None:
         payload["error"] = decode(error)
@@ -215,7 +238,7 @@ def event(row: Row, run_id: str, kind: str, step_key: str | None, duration_ms: i
         run_seq=run_seq or 0,
         kind=kind,
         event_type=event_type,
-        step_key=step_key,
+        step_key=None if step is None else step.key,
         attempt=attempt or 0,
         level=LEVELS[level],
         timestamp=to_datetime(at),

@@ -146,11 +146,11 @@ def commit(group: Group, what: Commit) -> None:
     for event in events:
         run_seq += 1
         _add_decided(group, what.run, run_seq, event)
-    inputs = {one.step: one.input for one in decision.perform}
+    inputs = {one.step: rows.stored_input(one) for one in decision.perform}
     run = what.run
     outputs = decision.outputs
     for step, step_state in decision.steps.items():
-        group.steps.append(rows.step_row(run, step, step_state, rows.stored_input(inputs.get(step)), outputs.get(step)))
+        group.steps.append(rows.step_row(run, step, step_state, inputs.get(step), outputs.get(step)))
     if decision.release and not state.status.is_final:
         group.wakes_workers = True
 
