@@ -43,7 +43,7 @@ def make_worker(
     return WorkerLoop(
         storage,
         registry.get,
-        registry.__contains__,
+        registry.paths,
         check_input,
         clock=clock or SystemClock(),
         slots=slots,

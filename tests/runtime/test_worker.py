@@ -185,6 +185,9 @@ async def test_a_run_whose_component_nobody_offers_stays_queued(storage: SQLiteS
     async with working(storage):
         await until(storage, known)
         assert storage.get_run(unknown).status is RunStatus.QUEUED
+        assert storage.get_run(unknown).reason == "no running worker offers /user/unknown"
+        assert storage.list_runs(5, None, None, None, False)[0][1].reason == "no running worker offers /user/unknown"
+    assert storage.get_run(unknown).reason == "no worker is running"
 
 
 async def test_cancel_stops_a_running_shell_step_and_its_children_within_a_second(

@@ -144,6 +144,8 @@ class WorkerIdentity(msgspec.Struct, frozen=True):
     started_at: int
     slots: int
     background: bool
+    offers: tuple[str, ...]
+    """Paths of its components: readers are told why a run that needs others stays queued."""
 
 
 class TemplateText(msgspec.Struct, frozen=True):

@@ -18,12 +18,22 @@ REST_SECONDS = 1.0
 
 
 class Leases:
-    def __init__(self, bridge: Bridge, clock: Clock, *, lease_seconds: float, slots: int, background: bool) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        clock: Clock,
+        *,
+        lease_seconds: float,
+        slots: int,
+        background: bool,
+        offers: tuple[str, ...],
+    ) -> None:
         self._bridge = bridge
         self._clock = clock
         self._lease_seconds = lease_seconds
         self._slots = slots
         self._background = background
+        self._offers = offers
         self._next_heartbeat = 0.0
         self.rest_seconds = min(REST_SECONDS, lease_seconds / 6)
         self.worker = 0
@@ -38,6 +48,7 @@ class Leases:
             started_at=self._clock.now(),
             slots=self._slots,
             background=self._background,
+            offers=self._offers,
         )
 
     async def begin(self) -> None:

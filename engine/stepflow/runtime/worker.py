@@ -32,13 +32,13 @@ LAST_COMMITS_SECONDS = 5.0
 
 
 class WorkerLoop:
-    """Performs the runs of `storage` with `find_component` until `stop`. `offers` tells whether it has a component."""
+    """Performs the runs of `storage` with `find_component` until `stop`. `offers`: the paths of its components."""
 
     def __init__(
         self,
         storage: Storage,
         find_component: Callable[[str], Component],
-        offers: Callable[[str], bool],
+        offers: tuple[str, ...],
         check_input: CheckInput,
         *,
         clock: Clock,
@@ -50,7 +50,6 @@ class WorkerLoop:
     ) -> None:
         self._storage = storage
         self._find_component = find_component
-        self._offers = offers
         self._clock = clock
         self._slots = slots
         self._workspace = workspace
@@ -68,9 +67,11 @@ class WorkerLoop:
         self._tasks: set[asyncio.Task[None]] = set()
         self._bridge = Bridge(storage)
         self._logs = LogBuffer(self._bridge)
-        self._templates = LoadedTemplates(self._bridge, offers, say)
+        self._templates = LoadedTemplates(self._bridge, frozenset(offers).__contains__, say)
         self._timers = Timers(clock, self._on_timer)
-        self._leases = Leases(self._bridge, clock, lease_seconds=lease_seconds, slots=slots, background=background)
+        self._leases = Leases(
+            self._bridge, clock, lease_seconds=lease_seconds, slots=slots, background=background, offers=offers
+        )
         self._surroundings: Surroundings | None = None
 
     @property

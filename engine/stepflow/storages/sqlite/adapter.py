@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, assert_never
 
+import msgspec
+
 from stepflow.contracts.storage import (
     AppendLogs,
     Claim,
@@ -27,7 +29,7 @@ from stepflow.model.run import RunRecord, StepRecord, WorkerRecord
 from stepflow.model.statuses import RunStatus
 from stepflow.model.template import Template, TemplateVersion
 from stepflow.model.times import to_datetime
-from stepflow.storages.sqlite import queries, write
+from stepflow.storages.sqlite import queries, rows, write
 from stepflow.storages.sqlite.connect import Durability, connect, prepare
 from stepflow.storages.sqlite.liveness import LifeLock, is_held
 from stepflow.storages.sqlite.read import Reader
@@ -214,7 +216,7 @@ class SQLiteStorage:
         return self._reader.find_run(ref)
 
     def get_run(self, run_id: str) -> RunRecord:
-        return self._reader.get_run(run_id)
+        return self._with_reasons([self._reader.get_run(run_id)])[0]
 
     def list_runs(
         self,
@@ -224,7 +226,30 @@ class SQLiteStorage:
         template: str | None,
         children: bool,
     ) -> tuple[list[RunRecord], str | None]:
-        return self._reader.list_runs(limit, cursor, statuses, template, children)
+        runs, next_cursor = self._reader.list_runs(limit, cursor, statuses, template, children)
+        return self._with_reasons(runs), next_cursor
+
+    def _with_reasons(self, runs: list[RunRecord]) -> list[RunRecord]:
+        """Queued runs say so when no living worker could take them."""
+        queued = [run.id for run in runs if run.status is RunStatus.QUEUED and run.worker is None]
+        if not queued:
+            return runs
+        offers: set[str] = set()
+        living = 0
+        for worker_id, host, offered in self._reader.rows(queries.OFFERS):
+            if host != socket.gethostname() or is_held(self._life_path(worker_id)):
+                living += 1
+                offers.update(rows.decode(offered))
+        needs = {run_id: rows.decode(components) for run_id, components in self._reader.needs(queued)}
+
+        def with_reason(run: RunRecord) -> RunRecord:
+            missing = [component for component in needs.get(run.id, ()) if component not in offers]
+            if run.id not in needs or (living and not missing):
+                return run
+            reason = f"no running worker offers {missing[0]}" if living else "no worker is running"
+            return msgspec.structs.replace(run, reason=run.reason or reason)
+
+        return [with_reason(run) for run in runs]
 
     def count_runs(self, statuses: Collection[RunStatus] | None, template: str | None) -> int:
         return self._reader.count_runs(statuses, template)

@@ -272,12 +272,20 @@ ALL_VERSIONS = f"{_VERSION} WHERE t.name = ? ORDER BY v.version DESC"
 # Workers
 
 INSERT_WORKER = """
-INSERT INTO workers (id, pid, host, boot_id, started_at, lease_until, slots, background)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
+INSERT INTO workers (id, pid, host, boot_id, started_at, lease_until, slots, background, offers)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
 """A worker that begins."""
 
 HEARTBEAT = "UPDATE workers SET lease_until = ?, trouble = ? WHERE num = ? RETURNING num"
 """It lives."""
+
+OFFERS = "SELECT id, host, offers FROM workers"
+"""What the registered workers have."""
+
+NEEDS = """
+SELECT r.id, v.components FROM runs r JOIN template_versions v ON v.num = r.template_version
+WHERE r.id IN (SELECT value FROM json_each(?))"""
+"""What runs need."""
 
 DELETE_WORKER = "DELETE FROM workers WHERE num = ?"
 """It has ended."""

@@ -160,6 +160,10 @@ class Reader:
         sql = queries.count_runs(by_status=len(codes), by_template=template is not None)
         return int(self.rows(sql, (*codes, *([template] if template is not None else [])))[0][0])
 
+    def needs(self, run_ids: list[str]) -> list[rows.Row]:
+        """Run ids and the components they need, JSON."""
+        return self.rows(queries.NEEDS, (rows.encode(run_ids),))
+
     def status_counts(self) -> dict[RunStatus, int]:
         return {RUN_STATUSES[code]: count for code, count in self.rows(queries.STATUS_COUNTS)}
 

@@ -124,6 +124,7 @@ CREATE TABLE workers (
   lease_until REAL NOT NULL,         -- monotonic seconds of that boot
   slots INTEGER NOT NULL,
   background INTEGER NOT NULL,
+  offers TEXT NOT NULL,              -- JSON list of component paths
   trouble TEXT
 );
 CREATE TABLE process_groups (

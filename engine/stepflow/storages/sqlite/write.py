@@ -313,6 +313,7 @@ def register_worker(group: Group, identity: WorkerIdentity, lease_until: float) 
             lease_until,
             identity.slots,
             identity.background,
+            rows.encode(identity.offers),
         ),
     ).fetchone()
     return int(number)
