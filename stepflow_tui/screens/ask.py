@@ -27,11 +27,11 @@ class AskInput(Horizontal):
 
     def __init__(self, name: str, proposed: str) -> None:
         super().__init__(id="ask")
-        self._name = name
+        self._template = name
         self._proposed = proposed
 
     def compose(self) -> ComposeResult:
-        yield Static(f" Run {safe(self._name)} with ", markup=False)
+        yield Static(f" Run {safe(self._template)} with ", markup=False)
         field = Input(self._proposed, id="input", select_on_focus=False)
         field.cursor_blink = False
         yield field
@@ -47,7 +47,7 @@ class AskInput(Horizontal):
             self.query_one(Static).update(f" Not JSON: {error.msg}, column {error.colno} ", layout=True)
             self.query_one(Input).cursor_position = max(0, error.colno - 1)
             return
-        self.post_message(self.Given(self._name, event.value, value))
+        self.post_message(self.Given(self._template, event.value, value))
 
     async def on_key(self, event: events.Key) -> None:
         if event.key == "escape":

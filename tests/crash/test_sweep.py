@@ -112,9 +112,7 @@ class Sweep:
     def _check_committed_once(self, storage: SQLiteStorage, run_id: str) -> None:
         events = storage.get_events(run_id, after_seq=0, before_seq=None, limit=10_000, newest=False)
         endings = collections.Counter(
-            event.step_key
-            for event in events
-            if event.event_type in (EventType.STEP_COMPLETED, EventType.STEP_SKIPPED)
+            event.step_key for event in events if event.event_type in (EventType.STEP_COMPLETED, EventType.STEP_SKIPPED)
         )
         assert all(count == 1 for count in endings.values()), endings
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from stepflow.core.expressions import Condition, compile_condition
+from stepflow.core.conditions import Condition, compile_condition
 from stepflow.core.values import Value, compile_value
 from stepflow.model.flow import Flow, Json, Step
 

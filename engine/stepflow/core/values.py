@@ -6,7 +6,7 @@ Only the canonical spellings arrive here (`dsl.spellings` folds the others):
     {"$from": {"workflow": "input"}, "path": p}
     {"$from": {"variable": v, "default": d}, "path": p}
     {"$from": {"run": "id"}}
-    {"$if": c, "then": a, "else": b}, {"$coalesce": [a, b]}, {"$literal": x}, {"$expression": text}
+    {"$if": c, "then": a, "else": b}, {"$coalesce": [a, b]}, {"$literal": x}
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from stepflow.core.paths import Missing, Path, follow, parse_path, write_path
 from stepflow.errors import ExpressionError
 from stepflow.model.flow import Json
+from stepflow.model.paths import Missing, Path, follow, parse_path, write_path
 from stepflow.model.statuses import StepStatus
 
 
@@ -103,10 +103,6 @@ class Compiler:
                 return self._choice(raw), False
             if "$coalesce" in raw:
                 return self._coalesce(raw["$coalesce"]), False
-            if "$expression" in raw:
-                from stepflow.core.expressions import compile_text
-
-                return compile_text(raw["$expression"], self), False
             if "$literal" in raw:
                 return _constant(raw["$literal"]), True
             return self._object(raw)

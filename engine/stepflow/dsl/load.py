@@ -1,8 +1,8 @@
 """Text to data with positions: YAML 1.2 (core scalars) or JSON, with every syntax mistake as a diagnostic.
 
-`on`, `no`, `0777`, `12:30`, `2024-01-01` are strings or plain integers, never booleans, octals or dates. Duplicate keys,
-tags, merge keys and a second document are errors. Size, nesting and node count are capped, so that an alias bomb is an
-error and not a hang.
+`on`, `no`, `0777`, `12:30`, `2024-01-01` are strings or plain integers, never booleans, octals or dates. Duplicate
+keys, tags, merge keys and a second document are errors. Size, nesting and node count are capped, so that an alias bomb
+is an error and not a hang.
 """
 
 from __future__ import annotations

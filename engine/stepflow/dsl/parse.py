@@ -117,7 +117,7 @@ class Parser:
             variables=self._variables(raw.get("variables")),
             output=self.folder.fold(raw["output"], ("output",)) if has_output else None,
             has_output=has_output,
-            order=self._word(raw, "order", ("graph", "sequential"), "graph", ()),  # type: ignore[arg-type]
+            order=self._word(raw, "order", ("graph", "sequential"), "graph", ()),  # type: ignore[arg-type]  # _word gives one of these words
             max_concurrency=self._count(raw, "max_concurrency", 10, ()),
             timeout_ms=self._duration(raw.get("timeout"), ("timeout",)),
             fail_fast=self._bool(raw, "fail_fast", ()),
@@ -204,7 +204,7 @@ class Parser:
         if len(bodies) > MAX_STEPS:
             self._problems.error("E103", f"More than {MAX_STEPS:,} steps", ("steps",))
             return []
-        listed = []
+        listed: list[tuple[str, dict[str, Any], Place]] = []
         for body, place, given in bodies:
             if not isinstance(body, dict):
                 self._problems.error("E109", "A step is a mapping with an 'id' and a 'type'", place)
@@ -259,7 +259,7 @@ class Parser:
             retry=retry or default_retry,
             timeout_ms=self._duration(raw.get("timeout"), (*place, "timeout")),
             must_execute=self._bool(raw, "must_execute", place),
-            on_crash=self._word(raw, "on_crash", ("retry", "fail"), "retry", place),  # type: ignore[arg-type]
+            on_crash=self._word(raw, "on_crash", ("retry", "fail"), "retry", place),  # type: ignore[arg-type]  # _word gives one of these words
             sensitive=self._bool(raw, "sensitive", place),
             output_schema=self._schema(raw, "output_schema", place),
             metadata=self._mapping(raw, "metadata", place),
@@ -381,7 +381,7 @@ class Parser:
         default = folded.get("default_output")
         if default is not None and action != "continue":
             self._problems.error("E118", "'default_output' goes with `action: continue`", (*place, "default_output"))
-        return OnError(action, self.folder.fold(default, (*place, "default_output")))  # type: ignore[arg-type]
+        return OnError(action, self.folder.fold(default, (*place, "default_output")))
 
     # Kinds of values
 

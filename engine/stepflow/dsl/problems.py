@@ -24,7 +24,7 @@ class Problems:
     def _add(self, code: str, level: str, message: str, place: Place, hint: str) -> None:
         line, column = self._document.position(place)
         self.found.append(
-            Diagnostic(code, level, message, write_place(place), self._file, line, column, hint)  # type: ignore[arg-type]
+            Diagnostic(code, level, message, write_place(place), self._file, line, column, hint)  # type: ignore[arg-type]  # the three above say which levels there are
         )
 
     def renamed(self, before: Place, after: Place) -> None:

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from stepflow.core.paths import Path, parse_path
 from stepflow.dsl.diagnostics import did_you_mean
 from stepflow.dsl.load import Place
 from stepflow.dsl.problems import Problems
 from stepflow.model.flow import Json
+from stepflow.model.paths import Path, parse_path
 
 ROOTS = ("$.input", "$.steps.", '$.steps["', "$.variables.", "$.run.")
 FORMS = ("$from", "$step", "$input", "$variable", "$if", "$coalesce", "$literal")

@@ -1,4 +1,4 @@
-"""Every other spelling of the language, folded into the canonical one. Nothing after this knows that there was another."""
+"""Every other spelling of the language, folded into the canonical one; nothing after this knows of another."""
 
 from __future__ import annotations
 

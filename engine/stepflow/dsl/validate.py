@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Mapping
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -68,45 +68,49 @@ def _document_of(dsl: Mapping[str, Any]) -> Document:
 
 def _check_references(flow: Flow, parser: Parser, problems: Problems) -> None:
     keys = [step.key for step in flow.steps]
-    known = set(keys)
-    owner_of = {place: key for key, place in parser.places.items()}
     dependencies: dict[str, set[str]] = {key: set() for key in keys}
     if flow.order == "sequential":
-        for earlier, later in itertools.pairwise(keys):
+        for earlier, later in pairwise(keys):
             dependencies[later].add(earlier)
-    for step in flow.steps:
-        place = parser.places[step.key]
-        for index, name in enumerate(step.depends_on):
-            if name not in known:
-                problems.error(
-                    "E140",
-                    f"Unknown step '{name}'",
-                    (*place, "depends_on", index),
-                    did_you_mean(name, keys).removeprefix("; "),
-                )
-            dependencies[step.key].add(name)
+    _check_order(flow, parser, dependencies, problems)
+    owner_of = {place: key for key, place in parser.places.items()}
     for reference in parser.folder.references:
-        owner = owner_of.get(reference.place[:2]) if reference.place[:1] == ("steps",) else None
-        if reference.kind == "step":
-            if reference.name not in known:
-                hint = did_you_mean(reference.name, keys).removeprefix("; ")
-                problems.error("E140", f"Invalid reference: unknown step '{reference.name}'", reference.place, hint)
-            elif owner is not None:
-                dependencies[owner].add(reference.name)
-        elif reference.kind == "input":
+        if reference.kind == "input":
             _check_input_path(flow.input_schema, reference, problems)
         elif reference.kind == "variable":
             _check_variable(flow.variables, reference, problems)
-    for key in keys:
-        if key in dependencies[key]:
+        elif reference.kind == "step" and reference.name not in dependencies:
+            hint = did_you_mean(reference.name, keys).removeprefix("; ")
+            problems.error("E140", f"Invalid reference: unknown step '{reference.name}'", reference.place, hint)
+        elif reference.kind == "step" and reference.place[:2] in owner_of:
+            dependencies[owner_of[reference.place[:2]]].add(reference.name)
+    _check_cycles(dependencies, parser, problems)
+
+
+def _check_order(flow: Flow, parser: Parser, dependencies: dict[str, set[str]], problems: Problems) -> None:
+    for step in flow.steps:
+        for index, name in enumerate(step.depends_on):
+            if name in dependencies:
+                dependencies[step.key].add(name)
+            else:
+                place = (*parser.places[step.key], "depends_on", index)
+                hint = did_you_mean(name, dependencies).removeprefix("; ")
+                problems.error("E140", f"Unknown step '{name}'", place, hint)
+
+
+def _check_cycles(dependencies: dict[str, set[str]], parser: Parser, problems: Problems) -> None:
+    for key, names in dependencies.items():
+        if key in names:
             problems.error("E141", f"Step '{key}' refers to itself", parser.places[key])
-            dependencies[key].discard(key)
-    cycle = find_cycle({key: sorted(names & known) for key, names in dependencies.items()})
+            names.discard(key)
+    cycle = find_cycle({key: sorted(names) for key, names in dependencies.items()})
     if cycle is not None:
         problems.error(
-            "E142", f"Circular reference: {' → '.join(cycle)}", parser.places[cycle[0]],
+            "E142",
+            f"Circular reference: {' → '.join(cycle)}",
+            parser.places[cycle[0]],
             "one of these steps must not wait for the next",
-        )  # fmt: skip
+        )
 
 
 def _check_input_path(schema: Json, reference: Reference, problems: Problems) -> None:

@@ -24,12 +24,13 @@ from stepflow.contracts.storage import (
     Write,
 )
 from stepflow.errors import StorageError
+from stepflow.model import jsontext
 from stepflow.model.event import WorkflowEvent
 from stepflow.model.run import RunRecord, StepRecord, WorkerRecord
 from stepflow.model.statuses import RunStatus
 from stepflow.model.template import Template, TemplateVersion
 from stepflow.model.times import to_datetime
-from stepflow.storages.sqlite import queries, rows, write
+from stepflow.storages.sqlite import queries, write
 from stepflow.storages.sqlite.connect import Durability, connect, prepare
 from stepflow.storages.sqlite.liveness import LifeLock, is_held
 from stepflow.storages.sqlite.read import Reader
@@ -142,7 +143,7 @@ class SQLiteStorage:
 
     def free_dead_workers(self, now_monotonic: float, boot_id: str, *, but: int | None = None) -> int:
         dead = []
-        for row in self._reader.rows(queries.ALL_WORKERS):
+        for row in self._reader.fetch(queries.ALL_WORKERS):
             number, worker_id, _, host, its_boot_id, _, lease_until = row[:7]
             if number == but:
                 continue
@@ -151,7 +152,7 @@ class SQLiteStorage:
             hung = its_boot_id == boot_id and lease_until < now_monotonic
             if not lives or hung:
                 dead.append((number, worker_id, lives))
-        orphans = self._reader.rows(queries.ORPHANS)[0][0]
+        orphans = self._reader.fetch(queries.ORPHANS)[0][0]
         if not dead and not orphans:
             return 0
         freed: int = self._do(partial(write.free_workers, workers=[number for number, _, _ in dead]))
@@ -165,7 +166,7 @@ class SQLiteStorage:
 
     def workers(self) -> list[WorkerRecord]:
         records = []
-        for row in self._reader.rows(queries.ALL_WORKERS):
+        for row in self._reader.fetch(queries.ALL_WORKERS):
             _, worker_id, pid, host, _, started_at, _, slots, background, trouble, held = row
             records.append(
                 WorkerRecord(
@@ -236,11 +237,11 @@ class SQLiteStorage:
             return runs
         offers: set[str] = set()
         living = 0
-        for worker_id, host, offered in self._reader.rows(queries.OFFERS):
+        for worker_id, host, offered in self._reader.fetch(queries.OFFERS):
             if host != socket.gethostname() or is_held(self._life_path(worker_id)):
                 living += 1
-                offers.update(rows.decode(offered))
-        needs = {run_id: rows.decode(components) for run_id, components in self._reader.needs(queued)}
+                offers.update(jsontext.decode(offered))
+        needs = {run_id: jsontext.decode(components) for run_id, components in self._reader.needs(queued)}
 
         def with_reason(run: RunRecord) -> RunRecord:
             missing = [component for component in needs.get(run.id, ()) if component not in offers]

@@ -12,6 +12,7 @@ from typing import Any
 from stepflow.contracts.storage import ProcessGroup, StoredRun
 from stepflow.core.graph import Graph, build_graph
 from stepflow.errors import RunNotFoundError, StorageError, TemplateNotFoundError
+from stepflow.model import jsontext
 from stepflow.model.event import WorkflowEvent
 from stepflow.model.ids import RUN_PREFIX, run_id_prefix
 from stepflow.model.run import RunRecord, StepRecord
@@ -53,29 +54,29 @@ class Reader:
                 connection.close()
             self._connections.clear()
 
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[rows.Row]:
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[rows.Row]:
         try:
             return self.connection().execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise storage_error(error, self._path) from error
 
-    def row(self, sql: str, parameters: Sequence[Any] = ()) -> rows.Row | None:
-        found = self.rows(sql, parameters)
+    def fetch_one(self, sql: str, parameters: Sequence[Any] = ()) -> rows.Row | None:
+        found = self.fetch(sql, parameters)
         return found[0] if found else None
 
     # Templates
 
     def get_template(self, name: str) -> Template:
-        row = self.row(queries.TEMPLATE_BY_NAME, (name,))
+        row = self.fetch_one(queries.TEMPLATE_BY_NAME, (name,))
         if row is None:
             raise self._no_template(name)
         return rows.template(row)
 
     def get_template_version(self, name: str, version: int | None) -> TemplateVersion:
         if version is None:
-            row = self.row(queries.NEWEST_VERSION, (name,))
+            row = self.fetch_one(queries.NEWEST_VERSION, (name,))
         else:
-            row = self.row(queries.VERSION_BY_NUMBER, (name, version))
+            row = self.fetch_one(queries.VERSION_BY_NUMBER, (name, version))
             if row is None:
                 newest = self.get_template(name).version
                 raise TemplateNotFoundError(name, f" in version {version}; its newest is {newest}")
@@ -86,14 +87,14 @@ class Reader:
     def _no_template(self, name: str) -> TemplateNotFoundError:
         from difflib import get_close_matches
 
-        close = get_close_matches(name, [row[0] for row in self.rows(queries.TEMPLATE_NAMES)], n=1)
+        close = get_close_matches(name, [row[0] for row in self.fetch(queries.TEMPLATE_NAMES)], n=1)
         return TemplateNotFoundError(name, f"; did you mean '{close[0]}'?" if close else "")
 
     def template_version_by_id(self, number: int) -> TemplateVersion:
         return self._version(number)
 
     def _read_version(self, number: int) -> TemplateVersion:
-        row = self.row(queries.VERSION_BY_NUM, (number,))
+        row = self.fetch_one(queries.VERSION_BY_NUM, (number,))
         if row is None:
             raise StorageError(f"Template version {number} is not stored in {self._path}")
         return rows.template_version(row)
@@ -102,16 +103,16 @@ class Reader:
         return self._graph(version)
 
     def template_versions(self, name: str) -> list[TemplateVersion]:
-        found = [rows.template_version(row) for row in self.rows(queries.ALL_VERSIONS, (name,))]
+        found = [rows.template_version(row) for row in self.fetch(queries.ALL_VERSIONS, (name,))]
         if not found:
             raise self._no_template(name)
         return found
 
     def list_templates(self, limit: int, offset: int) -> list[Template]:
-        return [rows.template(row) for row in self.rows(queries.LIST_TEMPLATES, (limit, offset))]
+        return [rows.template(row) for row in self.fetch(queries.LIST_TEMPLATES, (limit, offset))]
 
     def count_templates(self) -> int:
-        return int(self.rows(queries.COUNT_TEMPLATES)[0][0])
+        return int(self.fetch(queries.COUNT_TEMPLATES)[0][0])
 
     # Runs
 
@@ -120,7 +121,7 @@ class Reader:
         if len(prefix) - len(RUN_PREFIX) < SHORTEST_PREFIX:
             raise RunNotFoundError(ref, f"; give at least {SHORTEST_PREFIX} characters of its id")
         # '{' comes after every character an id has.
-        found = self.rows(queries.RUN_IDS_LIKE, (prefix, prefix + "{"))
+        found = self.fetch(queries.RUN_IDS_LIKE, (prefix, prefix + "{"))
         if not found:
             raise RunNotFoundError(ref)
         if len(found) > 1 and found[0][0] != prefix:
@@ -130,7 +131,7 @@ class Reader:
     def get_run(self, run_id: str) -> RunRecord:
         # The log's end is read first: what is committed between comes again, and nothing is missed.
         last_seq = self.last_seq()
-        row = self.row(queries.GET_RUN, (run_id,))
+        row = self.fetch_one(queries.GET_RUN, (run_id,))
         if row is None:
             raise RunNotFoundError(run_id)
         hidden = rows.hidden_keys(self._version(row[-1]).flow)
@@ -150,7 +151,7 @@ class Reader:
         if template is not None:
             parameters.append(template)
         last_seq = self.last_seq()
-        found = self.rows(sql, (*parameters, limit + 1))
+        found = self.fetch(sql, (*parameters, limit + 1))
         page = found[:limit]
         next_cursor = str(page[-1][0]) if len(found) > limit and page else None
         return [rows.run_record(row, last_seq=last_seq) for row in page], next_cursor
@@ -158,35 +159,35 @@ class Reader:
     def count_runs(self, statuses: Collection[RunStatus] | None, template: str | None) -> int:
         codes = [RUN_STATUS_CODES[status] for status in statuses or ()]
         sql = queries.count_runs(by_status=len(codes), by_template=template is not None)
-        return int(self.rows(sql, (*codes, *([template] if template is not None else [])))[0][0])
+        return int(self.fetch(sql, (*codes, *([template] if template is not None else [])))[0][0])
 
     def needs(self, run_ids: list[str]) -> list[rows.Row]:
         """Run ids and the components they need, JSON."""
-        return self.rows(queries.NEEDS, (rows.encode(run_ids),))
+        return self.fetch(queries.NEEDS, (jsontext.encode(run_ids),))
 
     def status_counts(self) -> dict[RunStatus, int]:
-        return {RUN_STATUSES[code]: count for code, count in self.rows(queries.STATUS_COUNTS)}
+        return {RUN_STATUSES[code]: count for code, count in self.fetch(queries.STATUS_COUNTS)}
 
     def get_steps(self, run_id: str, *, bodies: bool, attempts: bool) -> list[StepRecord]:
-        row = self.row(queries.RUN_FLOW, (run_id,))
+        row = self.fetch_one(queries.RUN_FLOW, (run_id,))
         if row is None:
             raise RunNotFoundError(run_id)
         graph = self.graph(row[3])
         sql = queries.RECORD_STEPS_WITH_BODIES if bodies else queries.RECORD_STEPS
         by_step: dict[int, list[rows.Row]] = {}
-        for step_row in self.rows(sql, (row[0],)):
+        for step_row in self.fetch(sql, (row[0],)):
             by_step.setdefault(step_row[0], []).append(step_row)
         records = []
         for index in range(len(graph.nodes)):
             dependencies = graph.dependencies_of(index)
-            tries = by_step.get(index) or [None]
-            for step_row in tries if attempts else tries[-1:]:
-                is_latest = step_row is tries[-1]
-                records.append(rows.step_record(graph.flow, index, step_row, dependencies, is_latest=is_latest))
+            tries: list[rows.Row | None] = [*by_step.get(index, ())] or [None]
+            for attempt_row in tries if attempts else tries[-1:]:
+                is_latest = attempt_row is tries[-1]
+                records.append(rows.step_record(graph.flow, index, attempt_row, dependencies, is_latest=is_latest))
         return records
 
     def load_run(self, run_id: str) -> StoredRun:
-        row = self.row(queries.RUN_STATUS, (run_id,))
+        row = self.fetch_one(queries.RUN_STATUS, (run_id,))
         if row is None:
             raise RunNotFoundError(run_id)
         connection = self.connection()
@@ -197,13 +198,13 @@ class Reader:
             connection.execute("COMMIT")
 
     def load_outputs(self, run: int, steps: Collection[int]) -> dict[int, str]:
-        return dict(self.rows(queries.LOAD_OUTPUTS, (run, rows.encode(sorted(steps)))))
+        return dict(self.fetch(queries.LOAD_OUTPUTS, (run, jsontext.encode(sorted(steps)))))
 
     def cancel_requests(self, worker: int) -> list[tuple[int, int, str | None]]:
-        return self.rows(queries.CANCEL_REQUESTS, (worker,))
+        return self.fetch(queries.CANCEL_REQUESTS, (worker,))
 
     def unfinished_runs(self) -> bool:
-        return bool(self.rows(queries.UNFINISHED)[0][0])
+        return bool(self.fetch(queries.UNFINISHED)[0][0])
 
     # The log
 
@@ -212,7 +213,7 @@ class Reader:
     ) -> list[WorkflowEvent]:
         parameters: list[Any] = []
         if run_id is not None:
-            row = self.row(queries.RUN_STATUS, (run_id,))
+            row = self.fetch_one(queries.RUN_STATUS, (run_id,))
             if row is None:
                 raise RunNotFoundError(run_id)
             parameters.append(row[0])
@@ -220,14 +221,16 @@ class Reader:
         if before_seq is not None:
             parameters.append(before_seq)
         sql = queries.events(of_run=run_id is not None, newest=newest, before=before_seq is not None)
-        found = self.rows(sql, (*parameters, limit))
+        found = self.fetch(sql, (*parameters, limit))
         if newest:
             found.reverse()
         return self._events(found)
 
     def _events(self, found: list[rows.Row]) -> list[WorkflowEvent]:
         numbers = sorted({row[1] for row in found if row[1] is not None})
-        names = {row[0]: row[1:] for row in self.rows(queries.RUN_NAMES, (rows.encode(numbers),))} if numbers else {}
+        names = (
+            {row[0]: row[1:] for row in self.fetch(queries.RUN_NAMES, (jsontext.encode(numbers),))} if numbers else {}
+        )
         events = []
         for row in found:
             run_id, kind, step, duration_ms = "", "", None, None
@@ -243,13 +246,13 @@ class Reader:
         return events
 
     def last_seq(self) -> int:
-        return int(self.rows(queries.NEWEST_SEQ)[0][0])
+        return int(self.fetch(queries.NEWEST_SEQ)[0][0])
 
     def process_groups(self, runs: Iterable[int]) -> list[ProcessGroup]:
-        return [ProcessGroup(*row) for row in self.rows(queries.GROUPS_OF_RUNS, (rows.encode(sorted(runs)),))]
+        return [ProcessGroup(*row) for row in self.fetch(queries.GROUPS_OF_RUNS, (jsontext.encode(sorted(runs)),))]
 
     def statistics(self) -> dict[str, int]:
-        return dict(zip(("runs", "steps", "events", "bytes"), self.rows(queries.STATISTICS)[0], strict=True))
+        return dict(zip(("runs", "steps", "events", "bytes"), self.fetch(queries.STATISTICS)[0], strict=True))
 
 
 def _cursor_number(cursor: str | None) -> int:

@@ -11,7 +11,6 @@ from stepflow.core.transition import RunState, StepState
 from stepflow.model import jsontext
 from stepflow.model.event import EVENT_TYPES, LEVELS, EventType, WorkflowEvent
 from stepflow.model.flow import Flow, Step
-from stepflow.model.jsontext import encode
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RUN_STATUSES, STEP_STATUS_CODES, STEP_STATUSES, StepStatus
 from stepflow.model.template import Template, TemplateVersion
@@ -44,7 +43,7 @@ def step_row(run: int, step: int, state: StepState, input_text: str | None, outp
         state.finished_at,
         state.wake_at,
         state.reason,
-        None if state.error is None else encode(state.error),
+        None if state.error is None else jsontext.encode(state.error),
         flags,
         input_text,
         output,
@@ -60,9 +59,9 @@ def stored_input(perform: Perform) -> str | None:
     if perform.input is None:
         return None
     if perform.sensitive:
-        return encode(HIDDEN)
-    text = encode(perform.input)
-    return text if len(text) <= MAX_STORED_INPUT else encode({"$omitted": {"size": len(text)}})
+        return jsontext.encode(HIDDEN)
+    text = jsontext.encode(perform.input)
+    return text if len(text) <= MAX_STORED_INPUT else jsontext.encode({"$omitted": {"size": len(text)}})
 
 
 def step_state(row: Row) -> StepState:

@@ -105,7 +105,7 @@ def create_run(group: Group, new: CreateRun) -> str:
 def _add(
     group: Group, run: int | None, run_seq: int | None, kind: EventType, at: int, payload: dict[str, Any] | None
 ) -> None:
-    text = None if payload is None else rows.encode(payload)
+    text = None if payload is None else jsontext.encode(payload)
     group.add_event(run, run_seq, EVENT_CODES[kind], None, None, _INFO, at, text)
 
 
@@ -129,7 +129,7 @@ def commit(group: Group, what: Commit) -> None:
                 decision.wake_at,
                 state.output_skipped,
                 state.reason,
-                None if state.error is None else rows.encode(state.error),
+                None if state.error is None else jsontext.encode(state.error),
                 decision.release,
                 *guard,
             ),
@@ -173,7 +173,7 @@ def _add_decided(group: Group, run: int, run_seq: int, event: Event) -> None:
         None if event.step is None else event.attempt,
         level,
         event.at,
-        None if payload is None else rows.encode(payload),
+        None if payload is None else jsontext.encode(payload),
     )
 
 
@@ -232,7 +232,7 @@ def append_logs(group: Group, logs: AppendLogs) -> None:
 def claim(group: Group, what: Claim) -> ClaimedRuns:
     group.flush()  # a run released in this very group must be read with its steps
     connection = group.connection
-    without = rows.encode(sorted(what.without))
+    without = jsontext.encode(sorted(what.without))
     found = connection.execute(queries.DUE, (what.now, without, what.limit)).fetchall()
     found += connection.execute(queries.CLAIMABLE, (without, what.limit)).fetchall()
     chosen = sorted({number: -priority for number, priority in found}.items(), key=lambda one: (one[1], one[0]))
@@ -278,7 +278,7 @@ def save_template(group: Group, text: TemplateText, *, create: bool, update: boo
         if exists and _is_unchanged(connection, text, flow):
             connection.execute(queries.UPDATE_TEMPLATE, (newest, text.description, text.now, template))
             return rows.template_version(connection.execute(queries.NEWEST_VERSION, (text.name,)).fetchone())
-    components = rows.encode(list(text.flow.components))
+    components = jsontext.encode(list(text.flow.components))
     connection.execute(
         queries.INSERT_VERSION,
         (template, newest + 1, text.source, text.source_format, flow, components, text.base_dir, text.now),
@@ -313,7 +313,7 @@ def register_worker(group: Group, identity: WorkerIdentity, lease_until: float) 
             lease_until,
             identity.slots,
             identity.background,
-            rows.encode(identity.offers),
+            jsontext.encode(identity.offers),
         ),
     ).fetchone()
     return int(number)

@@ -193,8 +193,8 @@ class Writer:
         finally:
             self._in_turnstile.clear()
             self._turnstile.leave()
-        for one, result, error in outcomes:
-            one.done(result, error)
+        for one, result, failure in outcomes:
+            one.done(result, failure)
         if kind is not None:
             self._sender.send(kind)
 

@@ -11,7 +11,12 @@ Key = str | int
 Path = tuple[Key, ...]
 
 _PART = re.compile(
-    r"""\.?(?P<name>[^.\[\]"'\s]+) | \[(?P<index>-?\d+)\] | \["(?P<double>(?:[^"\\]|\\.)*)"\] | \['(?P<single>[^']*)'\]""",
+    r"""
+    \.?(?P<name>[^.\[\]"'\s]+)
+    | \[(?P<index>-?\d+)\]
+    | \["(?P<double>(?:[^"\\]|\\.)*)"\]
+    | \['(?P<single>[^']*)'\]
+    """,
     re.VERBOSE,
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from stepflow.core.values import Closure, Compiler, Scope, UpstreamFailed, UpstreamSkipped
 from stepflow.errors import ExpressionError
@@ -37,7 +36,3 @@ def compile_condition(raw: Json, steps: Mapping[str, int]) -> Condition:
     compiler = Compiler(steps)
     closure, _ = compiler.compile(raw)
     return Condition(closure, frozenset(compiler.used))
-
-
-def compile_text(text: str, compiler: Any) -> Closure:
-    raise ExpressionError(f"Expressions are not available: {text}")
