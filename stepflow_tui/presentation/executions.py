@@ -57,8 +57,8 @@ def _took(run: RunRecord, now: datetime) -> str:
 def _what(run: RunRecord, now: datetime) -> tuple[str, str]:
     if run.error is not None:
         return error_text(run.error), "bad"
-    if run.reason and (run.status.is_final or run.status is RunStatus.STALLED):
-        return safe(run.reason), "dim"
+    if run.reason:
+        return safe(run.reason), "dim" if run.status.is_final else "bad"
     if run.wake_at is not None and not run.status.is_final and run.wake_at > now:
         return f"goes on in {short((run.wake_at - now).total_seconds())}", "dim"
     if run.steps_total and not run.status.is_final:

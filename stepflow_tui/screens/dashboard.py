@@ -56,7 +56,7 @@ class Dashboard(Screen[int]):
         self.glyphs = glyphs
         self.worker_process: WorkerProcess | None = None
         self._start_worker = start_worker
-        self._standing = Standing(database=client.url)
+        self._standing = Standing(database=_short_name(client))
         self._storage_trouble: str | None = None
         self._clock: Timer | None = None
         self._note_timer: Timer | None = None
@@ -513,6 +513,11 @@ class Dashboard(Screen[int]):
 
     def _leave(self) -> None:
         self.app.exit(0)
+
+
+def _short_name(client: Client) -> str:
+    """The workspace's name, else the database file's: the header has no room for paths."""
+    return client.workspace.name if client.workspace is not None else client.url.rpartition("/")[2]
 
 
 def _footer_line(width: int) -> Line:

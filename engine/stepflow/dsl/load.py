@@ -38,6 +38,7 @@ _WORDS: dict[str, Json] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _NO_NUMBERS = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
@@ -83,33 +84,51 @@ def load(text: str, source_format: Format | None = None) -> Document:
         )
         return document
     if chosen == "json":
-        problem = _json_problem(text)
-        if problem is not None and (source_format == "json" or _yaml_problem(text)):
+        problem, data = _json(text)
+        if problem is None:
+            # YAML's reader gives the positions; the values are JSON's own.
+            _compose(_as_yaml(text), document, lenient=True)
+            document.data = data
+            return document
+        if source_format == "json" or _yaml_problem(text):
             document.diagnostics.append(problem)
             return document
-        if problem is None:
-            # Tabs are legal between JSON's tokens and nowhere else; YAML does not like them.
-            text = text.replace("\t", " ")
+    _compose(text, document)
+    return document
+
+
+def _compose(text: str, document: Document, *, lenient: bool = False) -> None:
+    """`lenient`: what YAML alone dislikes costs positions and nothing else."""
     try:
         document.data = _Composer(text, document.positions).compose()
     except _Refused as refusal:
         document.diagnostics.append(refusal.diagnostic)
     except yaml.YAMLError as error:
-        document.diagnostics.append(_syntax_error(error))
-    return document
+        if not lenient:
+            document.diagnostics.append(_syntax_error(error))
 
 
-def _json_problem(text: str) -> Diagnostic | None:
+def _json(text: str) -> tuple[Diagnostic | None, Json]:
+    """What is wrong with it as JSON, or what it says."""
+
+    def refuse(constant: str) -> Json:
+        raise ValueError(constant)
+
     try:
-        json.loads(text)
+        return None, json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as error:
-        return Diagnostic(
-            "E002", "error", f"Not valid JSON: {error.msg}", line=error.lineno, column=error.colno,
-            hint="check commas, quotes and brackets there",
-        )  # fmt: skip
+        hint = "check commas, quotes and brackets there"
+        message = f"Not valid JSON: {error.msg}"
+        return Diagnostic("E002", "error", message, line=error.lineno, column=error.colno, hint=hint), None
+    except ValueError as error:
+        return Diagnostic("E010", "error", f"{error} is not a JSON number", hint="quote it to keep it as text"), None
     except RecursionError:
-        return Diagnostic("E003", "error", f"Nested deeper than {MAX_NESTING} levels")
-    return None
+        return Diagnostic("E003", "error", f"Nested deeper than {MAX_NESTING} levels"), None
+
+
+def _as_yaml(text: str) -> str:
+    """JSON as YAML's reader takes it, with everything at its place: without tabs and without surrogate escapes."""
+    return _SURROGATE.sub(r"\\u0020", text.replace("\t", " "))
 
 
 def _yaml_problem(text: str) -> bool:

@@ -1,0 +1,293 @@
+"""Reading templates: the canonical flow, whatever the spelling; and all that is wrong, at once, with the way out."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stepflow.components.registry import builtin_registry
+from stepflow.dsl.diagnostics import Diagnostic
+from stepflow.dsl.validate import read_flow
+from stepflow.model.flow import Flow, OnError, RetryPolicy, Step
+from tests.dsl.test_load import JSON
+
+COMPONENTS = builtin_registry().paths
+
+
+def flow_of(dsl: str | dict[str, Any]) -> Flow:
+    read = read_flow(dsl, components=COMPONENTS)
+    assert read.flow is not None, read.diagnostics
+    return read.flow
+
+
+def step_of(**body: Any) -> Step:
+    """A step read beside a step `a` that it may refer to."""
+    return flow_of({"steps": [{"id": "a", "type": "noop"}, {"id": "b", "type": "noop", **body}]}).steps[1]
+
+
+def errors_of(dsl: str | dict[str, Any]) -> list[Diagnostic]:
+    read = read_flow(dsl, file="flow.yaml", components=COMPONENTS)
+    assert read.flow is None
+    return [diagnostic for diagnostic in read.diagnostics if diagnostic.level == "error"]
+
+
+def error_of(dsl: str | dict[str, Any]) -> Diagnostic:
+    (found,) = errors_of(dsl)
+    return found
+
+
+# The two texts of the command line's document
+
+
+def test_a_step_without_type_is_said_word_for_word() -> None:
+    found = error_of("steps:\n  - id: a\n")
+    assert found.message == "Missing required field: steps[0].type"
+    assert (found.line, found.column) == (2, 5)
+
+
+def test_an_unknown_input_field_is_said_word_for_word() -> None:
+    found = error_of(
+        "input_schema: {type: object, properties: {known: {}}}\n"
+        "steps:\n  - {id: a, type: echo, input: $.input.unknownField}\n"
+    )
+    assert found.message == "Invalid reference: $.input.unknownField"
+    assert found.path == "steps[0].input"
+    assert found.place == "flow.yaml:3:32"
+
+
+def test_all_mistakes_are_said_at_once_in_the_order_of_lines() -> None:
+    text = "steps:\n  - id: a\n  - {id: b, type: ecko, bogus: 1}\n  - {id: b, type: echo, input: {$from: {step: zz}}}\n"
+    found = errors_of(text)
+    assert [one.code for one in found] == ["E114", "E150", "E120", "E112"]
+    assert "did you mean '/builtin/echo'" in found[1].hint
+
+
+# Spellings
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ({"$from": {"step": "a"}, "path": "x.y"}, {"$from": {"step": "a"}, "path": "x.y"}),
+        ({"$step": "a", "path": "x"}, {"$from": {"step": "a"}, "path": "x"}),
+        ("$.steps.a.output.x[0]", {"$from": {"step": "a"}, "path": "$.x[0]"}),
+        ("$.steps.a.output", {"$from": {"step": "a"}}),
+        ({"$from": {"workflow": "input"}, "path": "x"}, {"$from": {"workflow": "input"}, "path": "x"}),
+        ({"$input": "x"}, {"$from": {"workflow": "input"}, "path": "x"}),
+        ("$.input", {"$from": {"workflow": "input"}}),
+        ("$.input.x", {"$from": {"workflow": "input"}, "path": "$.x"}),
+        ("$.run.id", {"$from": {"run": "id"}}),
+        ("$.other", "$.other"),
+        ("$5", "$5"),
+        ({"$literal": {"$from": 1}}, {"$literal": {"$from": 1}}),
+        (
+            {"$step": "a", "onSkip": {"action": "useDefault", "defaultValue": 3}},
+            {"$from": {"step": "a"}, "$on_skip": "use_default", "$default": 3},
+        ),
+        ({"$coalesce": ["$.input.x", 1]}, {"$coalesce": [{"$from": {"workflow": "input"}, "path": "$.x"}, 1]}),
+        ({"$if": True, "then": 1}, {"$if": True, "then": 1, "else": None}),
+    ],
+)
+def test_every_spelling_of_a_value_is_folded(written: Any, canonical: Any) -> None:
+    assert step_of(input=written).input == canonical
+
+
+def test_the_longest_step_id_matches_in_a_reference() -> None:
+    steps = [{"id": "a", "type": "noop"}, {"id": "a.b", "type": "noop"}, {"id": "c", "type": "noop"}]
+    flow = flow_of({"steps": [*steps[:2], {**steps[2], "input": "$.steps.a.b.output.x"}]})
+    assert flow.steps[2].input == {"$from": {"step": "a.b"}, "path": "$.x"}
+    flow = flow_of({"steps": [*steps[:2], {**steps[2], "input": '$.steps["a.b"].output'}]})
+    assert flow.steps[2].input == {"$from": {"step": "a.b"}}
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("http.get", "/http/get"),
+        ("wait", "/builtin/sleep"),
+        ("echo", "/builtin/echo"),
+        ("/builtins/fail", "/builtin/fail"),
+        ("/shell/run", "/shell/run"),
+    ],
+)
+def test_every_spelling_of_a_component_is_folded(written: str, canonical: str) -> None:
+    assert flow_of({"steps": [{"id": "x", "type": written}]}).steps[0].component == canonical
+
+
+@pytest.mark.parametrize(
+    ("body", "policy"),
+    [
+        ({"retry": True}, RetryPolicy()),
+        ({"retry": "fixed"}, RetryPolicy(strategy="fixed")),
+        ({"retry": {"max_attempts": 3, "delay": "2s"}}, RetryPolicy(max_attempts=3, base_delay_ms=2000)),
+        (
+            {"retry": {"type": "exponential", "maxAttempts": 3, "baseDelayMs": 5}},
+            RetryPolicy(max_attempts=3, base_delay_ms=5),
+        ),
+        ({"retry": {"max_retries": 3, "delay_ms": 7, "factor": 3}}, RetryPolicy(base_delay_ms=7, factor=3.0)),
+        ({"retry": {"jitter": True, "max_delay": "1m"}}, RetryPolicy(strategy="jittered", max_delay_ms=60_000)),
+        ({"retry": {"on": "HTTP_TIMEOUT"}}, RetryPolicy(on=("HTTP_TIMEOUT",))),
+        ({"max_retries": 1, "retry_delay": "1s", "retry_backoff": 1}, RetryPolicy(max_attempts=2, factor=1.0)),
+        ({"on_error": {"action": "retry", "max_attempts": 9}}, RetryPolicy(max_attempts=9)),
+        ({"on_error": "retry"}, RetryPolicy()),
+    ],
+)
+def test_every_spelling_of_a_retry_is_folded(body: dict[str, Any], policy: RetryPolicy) -> None:
+    assert step_of(**body).retry == policy
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("fail", OnError()),
+        ("terminate", OnError()),
+        ("skip", OnError("skip")),
+        ({"action": "continue", "default_output": {"x": 1}}, OnError("continue", {"x": 1})),
+        ({"action": "use_default", "default_value": 2}, OnError("continue", 2)),
+        ("continue", OnError("continue")),
+    ],
+)
+def test_every_spelling_of_on_error_is_folded(written: Any, canonical: OnError) -> None:
+    assert step_of(on_error=written).on_error == canonical
+    assert step_of(onError=written).on_error == canonical
+
+
+def test_steps_may_be_a_mapping_and_ids_may_be_keys_or_names() -> None:
+    assert [step.key for step in flow_of({"steps": {"x": {"type": "noop"}, "y": {"type": "noop"}}}).steps] == ["x", "y"]
+    assert [step.key for step in flow_of({"steps": [{"key": "x", "type": "noop"}]}).steps] == ["x"]
+    assert [step.key for step in flow_of({"steps": [{"name": "x", "type": "noop"}]}).steps] == ["x"]
+
+
+def test_the_flows_defaults_are_the_steps_and_a_steps_own_replace_them() -> None:
+    own = {"id": "b", "type": "noop", "retry": {"max_attempts": 9}, "on_error": "fail"}
+    flow = flow_of({"retry": {"max_attempts": 2}, "on_error": "skip", "steps": [{"id": "a", "type": "noop"}, own]})
+    assert flow.steps[0].retry == RetryPolicy(max_attempts=2)
+    assert flow.steps[0].on_error == OnError("skip")
+    assert flow.steps[1].retry == RetryPolicy(max_attempts=9)
+    assert flow.steps[1].on_error == OnError()
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"), [("90s", 90_000), ("1h30m", 5_400_000), ("250ms", 250), ("2d", 172_800_000)]
+)
+def test_durations_have_units(written: str, expected: int) -> None:
+    assert step_of(timeout=written).timeout_ms == expected
+
+
+def test_a_key_that_names_its_unit_takes_a_number() -> None:
+    assert step_of(timeoutSeconds=2).timeout_ms == 2000
+    assert flow_of({"timeoutSeconds": 1.5, "steps": [{"id": "a", "type": "noop"}]}).timeout_ms == 1500
+
+
+def test_a_title_becomes_a_slug() -> None:
+    assert flow_of({"name": "Order Flow!", "steps": [{"id": "a", "type": "noop"}]}).name == "order-flow"
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "says"),
+    [
+        ({"timeout": 5}, "E119", "needs a unit"),
+        ({"timeout": "soon"}, "E119", "not a duration"),
+        ({"bogus": 1}, "E120", "Unknown key 'bogus'"),
+        ({"dependson": []}, "E120", "Unknown key"),
+        ({"depends_on": ["zz"]}, "E140", "Unknown step 'zz'"),
+        ({"depends_on": ["b"]}, "E141", "refers to itself"),
+        ({"input": {"$from": {"step": "zz"}}}, "E140", "unknown step 'zz'"),
+        ({"input": {"$from": {"step": "a"}, "extra": 1}}, "E122", "cannot stand beside $from"),
+        ({"input": {"$form": 1}}, "E121", "Unknown form '$form'"),
+        ({"input": {"$from": {"thing": 1}}}, "E124", "$from takes"),
+        ({"input": {"$from": {"step": "a"}, "path": "a[["}}, "E126", "not a path"),
+        ({"input": "$.steps.a.result"}, "E124", "reads no output"),
+        ({"input": "$.variables.v"}, "E144", "Invalid reference: $.variables.v"),
+        ({"input": "${{ 1 + 1 }}"}, "E127", "not available"),
+        ({"skip_if": "1 == 1"}, "E127", "not available"),
+        ({"retry": {"max_attempts": 0}}, "E119", "whole number"),
+        ({"retry": 3}, "E117", "mapping or a strategy"),
+        ({"on_error": "explode"}, "E118", "Unknown action"),
+        ({"on_error": {"action": "skip", "default_output": 1}}, "E118", "goes with"),
+        ({"output_schema": {"type": "nonsense"}}, "E108", "not a JSON Schema"),
+        ({"on_crash": "maybe"}, "E119", "one of retry, fail"),
+        ({"sensitive": "yes"}, "E119", "true or false"),
+    ],
+)
+def test_what_is_wrong_with_a_step_is_refused_with_its_reason(body: dict[str, Any], code: str, says: str) -> None:
+    found = error_of({"steps": [{"id": "a", "type": "noop"}, {"id": "b", "type": "noop", **body}]})
+    assert found.code == code
+    assert says in found.message
+
+
+def test_a_cycle_is_spelled_out() -> None:
+    steps = [{"id": key, "type": "noop", "input": f"$.steps.{to}.output"} for key, to in ("ab", "bc", "ca")]
+    found = error_of({"steps": steps})
+    assert found.message == "Circular reference: a → b → c → a"
+
+
+def test_duplicate_ids_and_two_spellings_of_one_key_are_errors() -> None:
+    assert error_of({"steps": [{"id": "a", "type": "noop"}, {"id": "a", "type": "noop"}]}).code == "E112"
+    assert error_of({"steps": [{"id": "a", "type": "noop", "component": "/builtin/noop"}]}).code == "E104"
+
+
+@pytest.mark.parametrize(
+    ("dsl", "code"),
+    [
+        ("just text", "E101"),
+        ("[]", "E101"),
+        ("name: x", "E102"),
+        ("steps: []", "E102"),
+        ("steps: 3", "E102"),
+        ("steps: [3]", "E109"),
+        ("steps: [{type: noop}]", "E110"),
+        ("evaluate: needed\nsteps: [{id: a, type: noop}]", "E130"),
+        ("variables: {token: {secret: true}}\nsteps: [{id: a, type: noop}]", "E133"),
+        ("max_concurrency: 0\nsteps: [{id: a, type: noop}]", "E119"),
+    ],
+)
+def test_what_is_no_template_is_refused(dsl: str, code: str) -> None:
+    assert error_of(dsl).code == code
+
+
+def test_an_unknown_component_elsewhere_is_only_a_warning() -> None:
+    read = read_flow({"steps": [{"id": "a", "component": "/user/load"}]}, components=COMPONENTS)
+    assert read.flow is not None
+    assert [diagnostic.level for diagnostic in read.diagnostics] == ["warning"]
+
+
+def test_what_is_kept_for_later_releases_is_said() -> None:
+    read = read_flow({"triggers": [{"cron": "* * * * *"}], "tests": [], "steps": [{"id": "a", "type": "noop"}]})
+    assert read.flow is not None
+    assert {diagnostic.code for diagnostic in read.diagnostics} == {"I131", "I132"}
+
+
+# Robustness
+
+
+@given(st.text(max_size=150))
+def test_no_text_makes_it_raise(text: str) -> None:
+    read_flow(text, components=COMPONENTS)
+
+
+@given(JSON, JSON, JSON)
+def test_no_value_anywhere_makes_it_raise(one: Any, two: Any, three: Any) -> None:
+    read_flow(json.dumps({"steps": [{"id": "a", "type": "noop", "input": one, "retry": two, "on_error": three}]}))
+    read_flow(json.dumps({"steps": one, "output": two, "timeout": three}))
+    read_flow(json.dumps({"steps": {"a": one}, "variables": two, "input_schema": three}))
+
+
+def test_ten_thousand_lines_are_read_quickly() -> None:
+    steps = "".join(
+        f"  - id: s{index}\n    type: echo\n    input:\n      value: {{ $step: s{max(0, index - 1)} }}\n" if index
+        else "  - id: s0\n    type: echo\n    input:\n      value: 1\n"
+        for index in range(2500)
+    )  # fmt: skip
+    began = time.perf_counter()
+    read = read_flow(f"steps:\n{steps}", components=COMPONENTS)
+    assert read.flow is not None
+    assert time.perf_counter() - began < 5, "that is a hang, not a slow machine"
