@@ -45,7 +45,7 @@ INSERT_EVENT = """
 INSERT INTO events (seq, run, run_seq, type, step, attempt, level, at, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 """The next events of the log."""
 
-SET_OUTPUT = "UPDATE run_bodies SET output = ? WHERE run = ?"
+SET_OUTPUT = "INSERT INTO run_outputs (output, run) VALUES (?, ?)"
 """The output of a run that completes."""
 
 ADD_LOG_EVENTS = f"""
@@ -134,8 +134,8 @@ _RUN_TABLES = """
 runs r JOIN template_versions v ON v.num = r.template_version JOIN templates t ON t.num = r.template"""
 
 GET_RUN = f"""
-SELECT {_RUN_COLUMNS}, b.input, b.output, b.metadata, v.num FROM {_RUN_TABLES} JOIN run_bodies b ON b.run = r.num
-WHERE r.id = ?"""
+SELECT {_RUN_COLUMNS}, b.input, o.output, b.metadata, v.num FROM {_RUN_TABLES} JOIN run_bodies b ON b.run = r.num
+LEFT JOIN run_outputs o ON o.run = r.num WHERE r.id = ?"""
 """A run as its reader gets it, with bodies."""
 
 
@@ -202,13 +202,13 @@ def events(*, of_run: bool, newest: bool, before: bool) -> str:
     direction = " DESC" if newest else ""
     return f"""
 SELECT e.seq, e.run, e.run_seq, e.type, e.step, e.attempt, e.level, e.at, e.payload,
-  CASE e.type WHEN {_STEP_COMPLETED} THEN s.output WHEN {_RUN_COMPLETED} THEN b.output END,
+  CASE e.type WHEN {_STEP_COMPLETED} THEN s.output WHEN {_RUN_COMPLETED} THEN o.output END,
   CASE WHEN e.type IN ({_STEP_FAILED}, {_STEP_RETRY}) THEN s.error
     WHEN e.type IN ({_RUN_FAILED}, {_RUN_TIMEOUT}) THEN r.error END
 FROM events e {index}
 LEFT JOIN steps s ON s.run = e.run AND s.step = e.step AND s.attempt = e.attempt
 LEFT JOIN runs r ON r.num = e.run AND e.step IS NULL
-LEFT JOIN run_bodies b ON b.run = e.run AND e.type = {_RUN_COMPLETED}
+LEFT JOIN run_outputs o ON o.run = e.run AND e.type = {_RUN_COMPLETED}
 WHERE {" AND ".join(where)} ORDER BY {order}{direction} LIMIT ?"""
 
 

@@ -83,9 +83,12 @@ CREATE UNIQUE INDEX runs_idempotency ON runs (template, idempotency_key) WHERE i
 CREATE TABLE run_bodies (
   run INTEGER PRIMARY KEY,
   input TEXT NOT NULL,
-  output TEXT,
   variables TEXT,
   metadata TEXT
+);
+CREATE TABLE run_outputs (           -- apart: writing one must not write a large input again
+  run INTEGER PRIMARY KEY,
+  output TEXT NOT NULL
 );
 CREATE TABLE steps (
   run INTEGER NOT NULL,

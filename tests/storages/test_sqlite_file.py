@@ -1,0 +1,275 @@
+"""The SQLite file itself: made by many at once, refused when it cannot serve, shared fairly, bounded, private."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import sqlite3
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepflow.errors import NewerDatabaseError, StorageBusyError, StorageError
+from stepflow.model.statuses import RunStatus
+from stepflow.storages.sqlite import SQLiteStorage, connect
+from stepflow.storages.sqlite.turnstile import Turnstile
+from stepflow.storages.sqlite.writer import Writer
+from tests.conftest import OpenStorage
+from tests.support.engine import finish, save, start
+from tests.support.flows import chain
+
+processes = multiprocessing.get_context("forkserver")
+
+
+def make_one(path: str, results: Any) -> None:
+    try:
+        storage = SQLiteStorage(path)
+        start(storage, chain(1))
+        storage.close()
+        results.put("made")
+    except Exception as error:  # noqa: BLE001 - reported to the test
+        results.put(repr(error))
+
+
+def test_processes_that_open_a_new_file_at_once_all_succeed(tmp_path: Path) -> None:
+    path = str(tmp_path / "deep" / "new.db")
+    results = processes.Queue()
+    makers = [processes.Process(target=make_one, args=(path, results)) for _ in range(4)]
+    for maker in makers:
+        maker.start()
+    assert [results.get(timeout=20) for _ in makers] == ["made"] * 4
+    for maker in makers:
+        maker.join()
+    storage = SQLiteStorage(path)
+    assert storage.count_runs(None, None) == 4
+    storage.close()
+
+
+def test_files_and_folders_are_private(tmp_path: Path) -> None:
+    storage = SQLiteStorage(tmp_path / "folder" / "x.db")
+    save(storage, chain(1))
+    assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == 0o700
+    modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in (tmp_path / "folder").iterdir()}
+    storage.close()
+    assert set(modes.values()) == {"0o600"}, modes
+
+
+def test_a_file_of_a_newer_release_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    SQLiteStorage(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(NewerDatabaseError, match="upgrade StepFlow, or use another file"):
+        SQLiteStorage(path)
+
+
+@pytest.mark.parametrize("content", [b"no database at all, but long enough to be one " * 50, b"short"])
+def test_what_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.db").write_bytes(content)
+    with pytest.raises(StorageError, match="is not a StepFlow database"):
+        SQLiteStorage(tmp_path / "x.db")
+    assert (tmp_path / "x.db").read_bytes() == content
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="is a folder"):
+        SQLiteStorage(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="name another database with --db"):
+        SQLiteStorage(tmp_path / "file" / "x.db")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+def test_a_file_without_permission_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    SQLiteStorage(path).close()
+    path.chmod(0)
+    with pytest.raises(StorageError, match="permission"):
+        SQLiteStorage(path)
+
+
+def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_text = Path.read_text
+
+    def mounts(self: Path, *arguments: Any, **options: Any) -> str:
+        if str(self) == "/proc/mounts":
+            return f"/dev/x / ext4 rw 0 0\nserver:/x {tmp_path} nfs4 rw 0 0\n"
+        return read_text(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "read_text", mounts)
+    with pytest.raises(StorageError, match="network file system"):
+        SQLiteStorage(tmp_path / "x.db")
+
+
+def test_a_read_only_storage_reads_and_refuses_to_write(open_storage: OpenStorage) -> None:
+    run_id = start(open_storage(), chain(1))
+    reader = open_storage(read_only=True)
+    assert reader.get_run(run_id).status is RunStatus.QUEUED
+    with pytest.raises(StorageError, match="for reading only"):
+        start(reader, chain(1))
+
+
+def test_another_programs_lock_is_waited_for_then_said_and_nothing_is_written(
+    open_storage: OpenStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "BUSY_SECONDS", 0.1)
+    storage = open_storage()
+    other = sqlite3.connect(storage.url, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageBusyError, match="locked by another program"):
+        save(storage, chain(1))
+    other.execute("ROLLBACK")
+    other.close()
+    assert storage.count_templates() == 0
+    save(storage, chain(1))
+
+
+def test_a_turnstile_that_somebody_holds_for_long_is_said(
+    open_storage: OpenStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepflow.storages.sqlite.writer.PATIENCE_SECONDS", 0.2)
+    storage = open_storage()
+    holder = Turnstile(Path(storage.url))
+    with holder.pass_through(), pytest.raises(StorageBusyError, match="nothing was written, try again"):
+        save(storage, chain(1))
+    holder.close()
+    save(storage, chain(2))
+    assert storage.get_template("flow").version == 1
+
+
+def test_a_full_disk_loses_nothing_and_works_again(storage: SQLiteStorage) -> None:
+    save(storage, chain(1))
+    writer = storage._writer._connection
+    assert writer is not None
+    pages = writer.execute("PRAGMA page_count").fetchone()[0]
+    writer.execute(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(StorageError, match="is full; free some space"):
+        start(storage, chain(1), {"big": "x" * 100_000})
+    assert storage.count_runs(None, None) == 0
+    writer.execute("PRAGMA max_page_count = 1000000")
+    start(storage, chain(1), {"big": "x" * 100_000})
+    assert storage.count_runs(None, None) == 1
+
+
+def hammer(path: str, seconds: float, commits: Any) -> None:
+    """Commits back to back."""
+    storage = SQLiteStorage(path, durability="normal")
+    end = time.monotonic() + seconds
+    count = 0
+    while time.monotonic() < end:
+        start(storage, chain(1))
+        count += 1
+    storage.close()
+    commits.put(count)
+
+
+def test_two_processes_that_write_back_to_back_share_the_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.db")
+    SQLiteStorage(path).close()
+    commits = processes.Queue()
+    writers = [processes.Process(target=hammer, args=(path, 1.0, commits)) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    counts = [commits.get(timeout=20) for _ in writers]
+    for writer in writers:
+        writer.join()
+    assert min(counts) > sum(counts) / 5, counts
+
+
+def hold_and_die(path: str) -> None:
+    """Take the turnstile and be killed with it."""
+    Turnstile(Path(path)).enter()
+    os.kill(os.getpid(), 9)
+
+
+def test_a_process_killed_in_the_turnstile_blocks_nobody(storage: SQLiteStorage) -> None:
+    victim = processes.Process(target=hold_and_die, args=(storage.url,))
+    victim.start()
+    victim.join()
+    assert victim.exitcode == -9
+    save(storage, chain(1))
+
+
+async def test_the_log_file_stays_bounded_beside_a_reader(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepflow.storages.sqlite.writer.PASSIVE_BYTES", 200_000)
+    monkeypatch.setattr("stepflow.storages.sqlite.writer.RESTART_BYTES", 1_000_000)
+    monkeypatch.setattr("stepflow.storages.sqlite.writer.RESTART_RETRY_SECONDS", 0.0)
+    for _ in range(60):
+        start(storage, chain(1), {"big": "x" * 100_000})
+        storage.count_runs(None, None)
+    assert Path(f"{storage.url}-wal").stat().st_size < 3_000_000
+
+
+def start_and_say_when(path: str, said: Any) -> None:
+    storage = SQLiteStorage(path, durability="normal")
+    run_id = start(storage, chain(1))
+    said.put((run_id, time.monotonic()))
+    storage.close()
+
+
+async def test_a_follower_hears_another_process_within_a_tenth_of_a_second(storage: SQLiteStorage) -> None:
+    from stepflow.runtime.bridge import Bridge
+    from stepflow.runtime.followers import follow
+
+    save(storage, chain(1))
+    bridge = Bridge(storage)
+    said = processes.Queue()
+    other = processes.Process(target=start_and_say_when, args=(storage.url, said))
+    log = follow(bridge, storage, storage.last_seq(), None, 100)
+    waiting = asyncio.create_task(anext(log))
+    other.start()
+    (event,) = await asyncio.wait_for(waiting, 20)
+    heard = time.monotonic()
+    run_id, committed = await asyncio.to_thread(said.get, timeout=10)
+    assert event.run_id == run_id
+    assert heard - committed < 0.1
+    await log.aclose()
+    other.join()
+    bridge.close()
+
+
+async def test_without_sockets_the_poll_still_hears(open_storage: OpenStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepflow.storages.sqlite.wake.socket_folder", lambda database: None)
+    run = await finish(open_storage(), chain(3))
+    assert run.status is RunStatus.COMPLETED
+
+
+async def test_followers_see_each_event_once_and_in_order(storage: SQLiteStorage) -> None:
+    from stepflow.runtime.bridge import Bridge
+    from stepflow.runtime.followers import follow
+
+    bridge = Bridge(storage)
+    log = follow(bridge, storage, 0, None, 7)
+    seen: list[int] = []
+
+    async def watch() -> None:
+        async for events in log:
+            seen.extend(event.seq for event in events)
+            if any(event.event_type == "run.completed" for event in events):
+                return
+
+    watcher = asyncio.create_task(watch())
+    await finish(storage, chain(40))
+    await asyncio.wait_for(watcher, 20)
+    assert seen == list(range(1, len(seen) + 1))
+    await log.aclose()
+    bridge.close()
+
+
+def test_closing_twice_and_using_it_after_is_clear(open_storage: OpenStorage) -> None:
+    storage = open_storage()
+    storage.close()
+    storage.close()
+    with pytest.raises(StorageError, match="was closed"):
+        save(storage, chain(1))
+    assert isinstance(storage._writer, Writer)

@@ -1,0 +1,223 @@
+"""The client against a real worker, and against dead ones."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepflow.client import Client
+from stepflow.components.registry import builtin_registry
+from stepflow.errors import (
+    DSLValidationError,
+    InvalidInputError,
+    RunNotFoundError,
+    TemplateExistsError,
+    TemplateNotFoundError,
+    WorkflowEngineError,
+)
+from stepflow.model.statuses import RunStatus
+from stepflow.storages.sqlite import SQLiteStorage
+from tests.crash.victim import work
+from tests.support.engine import until, until_event, working
+
+processes = multiprocessing.get_context("forkserver")
+
+TWO_STEPS = """
+name: two
+steps:
+  - {id: a, type: echo, input: $.input}
+  - {id: b, type: shell.run, input: {command: [sh, -c, "test -e $FLAG"], env: {FLAG: $.input.flag}}, depends_on: [a]}
+"""
+
+
+@pytest.fixture
+async def client(storage: SQLiteStorage) -> AsyncIterator[Client]:
+    async with Client(storage.url, durability="normal") as client:
+        yield client
+
+
+async def test_templates_are_saved_listed_changed_and_deleted(client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "two.yaml"
+    saved = await client.create_template(None, TWO_STEPS, file=str(file))
+    assert (saved.name, saved.version, saved.base_dir) == ("two", 1, str(tmp_path))
+    with pytest.raises(TemplateExistsError):
+        await client.create_template("two", TWO_STEPS)
+    assert (await client.update_template("two", TWO_STEPS, file=str(file))).version == 1
+    assert (await client.update_template("two", {"steps": [{"id": "x", "type": "noop"}]})).version == 2
+    assert [template.name for template in await client.list_templates()] == ["two"]
+    assert await client.count_templates() == 1
+    assert len(await client.template_versions("two")) == 2
+    assert (await client.get_template("two", 1)).source == TWO_STEPS
+    await client.delete_template("two")
+    with pytest.raises(TemplateNotFoundError):
+        await client.describe_template("two")
+
+
+async def test_a_wrong_template_is_refused_with_its_diagnostics(client: Client) -> None:
+    with pytest.raises(DSLValidationError) as raised:
+        await client.create_template("x", "steps:\n  - id: a\n")
+    assert raised.value.diagnostics[0].message == "Missing required field: steps[0].type"
+
+
+async def test_a_wrong_input_starts_nothing(client: Client) -> None:
+    schema = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
+    await client.create_template("x", {"input_schema": schema, "steps": [{"id": "a", "type": "noop"}]})
+    with pytest.raises(InvalidInputError, match="n"):
+        await client.start_run("x", {"n": "one"})
+    with pytest.raises(InvalidInputError):
+        await client.start_run("x", {"n": float("nan")})
+    assert await client.count_runs() == 0
+
+
+async def test_a_run_is_started_followed_and_read(client: Client, storage: SQLiteStorage) -> None:
+    await client.create_template("x", {"steps": [{"id": "a", "type": "echo", "input": "$.input.n"}]})
+    run_id = await client.start_run("x", {"n": 5}, metadata={"who": "me"}, priority=3)
+    async with working(storage):
+        run = await client.wait_for_run(run_id, timedelta(seconds=10))
+    assert (run.output, run.input, run.metadata, run.priority) == ({"a": 5}, {"n": 5}, {"who": "me"}, 3)
+    assert [step.output for step in await client.get_steps(run_id)] == [5]
+    assert [event.event_type async for event in _until_end(client, run_id)][-1] == "run.completed"
+    assert (await client.list_runs(status="succeeded", with_total=True)).total == 1
+    assert await client.status_counts() == {RunStatus.COMPLETED: 1}
+    with pytest.raises(WorkflowEngineError, match="use one of"):
+        await client.list_runs(status="nonsense")
+
+
+async def _until_end(client: Client, run_id: str) -> AsyncIterator[Any]:
+    async for event in client.follow(0, run_id):
+        yield event
+        if event.event_type == "run.completed":
+            return
+
+
+async def test_waiting_gives_up_in_time(client: Client) -> None:
+    await client.create_template("x", {"steps": [{"id": "a", "type": "noop"}]})
+    run_id = await client.start_run("x")
+    with pytest.raises(TimeoutError):
+        await client.wait_for_run(run_id, timedelta(milliseconds=50))
+
+
+async def test_a_retry_takes_over_what_completed(client: Client, storage: SQLiteStorage, tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    await client.create_template("two", TWO_STEPS)
+    failed = await client.start_run("two", {"flag": str(flag)})
+    async with working(storage):
+        assert (await client.wait_for_run(failed)).status is RunStatus.FAILED
+        flag.touch()
+        retried = await client.retry(failed)
+        run = await client.wait_for_run(retried)
+    assert run.status is RunStatus.COMPLETED
+    assert run.retry_of == failed
+    assert [(step.key, step.reused) for step in await client.get_steps(retried)] == [("a", True), ("b", False)]
+    with pytest.raises(WorkflowEngineError, match="run it anew"):
+        await client.retry(retried)
+
+
+async def test_a_retry_from_a_step_with_another_input_or_another_version_reuses_less(
+    client: Client, storage: SQLiteStorage, tmp_path: Path
+) -> None:
+    await client.create_template("two", TWO_STEPS)
+    failed = await client.start_run("two", {"flag": str(tmp_path / "never")})
+    async with working(storage):
+        await client.wait_for_run(failed)
+
+        async def reused(**options: Any) -> list[str]:
+            run_id = await client.retry(failed, **options)
+            await client.wait_for_run(run_id)
+            return [step.key for step in await client.get_steps(run_id) if step.reused]
+
+        assert await reused() == ["a"]
+        assert await reused(from_step="a") == []
+        assert await reused(input={"flag": str(tmp_path / "other")}) == []
+        await client.update_template("two", TWO_STEPS.replace("type: echo", "type: noop"))
+        assert await reused(version=2) == []
+        with pytest.raises(WorkflowEngineError, match="not a step"):
+            await client.retry(failed, from_step="zz")
+
+
+@pytest.mark.parametrize("delay", [None, timedelta(hours=1)])
+async def test_a_run_that_nobody_holds_is_cancelled_here_and_now(client: Client, delay: timedelta | None) -> None:
+    await client.create_template("x", {"steps": [{"id": "a", "type": "noop"}]})
+    run_id = await client.start_run("x", delay=delay)
+    assert await client.cancel(run_id, "not needed")
+    run = await client.get_run(run_id)
+    assert (run.status, run.reason) == (RunStatus.CANCELLED, "not needed")
+    assert not await client.cancel(run_id)
+    with pytest.raises(RunNotFoundError):
+        await client.cancel("exec_nothing")
+
+
+def live_until_killed(database: str) -> None:
+    asyncio.run(work(SQLiteStorage(database, durability="normal"), builtin_registry()))
+
+
+async def test_cancelling_a_dead_workers_run_kills_what_it_left_running(
+    client: Client, storage: SQLiteStorage, tmp_path: Path
+) -> None:
+    pid_file = tmp_path / "pid"
+    command = ["sh", "-c", f"echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; sleep 60"]
+    await client.create_template("x", {"steps": [{"id": "a", "type": "shell.run", "input": {"command": command}}]})
+    run_id = await client.start_run("x")
+    victim = processes.Process(target=live_until_killed, args=(storage.url,))
+    victim.start()
+    async with asyncio.timeout(20):
+        while not pid_file.exists():
+            await asyncio.sleep(0.01)
+    assert victim.pid is not None
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.join()
+    pid = int(pid_file.read_text())
+    assert Path(f"/proc/{pid}").exists()
+    assert await client.cancel(run_id)
+    assert (await client.get_run(run_id)).status is RunStatus.CANCELLED
+    assert not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+
+
+async def test_a_large_input_is_taken_and_not_copied_into_every_step(client: Client, storage: SQLiteStorage) -> None:
+    await client.create_template("x", {"steps": [{"id": "a", "type": "echo", "input": {"n": "$.input.n"}}]})
+    run_id = await client.start_run("x", {"n": 1, "big": "x" * 50_000_000})
+    async with working(storage):
+        run = await until(storage, run_id)
+    assert run.status is RunStatus.COMPLETED
+    assert storage.statistics()["bytes"] < 60_000_000
+
+
+async def test_a_worker_is_started_only_when_none_is_alive(client: Client, storage: SQLiteStorage) -> None:
+    await client.create_template("x", {"steps": [{"id": "a", "type": "noop"}]})
+    process = await client.ensure_worker()
+    assert process is not None
+    try:
+        run = await client.wait_for_run(await client.start_run("x"), timedelta(seconds=20))
+        assert run.status is RunStatus.COMPLETED
+        assert await client.ensure_worker() is None
+        (worker,) = await client.workers()
+        assert worker.background
+        assert worker.pid == process.pid
+    finally:
+        process.stop()
+        async with asyncio.timeout(20):
+            while process.is_alive():
+                await asyncio.sleep(0.02)
+    assert await client.workers() == []
+
+
+async def test_a_client_that_is_not_open_says_so(storage: SQLiteStorage) -> None:
+    with pytest.raises(WorkflowEngineError, match="async with"):
+        await Client(storage.url).list_templates()
+
+
+async def test_events_of_a_run_are_read_by_whatever_names_it(client: Client, storage: SQLiteStorage) -> None:
+    await client.create_template("x", {"steps": [{"id": "a", "type": "noop"}]})
+    run_id = await client.start_run("x")
+    async with working(storage):
+        await until_event(storage, run_id, "run.completed")
+    assert len(await client.get_events(run_id[:-3])) == len(await client.get_events(run_id)) > 3
+    assert await client.last_seq() == (await client.get_events(newest=True, limit=1))[0].seq
