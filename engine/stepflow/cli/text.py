@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, TextIO
 
-BOX_INNER = 53
+BOX_ROOM = 36
 BOX_LABEL = 14
 
 _COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36, "dim": 2, "bold": 1}
@@ -71,18 +71,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence
     return [line(header), "─" * (rule + sum(columns) - sum(widths)), *(line(row) for row in cells)]
 
 
-def box(title: str, rows: Iterable[tuple[str, str]]) -> list[str]:
-    """A box of label and value rows; a value that is too long is cut, a TRN after its last '/'."""
-    room = BOX_INNER - BOX_LABEL - 3
-    lines = [
-        f"┌{'─' * BOX_INNER}┐",
-        f"│ {pad(_cut(safe(title), BOX_INNER - 2), BOX_INNER - 1)}│",
-        f"├{'─' * BOX_INNER}┤",
-    ]
+def box(title: str, rows: Iterable[tuple[str, str]], *, room: int = BOX_ROOM) -> list[str]:
+    """A box of label and value rows, `room` cells for the values; one that is too long is cut, a TRN after its last
+    '/'."""
+    room = max(room, BOX_ROOM)
+    inner = BOX_LABEL + 3 + room
+    lines = [f"┌{'─' * inner}┐", f"│ {pad(_cut(safe(title), inner - 2), inner - 1)}│", f"├{'─' * inner}┤"]
     for label, value in rows:
-        shown = _cut(safe(value), room)
-        lines.append(f"│ {pad(label, BOX_LABEL - 1)}│ {pad(shown, room + 1)}│")
-    return [*lines, f"└{'─' * BOX_INNER}┘"]
+        lines.append(f"│ {pad(label, BOX_LABEL - 1)}│ {pad(_cut(safe(value), room), room + 1)}│")
+    return [*lines, f"└{'─' * inner}┘"]
 
 
 def _cut(text: str, width: int) -> str:

@@ -42,7 +42,8 @@ def command(run_id: str, as_json: bool) -> None:
         ]
         if run.retry_of is not None:
             rows.append(("Retry of", run.retry_of))
-        for line in box(f"Execution: {run.id}", rows):
+        # The id in it is what people copy: it is never cut.
+        for line in box(f"Execution: {run.id}", rows, room=len(short_run_trn(run.id))):
             say(line)
         say()
         say("Input:")
