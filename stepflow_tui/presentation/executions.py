@@ -32,7 +32,7 @@ def execution_row(run: RunRecord, width: int, now: datetime, glyphs: Glyphs) -> 
     if left >= 7:
         line.append((fit(f"{_took(run, now):>6}", 7), "dim" if run.status.is_final else ""))
         left -= 7
-    if left >= 4:
+    if left >= 8:
         text, text_style = _what(run, now)
         line.append((" " + text, text_style))
     return line

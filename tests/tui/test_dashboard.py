@@ -1,0 +1,353 @@
+"""The first screen, driven by keys, on a real engine and a real SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from stepflow.client import Client
+from stepflow.errors import StorageError
+from stepflow.model.flow import Flow, Step
+from stepflow.model.statuses import RunStatus
+from stepflow.storages.sqlite import SQLiteStorage
+from stepflow_tui.app import StepFlowApp
+from stepflow_tui.keymap import KEYS
+from stepflow_tui.presentation.executions import short_id
+from stepflow_tui.screens.dashboard import Dashboard
+from stepflow_tui.screens.help import Help, help_lines
+from stepflow_tui.widgets.lines import LineView
+from tests.support.engine import save, start, until, working
+from tests.support.flows import chain, echo, fan_out, flow
+
+PATIENCE_SECONDS = 15.0
+
+
+class Screen:
+    """What a person sees and does."""
+
+    def __init__(self, app: StepFlowApp, pilot: Pilot[int]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    @property
+    def dashboard(self) -> Dashboard:
+        screen = self.app.screen_stack[0]
+        assert isinstance(screen, Dashboard)
+        return screen
+
+    def text_of(self, widget: LineView) -> str:
+        region = widget.size
+        return "\n".join("".join(segment.text for segment in widget.render_line(y)) for y in range(region.height))
+
+    @property
+    def text(self) -> str:
+        widgets = self.app.screen.query(LineView)
+        return "\n".join(self.text_of(widget) for widget in widgets if widget.display)
+
+    async def shows(self, *words: str) -> None:
+        await self.until(lambda: all(word in self.text for word in words), f"{words} in\n{self.text}")
+
+    async def until(self, holds: Callable[[], bool], what: str = "it holds") -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not holds():
+                    await self.pilot.pause(0.01)
+        except TimeoutError:
+            pytest.fail(f"waited in vain until {what}; the screen shows\n{self.text}")
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+
+@asynccontextmanager
+async def screen_on(storage: SQLiteStorage, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Screen]:
+    async with Client(storage.url, durability="normal") as client:
+        app = StepFlowApp(client, start_worker=False)
+        async with app.run_test(size=size) as pilot:
+            screen = Screen(app, pilot)
+            await screen.until(lambda: bool(app.screen_stack) and "stepflow" in screen.text)
+            yield screen
+
+
+def failing() -> Flow:
+    return flow(Step(key="bad", component="/builtin/fail", input={"message": "no such column"}), name="failing")
+
+
+def sleeping() -> Flow:
+    return flow(Step(key="nap", component="/builtin/sleep", input={"seconds": 3600}), name="sleeper")
+
+
+async def test_an_empty_storage_says_what_to_do(storage: SQLiteStorage) -> None:
+    async with screen_on(storage) as screen:
+        await screen.shows("Nothing has run yet")
+        for key in ("c", "t", "r", "l", "J", "enter"):
+            await screen.press(key)
+        await screen.shows("No other execution failed")
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 40), (200, 60), (20, 5)])
+async def test_it_works_at_every_size(storage: SQLiteStorage, size: tuple[int, int]) -> None:
+    run_id = start(storage, failing())
+    async with working(storage):
+        await until(storage, run_id)
+    async with screen_on(storage, size) as screen:
+        await screen.until(lambda: bool(screen.dashboard.executions.runs))
+        if size != (20, 5):
+            await screen.shows("✗", short_id(run_id))
+        for key in ("tab", "z", "escape", "j", "k", "G", "g", "question_mark", "x"):
+            await screen.press(key)
+        await screen.pilot.resize_terminal(100, 30)
+        await screen.shows("no such column")
+
+
+async def test_a_run_of_another_process_appears_by_itself_with_its_failure(storage: SQLiteStorage) -> None:
+    async with screen_on(storage) as screen, working(storage):
+        start(storage, chain(2))
+        await screen.shows("flow", "ok", "step.completed")
+        start(storage, failing())
+        await screen.shows("failing", "bad: no such column")
+        await screen.press("g")
+        await screen.until(lambda: "t retry · ✗ bad: no such column" in str(screen.dashboard.timeline.border_subtitle))
+
+
+async def test_r_asks_for_the_input_and_runs(storage: SQLiteStorage) -> None:
+    schema = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer", "default": 3}}}
+    save(storage, flow(echo("a", {"$from": {"workflow": "input"}}), name="ask", input_schema=schema))
+    async with screen_on(storage) as screen, working(storage):
+        await screen.shows("ask")
+        await screen.press("r")
+        await screen.until(lambda: bool(screen.app.screen.query(Input)))
+        field = screen.app.screen.query_one(Input)
+        assert field.value == '{"n": 3}'
+        field.value = "{broken"
+        await screen.press("enter")
+        await screen.until(lambda: "Not JSON" in str(screen.app.screen.query_one("#ask Static").render()))
+        field.value = '{"n": "one"}'
+        await screen.press("enter")
+        await screen.shows("is not of type")
+        assert storage.count_runs(None, None) == 0
+        field.value = '{"n": 5}'
+        await screen.press("enter")
+        await screen.shows("Started")
+        await screen.until(lambda: storage.count_runs([RunStatus.COMPLETED], None) == 1)
+        assert not screen.app.screen.query(Input)
+        await screen.press("r")
+        await screen.until(lambda: bool(screen.app.screen.query(Input)))
+        assert screen.app.screen.query_one(Input).value == '{"n": 5}'
+        await screen.press("escape")
+        await screen.until(lambda: not screen.app.screen.query(Input))
+
+
+async def test_c_then_y_cancels_and_any_other_key_does_not(storage: SQLiteStorage) -> None:
+    run_id = start(storage, sleeping())
+    async with screen_on(storage) as screen, working(storage):
+        await screen.shows("sleeping")
+        await screen.press("c")
+        await screen.shows(f"Cancel {short_id(run_id)}")
+        await screen.press("n")
+        await screen.until(lambda: not screen.app.screen.query("#question"))
+        assert storage.get_run(run_id).status is RunStatus.SLEEPING
+        await screen.press("c", "y")
+        executions = screen.dashboard.executions
+        await screen.until(lambda: executions.selected is not None and executions.selected.status.is_final)
+        assert storage.get_run(run_id).status is RunStatus.CANCELLED
+        await screen.press("c")
+        await screen.shows("there is nothing to cancel")
+
+
+async def test_t_retries_what_failed_and_says_why_not_otherwise(storage: SQLiteStorage) -> None:
+    start(storage, failing())
+    async with screen_on(storage) as screen, working(storage):
+        await screen.shows("bad: no such column")
+        await screen.press("t")
+        await screen.until(lambda: storage.count_runs([RunStatus.FAILED], None) == 2)
+        await screen.shows("Retried as")
+        ok = start(storage, chain(1))
+        await until(storage, ok)
+        await screen.shows(short_id(ok))
+        screen.dashboard.executions.select(ok)
+        await screen.press("t")
+        await screen.shows("is completed: run it again with r")
+
+
+async def test_the_cursor_stays_on_its_execution_while_others_come(storage: SQLiteStorage) -> None:
+    ids = [start(storage, chain(1)) for _ in range(5)]
+    async with screen_on(storage) as screen:
+        await screen.shows(short_id(ids[0]))
+        await screen.press("j", "j")
+        executions = screen.dashboard.executions
+        assert executions.selected is not None
+        selected = executions.selected.id
+        more = [start(storage, chain(1)) for _ in range(30)]
+        await screen.until(lambda: executions.runs[0].id == more[-1])
+        assert executions.selected.id == selected
+        await screen.shows(short_id(selected))
+
+
+async def test_pages_are_read_as_they_are_scrolled_to(storage: SQLiteStorage) -> None:
+    ids = [start(storage, chain(1)) for _ in range(450)]
+    async with screen_on(storage) as screen:
+        executions = screen.dashboard.executions
+        await screen.until(lambda: len(executions.runs) == 200)
+        await screen.press("G")
+        await screen.until(lambda: len(executions.runs) == 400)
+        await screen.press("G")
+        await screen.until(lambda: len(executions.runs) == 450)
+        await screen.press("G")
+        await screen.shows(short_id(ids[0]))
+
+
+async def test_j_and_k_go_from_problem_to_problem(storage: SQLiteStorage) -> None:
+    bad = [start(storage, failing()) for _ in range(2)]
+    good = [start(storage, chain(1)) for _ in range(3)]
+    async with working(storage):
+        for run_id in (*bad, *good):
+            await until(storage, run_id)
+    async with screen_on(storage) as screen:
+        executions = screen.dashboard.executions
+        await screen.until(lambda: len(executions.runs) == 5)
+        await screen.press("J")
+        assert executions.selected is not None
+        assert executions.selected.id == bad[1]
+        await screen.press("J")
+        assert executions.selected.id == bad[0]
+        await screen.press("J")
+        await screen.shows("No other execution failed")
+        await screen.press("K")
+        assert executions.selected.id == bad[1]
+        await screen.until(
+            lambda: screen.dashboard.timeline.run is not None and screen.dashboard.timeline.run.id == bad[1]
+        )
+
+
+async def test_the_log_follows_until_it_is_scrolled_back(storage: SQLiteStorage) -> None:
+    start(storage, fan_out(30))
+    async with screen_on(storage) as screen, working(storage):
+        await screen.shows("run.completed")
+        log = screen.dashboard.log_pane
+        assert log.follows
+        screen.dashboard.set_focus(log)
+        await screen.press("g")
+        assert not log.follows
+        start(storage, chain(1))
+        await screen.until(lambda: log.events[-1].event_type == "run.completed" and log.events[-1].kind == "flow")
+        assert log.cursor == 0
+        await screen.press("G")
+        assert log.follows
+
+
+async def test_l_shows_the_log_of_the_selected_execution_alone(storage: SQLiteStorage) -> None:
+    first = start(storage, chain(1))
+    second = start(storage, failing())
+    async with screen_on(storage) as screen, working(storage):
+        await screen.shows("bad: no such column")
+        screen.dashboard.executions.select(first)
+        await screen.press("l")
+        log = screen.dashboard.log_pane
+        await screen.until(lambda: log.run_id == first and {event.run_id for event in log.events} == {first})
+        screen.dashboard.executions.select(second)
+        await screen.until(lambda: {event.run_id for event in log.events} == {second})
+        await screen.press("l")
+        await screen.until(lambda: log.run_id is None)
+
+
+async def test_ten_thousand_steps_are_shown_and_keys_still_answer(storage: SQLiteStorage) -> None:
+    run_id = start(storage, fan_out(10_000))
+    async with working(storage):
+        await until(storage, run_id)
+    async with screen_on(storage) as screen:
+        timeline = screen.dashboard.timeline
+        await screen.until(lambda: timeline.row_count == 10_000)
+        screen.dashboard.set_focus(timeline)
+        await screen.press("G")
+        await screen.shows("s9999")
+
+
+async def test_zoom_gives_a_pane_the_whole_screen_and_takes_it_back(storage: SQLiteStorage) -> None:
+    start(storage, chain(1))
+    async with screen_on(storage) as screen:
+        for pane in (screen.dashboard.executions, screen.dashboard.templates, screen.dashboard.timeline):
+            screen.dashboard.set_focus(pane)
+            await screen.press("z")
+            await screen.until(lambda pane=pane: pane.size.height > 30)  # type: ignore[misc]  # bound at once
+            await screen.press("escape")
+            await screen.until(lambda pane=pane: pane.size.height < 30)  # type: ignore[misc]  # bound at once
+
+
+async def test_markup_and_control_characters_from_runs_are_only_text(storage: SQLiteStorage) -> None:
+    evil = flow(
+        Step(key="x[/]", component="/builtin/fail", input={"message": "[bold]\x1b[2J[/nope]"}), name="evil[red]"
+    )
+    start(storage, evil)
+    async with screen_on(storage) as screen, working(storage):
+        await screen.shows("evil[red]", "[bold]·[2J[/nope]", "x[/]")
+
+
+async def test_trouble_with_the_storage_is_shown_and_passes(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(storage, chain(1))
+    async with screen_on(storage) as screen:
+        await screen.shows("queued")
+        client = screen.dashboard.client
+        get_events = SQLiteStorage.get_events
+        gone = True
+
+        def broken(self: SQLiteStorage, *arguments: Any, **options: Any) -> Any:
+            if gone:
+                raise StorageError("the disk is gone")
+            return get_events(self, *arguments, **options)
+
+        monkeypatch.setattr("stepflow_tui.live.RETRY_SECONDS", 0.05)
+        monkeypatch.setattr(SQLiteStorage, "get_events", broken)
+        start(storage, chain(1))
+        await screen.shows("! the disk is gone")
+        gone = False
+        await screen.until(lambda: "the disk is gone" not in screen.text)
+        assert len(await client.get_events()) > 0
+        await screen.until(lambda: len(screen.dashboard.executions.runs) == 2)
+
+
+async def test_q_asks_only_when_a_worker_of_ours_has_live_runs(storage: SQLiteStorage) -> None:
+    class OwnWorker:
+        pid, stopped = 1, False
+
+        def is_alive(self) -> bool:
+            return not self.stopped
+
+        def stop(self) -> None:
+            self.stopped = True
+
+    run_id = start(storage, sleeping())
+    async with screen_on(storage) as screen, working(storage):
+        await screen.shows("sleeping")
+        own: Any = OwnWorker()
+        screen.dashboard.worker_process = own
+        await screen.press("q")
+        await screen.shows("1 execution is live", "leave its worker in the background")
+        await screen.press("x")
+        await screen.until(lambda: not screen.app.screen.query("#question"))
+        await screen.press("q", "s")
+        await screen.until(lambda: own.stopped)
+        assert storage.get_run(run_id).status is RunStatus.SLEEPING
+        assert screen.app.return_code == 0
+
+
+async def test_help_lists_every_key_and_every_key_does_something(storage: SQLiteStorage) -> None:
+    said = "\n".join("".join(text for text, _ in line) for line in help_lines())
+    for key in KEYS:
+        assert key.shown in said
+        assert key.help in said
+        assert hasattr(Dashboard, f"action_{key.action.partition('(')[0]}")
+    assert len({key.id for key in KEYS}) == len(KEYS)
+    async with screen_on(storage) as screen:
+        await screen.press("question_mark")
+        await screen.until(lambda: isinstance(screen.app.screen, Help))
+        await screen.press("x")
+        await screen.until(lambda: isinstance(screen.app.screen, Dashboard))
