@@ -8,16 +8,30 @@ import json
 import signal
 import sys
 import time
+from typing import Any
 
-from stepflow.components.registry import builtin_registry
+from stepflow.components.registry import Registry, builtin_registry
+from stepflow.contracts.component import Component
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow.worker import make_worker, tune_process
+
+
+def registry_that_holds(forever: bool) -> Registry:
+    """Ours, and `/benchmarks/hold`: a step that does not end while this worker lives, or ends at once."""
+
+    async def hold(value: Any, context: Any) -> None:
+        if forever:
+            await asyncio.Event().wait()
+
+    registry = builtin_registry()
+    registry.register(Component("/benchmarks/hold", hold, "async", "Holds"))
+    return registry
 
 
 async def main(database: str, slots: int, until_done: bool) -> None:
     storage = SQLiteStorage(database)
     tune_process()
-    worker = make_worker(storage, builtin_registry(), slots=slots)
+    worker = make_worker(storage, registry_that_holds(not until_done), slots=slots)
     gc.collect()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
