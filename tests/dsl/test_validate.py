@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepflow.components.registry import builtin_registry
-from stepflow.dsl.diagnostics import Diagnostic
+from stepflow.dsl.diagnostics import Diagnostic, has_errors
 from stepflow.dsl.validate import read_flow
 from stepflow.model.flow import Flow, OnError, RetryPolicy, Step
 from tests.dsl.test_load import JSON
@@ -271,14 +271,19 @@ def test_what_is_kept_for_later_releases_is_said() -> None:
 
 @given(st.text(max_size=150))
 def test_no_text_makes_it_raise(text: str) -> None:
-    read_flow(text, components=COMPONENTS)
+    read = read_flow(text, components=COMPONENTS)
+    assert read.flow is not None or has_errors(read.diagnostics)
 
 
 @given(JSON, JSON, JSON)
 def test_no_value_anywhere_makes_it_raise(one: Any, two: Any, three: Any) -> None:
-    read_flow(json.dumps({"steps": [{"id": "a", "type": "noop", "input": one, "retry": two, "on_error": three}]}))
-    read_flow(json.dumps({"steps": one, "output": two, "timeout": three}))
-    read_flow(json.dumps({"steps": {"a": one}, "variables": two, "input_schema": three}))
+    for dsl in (
+        {"steps": [{"id": "a", "type": "noop", "input": one, "retry": two, "on_error": three}]},
+        {"steps": one, "output": two, "timeout": three},
+        {"steps": {"a": one}, "variables": two, "input_schema": three},
+    ):
+        read = read_flow(json.dumps(dsl))
+        assert read.flow is not None or has_errors(read.diagnostics)
 
 
 def test_ten_thousand_lines_are_read_quickly() -> None:

@@ -50,7 +50,7 @@ class Screen:
         widgets = self.app.screen.query(LineView)
         return "\n".join(self.text_of(widget) for widget in widgets if widget.display)
 
-    async def shows(self, *words: str) -> None:
+    async def expect(self, *words: str) -> None:
         await self.until(lambda: all(word in self.text for word in words), f"{words} in\n{self.text}")
 
     async def until(self, holds: Callable[[], bool], what: str = "it holds") -> None:
@@ -85,10 +85,10 @@ def sleeping() -> Flow:
 
 async def test_an_empty_storage_says_what_to_do(storage: SQLiteStorage) -> None:
     async with screen_on(storage) as screen:
-        await screen.shows("Nothing has run yet")
+        await screen.expect("Nothing has run yet")
         for key in ("c", "t", "r", "l", "J", "enter"):
             await screen.press(key)
-        await screen.shows("No other execution failed")
+        await screen.expect("No other execution failed")
 
 
 @pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 40), (200, 60), (20, 5)])
@@ -99,19 +99,19 @@ async def test_it_works_at_every_size(storage: SQLiteStorage, size: tuple[int, i
     async with screen_on(storage, size) as screen:
         await screen.until(lambda: bool(screen.dashboard.executions.runs))
         if size != (20, 5):
-            await screen.shows("✗", short_id(run_id))
+            await screen.expect("✗", short_id(run_id))
         for key in ("tab", "z", "escape", "j", "k", "G", "g", "question_mark", "x"):
             await screen.press(key)
         await screen.pilot.resize_terminal(100, 30)
-        await screen.shows("no such column")
+        await screen.expect("no such column")
 
 
 async def test_a_run_of_another_process_appears_by_itself_with_its_failure(storage: SQLiteStorage) -> None:
     async with screen_on(storage) as screen, working(storage):
         start(storage, chain(2))
-        await screen.shows("flow", "ok", "step.completed")
+        await screen.expect("flow", "ok", "step.completed")
         start(storage, failing())
-        await screen.shows("failing", "bad: no such column")
+        await screen.expect("failing", "bad: no such column")
         await screen.press("g")
         await screen.until(lambda: "t retry · ✗ bad: no such column" in str(screen.dashboard.timeline.border_subtitle))
 
@@ -120,7 +120,7 @@ async def test_r_asks_for_the_input_and_runs(storage: SQLiteStorage) -> None:
     schema = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer", "default": 3}}}
     save(storage, flow(echo("a", {"$from": {"workflow": "input"}}), name="ask", input_schema=schema))
     async with screen_on(storage) as screen, working(storage):
-        await screen.shows("ask")
+        await screen.expect("ask")
         await screen.press("r")
         await screen.until(lambda: bool(screen.app.screen.query(Input)))
         field = screen.app.screen.query_one(Input)
@@ -130,11 +130,11 @@ async def test_r_asks_for_the_input_and_runs(storage: SQLiteStorage) -> None:
         await screen.until(lambda: "Not JSON" in str(screen.app.screen.query_one("#ask Static").render()))
         field.value = '{"n": "one"}'
         await screen.press("enter")
-        await screen.shows("is not of type")
+        await screen.expect("is not of type")
         assert storage.count_runs(None, None) == 0
         field.value = '{"n": 5}'
         await screen.press("enter")
-        await screen.shows("Started")
+        await screen.expect("Started")
         await screen.until(lambda: storage.count_runs([RunStatus.COMPLETED], None) == 1)
         assert not screen.app.screen.query(Input)
         await screen.press("r")
@@ -147,9 +147,9 @@ async def test_r_asks_for_the_input_and_runs(storage: SQLiteStorage) -> None:
 async def test_c_then_y_cancels_and_any_other_key_does_not(storage: SQLiteStorage) -> None:
     run_id = start(storage, sleeping())
     async with screen_on(storage) as screen, working(storage):
-        await screen.shows("sleeping")
+        await screen.expect("sleeping")
         await screen.press("c")
-        await screen.shows(f"Cancel {short_id(run_id)}")
+        await screen.expect(f"Cancel {short_id(run_id)}")
         await screen.press("n")
         await screen.until(lambda: not screen.app.screen.query("#question"))
         assert storage.get_run(run_id).status is RunStatus.SLEEPING
@@ -158,28 +158,30 @@ async def test_c_then_y_cancels_and_any_other_key_does_not(storage: SQLiteStorag
         await screen.until(lambda: executions.selected is not None and executions.selected.status.is_final)
         assert storage.get_run(run_id).status is RunStatus.CANCELLED
         await screen.press("c")
-        await screen.shows("there is nothing to cancel")
+        await screen.expect("there is nothing to cancel")
 
 
 async def test_t_retries_what_failed_and_says_why_not_otherwise(storage: SQLiteStorage) -> None:
     start(storage, failing())
     async with screen_on(storage) as screen, working(storage):
-        await screen.shows("bad: no such column")
+        await screen.expect("bad: no such column")
         await screen.press("t")
         await screen.until(lambda: storage.count_runs([RunStatus.FAILED], None) == 2)
-        await screen.shows("Retried as")
+        await screen.expect("Retried as")
         ok = start(storage, chain(1))
         await until(storage, ok)
-        await screen.shows(short_id(ok))
-        screen.dashboard.executions.select(ok)
+        await screen.expect(short_id(ok))
+        executions = screen.dashboard.executions
+        executions.select(ok)
+        await screen.until(lambda: executions.selected is not None and executions.selected.status.is_final)
         await screen.press("t")
-        await screen.shows("is completed: run it again with r")
+        await screen.expect("is completed: run it again with r")
 
 
 async def test_the_cursor_stays_on_its_execution_while_others_come(storage: SQLiteStorage) -> None:
     ids = [start(storage, chain(1)) for _ in range(5)]
     async with screen_on(storage) as screen:
-        await screen.shows(short_id(ids[0]))
+        await screen.expect(short_id(ids[0]))
         await screen.press("j", "j")
         executions = screen.dashboard.executions
         assert executions.selected is not None
@@ -187,7 +189,7 @@ async def test_the_cursor_stays_on_its_execution_while_others_come(storage: SQLi
         more = [start(storage, chain(1)) for _ in range(30)]
         await screen.until(lambda: executions.runs[0].id == more[-1])
         assert executions.selected.id == selected
-        await screen.shows(short_id(selected))
+        await screen.expect(short_id(selected))
 
 
 async def test_pages_are_read_as_they_are_scrolled_to(storage: SQLiteStorage) -> None:
@@ -200,7 +202,7 @@ async def test_pages_are_read_as_they_are_scrolled_to(storage: SQLiteStorage) ->
         await screen.press("G")
         await screen.until(lambda: len(executions.runs) == 450)
         await screen.press("G")
-        await screen.shows(short_id(ids[0]))
+        await screen.expect(short_id(ids[0]))
 
 
 async def test_j_and_k_go_from_problem_to_problem(storage: SQLiteStorage) -> None:
@@ -218,7 +220,7 @@ async def test_j_and_k_go_from_problem_to_problem(storage: SQLiteStorage) -> Non
         await screen.press("J")
         assert executions.selected.id == bad[0]
         await screen.press("J")
-        await screen.shows("No other execution failed")
+        await screen.expect("No other execution failed")
         await screen.press("K")
         assert executions.selected.id == bad[1]
         await screen.until(
@@ -229,7 +231,7 @@ async def test_j_and_k_go_from_problem_to_problem(storage: SQLiteStorage) -> Non
 async def test_the_log_follows_until_it_is_scrolled_back(storage: SQLiteStorage) -> None:
     start(storage, fan_out(30))
     async with screen_on(storage) as screen, working(storage):
-        await screen.shows("run.completed")
+        await screen.expect("run.completed")
         log = screen.dashboard.log_pane
         assert log.follows
         screen.dashboard.set_focus(log)
@@ -246,7 +248,7 @@ async def test_l_shows_the_log_of_the_selected_execution_alone(storage: SQLiteSt
     first = start(storage, chain(1))
     second = start(storage, failing())
     async with screen_on(storage) as screen, working(storage):
-        await screen.shows("bad: no such column")
+        await screen.expect("bad: no such column")
         screen.dashboard.executions.select(first)
         await screen.press("l")
         log = screen.dashboard.log_pane
@@ -266,7 +268,7 @@ async def test_ten_thousand_steps_are_shown_and_keys_still_answer(storage: SQLit
         await screen.until(lambda: timeline.row_count == 10_000)
         screen.dashboard.set_focus(timeline)
         await screen.press("G")
-        await screen.shows("s9999")
+        await screen.expect("s9999")
 
 
 async def test_zoom_gives_a_pane_the_whole_screen_and_takes_it_back(storage: SQLiteStorage) -> None:
@@ -278,6 +280,7 @@ async def test_zoom_gives_a_pane_the_whole_screen_and_takes_it_back(storage: SQL
             await screen.until(lambda pane=pane: pane.size.height > 30)  # type: ignore[misc]  # bound at once
             await screen.press("escape")
             await screen.until(lambda pane=pane: pane.size.height < 30)  # type: ignore[misc]  # bound at once
+            assert not screen.dashboard.has_class("-zoomed")
 
 
 async def test_markup_and_control_characters_from_runs_are_only_text(storage: SQLiteStorage) -> None:
@@ -286,7 +289,7 @@ async def test_markup_and_control_characters_from_runs_are_only_text(storage: SQ
     )
     start(storage, evil)
     async with screen_on(storage) as screen, working(storage):
-        await screen.shows("evil[red]", "[bold]·[2J[/nope]", "x[/]")
+        await screen.expect("evil[red]", "[bold]·[2J[/nope]", "x[/]")
 
 
 async def test_trouble_with_the_storage_is_shown_and_passes(
@@ -294,7 +297,7 @@ async def test_trouble_with_the_storage_is_shown_and_passes(
 ) -> None:
     start(storage, chain(1))
     async with screen_on(storage) as screen:
-        await screen.shows("queued")
+        await screen.expect("queued")
         client = screen.dashboard.client
         get_events = SQLiteStorage.get_events
         gone = True
@@ -307,7 +310,7 @@ async def test_trouble_with_the_storage_is_shown_and_passes(
         monkeypatch.setattr("stepflow_tui.live.RETRY_SECONDS", 0.05)
         monkeypatch.setattr(SQLiteStorage, "get_events", broken)
         start(storage, chain(1))
-        await screen.shows("! the disk is gone")
+        await screen.expect("! the disk is gone")
         gone = False
         await screen.until(lambda: "the disk is gone" not in screen.text)
         assert len(await client.get_events()) > 0
@@ -326,11 +329,11 @@ async def test_q_asks_only_when_a_worker_of_ours_has_live_runs(storage: SQLiteSt
 
     run_id = start(storage, sleeping())
     async with screen_on(storage) as screen, working(storage):
-        await screen.shows("sleeping")
+        await screen.expect("sleeping")
         own: Any = OwnWorker()
         screen.dashboard.worker_process = own
         await screen.press("q")
-        await screen.shows("1 execution is live", "leave its worker in the background")
+        await screen.expect("1 execution is live", "leave its worker in the background")
         await screen.press("x")
         await screen.until(lambda: not screen.app.screen.query("#question"))
         await screen.press("q", "s")

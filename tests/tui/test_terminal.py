@@ -50,7 +50,7 @@ class Terminal:
         """`alternate screen, cursor`"""
         return self._tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}").strip()
 
-    def shows(self, *words: str) -> None:
+    def expect(self, *words: str) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
         while not all(word in self.text for word in words):
             assert time.monotonic() < end, f"{words} not in\n{self.text}"
@@ -74,26 +74,26 @@ def stepflow(*arguments: str) -> str:
 
 def test_a_run_started_elsewhere_is_seen_cancelled_and_left(terminal: Terminal, tmp_path: Path) -> None:
     terminal.type(stepflow(), "Enter")
-    terminal.shows("Templates", "Executions", "Steps", "Log", "q Quit")
+    terminal.expect("Templates", "Executions", "Steps", "Log", "q Quit")
     assert terminal.state == "1 0"
     environment = {**os.environ, "STEPFLOW_DB": str(tmp_path / "x.db")}
     subprocess.run(stepflow("run", "sleeper.yaml", "--async").split(), cwd=tmp_path, env=environment, check=True)
-    terminal.shows("sleeper", "sleeping", "1 worker", "step.sleeping")
+    terminal.expect("sleeper", "sleeping", "1 worker", "step.sleeping")
     terminal.resize(120, 40)
-    terminal.shows("sleeper", "run.sleeping")
+    terminal.expect("sleeper", "run.sleeping")
     terminal.resize(40, 10)
-    terminal.shows("sleeper")
+    terminal.expect("sleeper")
     terminal.resize(80, 24)
     terminal.type("c")
-    terminal.shows("Cancel", "cancel it")
+    terminal.expect("Cancel", "cancel it")
     terminal.type("y")
-    terminal.shows("⊘", "cancelled")
+    terminal.expect("⊘", "cancelled")
     terminal.type("?")
-    terminal.shows("Retry it from the steps")
+    terminal.expect("Retry it from the steps")
     terminal.type("x")
-    terminal.shows("Executions")
+    terminal.expect("Executions")
     terminal.type("q")
-    terminal.shows("stepflow.cli.main")  # what was typed: the screen has given the terminal back
+    terminal.expect("stepflow.cli.main")  # what was typed: the screen has given the terminal back
     assert terminal.state == "0 1"
     assert "Traceback" not in terminal.text
 
