@@ -50,3 +50,13 @@ def test_a_module_that_fails_is_not_passed_over(folder: Path) -> None:
     (folder / "a.py").write_text("1 / 0\n")
     with pytest.raises(ZeroDivisionError):
         discover("offered_things", "THINGS", str)
+
+
+def test_every_public_name_of_the_package_is_there() -> None:
+    import stepflow
+
+    for name in stepflow.__all__:
+        assert getattr(stepflow, name).__name__ == name
+        assert name in dir(stepflow)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        stepflow.nothing  # noqa: B018 - asking is the test
