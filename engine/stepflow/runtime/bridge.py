@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from stepflow.contracts.storage import Done, Storage, Write
+from stepflow.errors import StorageError
 
 T = TypeVar("T")
 
@@ -93,6 +94,8 @@ class Bridge:
 
     async def call(self, verb: Callable[..., T], *arguments: Any, **options: Any) -> T:
         """Any other verb of the storage, in a thread."""
-        if options:
-            return await self._loop.run_in_executor(self._threads, lambda: verb(*arguments, **options))
-        return await self._loop.run_in_executor(self._threads, verb, *arguments)
+        try:
+            running = self._loop.run_in_executor(self._threads, lambda: verb(*arguments, **options))
+        except RuntimeError as error:
+            raise StorageError(f"{self.storage.url} was closed") from error
+        return await running

@@ -67,9 +67,10 @@ class Sender:
                 self._socket.sendto(kind, target)
             except BlockingIOError:
                 pass  # it has unread wake-ups already
+            except ConnectionRefusedError:
+                Path(target).unlink(missing_ok=True)  # nobody is behind it any more
             except OSError:
-                # Nobody is behind it any more.
-                Path(target).unlink(missing_ok=True)
+                pass  # its poll will tell it
 
     def close(self) -> None:
         self._socket.close()
