@@ -6,8 +6,8 @@ from itertools import islice
 from typing import Any
 
 from stepflow.components._failure import failure, invalid_input
-from stepflow.components._schemas import compile_schema, problems
 from stepflow.contracts.component import Component, ComponentContext
+from stepflow.dsl.schemas import compile_schema, problems
 from stepflow.model.flow import Json
 
 MAX_ERRORS = 100

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from stepflow.components._failure import failure
 from stepflow.components._paths import canonical, check_path
-from stepflow.components._schemas import Validator, compile_schema, problems
 from stepflow.contracts.component import Component
 from stepflow.discovery import discover
 from stepflow.dsl.diagnostics import did_you_mean
+from stepflow.dsl.schemas import Validator, compile_schema, problems
 from stepflow.errors import ComponentError, ComponentNotFoundError
 from stepflow.model.flow import Json
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import ModuleType
 
 from stepflow.components._imports import importing_from, place_of
-from stepflow.components._schemas import compile_schema
 from stepflow.components.decorator import component_of
 from stepflow.contracts.component import Component
 from stepflow.dsl.diagnostics import Diagnostic
+from stepflow.dsl.schemas import compile_schema
 
 FOLDER = "components"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, assert_never
@@ -18,17 +18,15 @@ from stepflow.contracts.storage import (
     CreateRun,
     Done,
     ProcessGroup,
-    StoredRun,
     TemplateText,
     WorkerIdentity,
     Write,
 )
 from stepflow.errors import StorageError
 from stepflow.model import jsontext
-from stepflow.model.event import WorkflowEvent
-from stepflow.model.run import RunRecord, StepRecord, WorkerRecord
+from stepflow.model.run import RunRecord, WorkerRecord
 from stepflow.model.statuses import RunStatus
-from stepflow.model.template import Template, TemplateVersion
+from stepflow.model.template import TemplateVersion
 from stepflow.model.times import to_datetime
 from stepflow.storages.sqlite import queries, write
 from stepflow.storages.sqlite.connect import Durability, connect, prepare
@@ -39,21 +37,17 @@ from stepflow.storages.sqlite.wake import SocketListener
 from stepflow.storages.sqlite.writer import Job, Writer
 
 
-class SQLiteStorage:
+class SQLiteStorage(Reader):
     """Opens the file at once, and makes it where there is none. `read_only` refuses every writing verb."""
 
     def __init__(
         self, path: str | os.PathLike[str], *, durability: Durability = "full", read_only: bool = False
     ) -> None:
-        self._path = Path(path).expanduser().absolute()
+        super().__init__(Path(path).expanduser().absolute(), durability)
         self.url = str(self._path)
-        turnstile = Turnstile(self._path)
-        writable = prepare(self._path, turnstile, durability)
-        self._writable = writable and not read_only
-        self._durability: Durability = durability
-        self._turnstile = turnstile
-        self._reader = Reader(self._path, durability)
-        self._writer = Writer(self._path, turnstile, durability)
+        self._turnstile = Turnstile(self._path)
+        self._writable = prepare(self._path, self._turnstile, durability) and not read_only
+        self._writer = Writer(self._path, self._turnstile, durability)
         self._listeners: set[SocketListener] = set()
         self._life_locks: dict[int, LifeLock] = {}
         self._background: LifeLock | None = None
@@ -62,7 +56,7 @@ class SQLiteStorage:
         for listener in list(self._listeners):
             listener.close()
         self._writer.close()
-        self._reader.close()
+        super().close()
         for lock in self._life_locks.values():
             lock.let_go()
         if self._background is not None:
@@ -143,7 +137,7 @@ class SQLiteStorage:
 
     def free_dead_workers(self, now_monotonic: float, boot_id: str, *, but: int | None = None) -> int:
         dead = []
-        for row in self._reader.fetch(queries.ALL_WORKERS):
+        for row in self.fetch(queries.ALL_WORKERS):
             number, worker_id, _, host, its_boot_id, _, lease_until = row[:7]
             if number == but:
                 continue
@@ -152,7 +146,7 @@ class SQLiteStorage:
             hung = its_boot_id == boot_id and lease_until < now_monotonic
             if not lives or hung:
                 dead.append((number, worker_id, lives))
-        orphans = self._reader.fetch(queries.ORPHANS)[0][0]
+        orphans = self.fetch(queries.ORPHANS)[0][0]
         if not dead and not orphans:
             return 0
         freed: int = self._do(partial(write.free_workers, workers=[number for number, _, _ in dead]))
@@ -166,7 +160,7 @@ class SQLiteStorage:
 
     def workers(self) -> list[WorkerRecord]:
         records = []
-        for row in self._reader.fetch(queries.ALL_WORKERS):
+        for row in self.fetch(queries.ALL_WORKERS):
             _, worker_id, pid, host, _, started_at, _, slots, background, trouble, held = row
             records.append(
                 WorkerRecord(
@@ -193,31 +187,10 @@ class SQLiteStorage:
         self._background = lock
         return True
 
-    # Reading: as the reader has it
-
-    def get_template(self, name: str) -> Template:
-        return self._reader.get_template(name)
-
-    def get_template_version(self, name: str, version: int | None = None) -> TemplateVersion:
-        return self._reader.get_template_version(name, version)
-
-    def template_version_by_id(self, number: int) -> TemplateVersion:
-        return self._reader.template_version_by_id(number)
-
-    def template_versions(self, name: str) -> list[TemplateVersion]:
-        return self._reader.template_versions(name)
-
-    def list_templates(self, limit: int, offset: int) -> list[Template]:
-        return self._reader.list_templates(limit, offset)
-
-    def count_templates(self) -> int:
-        return self._reader.count_templates()
-
-    def find_run(self, ref: str) -> str:
-        return self._reader.find_run(ref)
+    # Reading: as the reader has it, and why a queued run waits
 
     def get_run(self, run_id: str) -> RunRecord:
-        return self._with_reasons([self._reader.get_run(run_id)])[0]
+        return self._with_reasons([super().get_run(run_id)])[0]
 
     def list_runs(
         self,
@@ -227,7 +200,7 @@ class SQLiteStorage:
         template: str | None,
         children: bool,
     ) -> tuple[list[RunRecord], str | None]:
-        runs, next_cursor = self._reader.list_runs(limit, cursor, statuses, template, children)
+        runs, next_cursor = super().list_runs(limit, cursor, statuses, template, children)
         return self._with_reasons(runs), next_cursor
 
     def _with_reasons(self, runs: list[RunRecord]) -> list[RunRecord]:
@@ -237,11 +210,11 @@ class SQLiteStorage:
             return runs
         offers: set[str] = set()
         living = 0
-        for worker_id, host, offered in self._reader.fetch(queries.OFFERS):
+        for worker_id, host, offered in self.fetch(queries.OFFERS):
             if host != socket.gethostname() or is_held(self._life_path(worker_id)):
                 living += 1
                 offers.update(jsontext.decode(offered))
-        needs = {run_id: jsontext.decode(components) for run_id, components in self._reader.needs(queued)}
+        needs = {run_id: jsontext.decode(components) for run_id, components in self.needs(queued)}
 
         def with_reason(run: RunRecord) -> RunRecord:
             missing = [component for component in needs.get(run.id, ()) if component not in offers]
@@ -251,41 +224,6 @@ class SQLiteStorage:
             return msgspec.structs.replace(run, reason=run.reason or reason)
 
         return [with_reason(run) for run in runs]
-
-    def count_runs(self, statuses: Collection[RunStatus] | None, template: str | None) -> int:
-        return self._reader.count_runs(statuses, template)
-
-    def status_counts(self) -> dict[RunStatus, int]:
-        return self._reader.status_counts()
-
-    def get_steps(self, run_id: str, *, bodies: bool, attempts: bool) -> list[StepRecord]:
-        return self._reader.get_steps(run_id, bodies=bodies, attempts=attempts)
-
-    def get_events(
-        self, run_id: str | None, *, after_seq: int, before_seq: int | None, limit: int, newest: bool
-    ) -> list[WorkflowEvent]:
-        return self._reader.get_events(run_id, after_seq=after_seq, before_seq=before_seq, limit=limit, newest=newest)
-
-    def last_seq(self) -> int:
-        return self._reader.last_seq()
-
-    def load_run(self, run_id: str) -> StoredRun:
-        return self._reader.load_run(run_id)
-
-    def load_outputs(self, run: int, steps: Collection[int]) -> dict[int, str]:
-        return self._reader.load_outputs(run, steps)
-
-    def cancel_requests(self, worker: int) -> list[tuple[int, int, str | None]]:
-        return self._reader.cancel_requests(worker)
-
-    def unfinished_runs(self) -> bool:
-        return self._reader.unfinished_runs()
-
-    def process_groups(self, runs: Iterable[int]) -> Sequence[ProcessGroup]:
-        return self._reader.process_groups(runs)
-
-    def statistics(self) -> dict[str, int]:
-        return self._reader.statistics()
 
 
 def _job(what: Write) -> Job:

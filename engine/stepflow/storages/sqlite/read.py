@@ -72,7 +72,7 @@ class Reader:
             raise self._no_template(name)
         return rows.template(row)
 
-    def get_template_version(self, name: str, version: int | None) -> TemplateVersion:
+    def get_template_version(self, name: str, version: int | None = None) -> TemplateVersion:
         if version is None:
             row = self.fetch_one(queries.NEWEST_VERSION, (name,))
         else:
