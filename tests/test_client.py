@@ -19,6 +19,7 @@ from stepflow.errors import (
     DSLValidationError,
     InvalidInputError,
     RunNotFoundError,
+    StorageError,
     TemplateExistsError,
     TemplateNotFoundError,
     WorkflowEngineError,
@@ -221,3 +222,14 @@ async def test_events_of_a_run_are_read_by_whatever_names_it(client: Client, sto
         await until_event(storage, run_id, "run.completed")
     assert len(await client.get_events(run_id[:-3])) == len(await client.get_events(run_id)) > 3
     assert await client.last_seq() == (await client.get_events(newest=True, limit=1))[0].seq
+
+
+async def test_a_storage_that_is_only_read_says_so_at_every_write(storage: SQLiteStorage) -> None:
+    async with Client(storage.url) as writer:
+        await writer.create_template("x", {"steps": [{"id": "a", "type": "noop"}]})
+    async with Client(storage.url, read_only=True) as reader:
+        assert len(await reader.list_templates()) == 1
+        with pytest.raises(StorageError, match="for reading only"):
+            await reader.start_run("x")
+        with pytest.raises(StorageError, match="for reading only"):
+            await reader.delete_template("x")

@@ -96,6 +96,39 @@ def test_a_file_without_permission_is_said(tmp_path: Path) -> None:
         SQLiteStorage(path)
 
 
+def read_as_a_stranger(path: str, results: Any) -> None:
+    """As a user who may read the file and not write it; `os.access` asks for the real user, so root becomes another."""
+    if os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    try:
+        storage = SQLiteStorage(path)
+        results.put(storage.count_templates())
+        save(storage, chain(2))
+        results.put("written")
+    except StorageError as error:
+        results.put(error.message)
+
+
+def test_a_file_that_cannot_be_written_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    storage = SQLiteStorage(folder / "x.db")
+    save(storage, chain(1))
+    storage.close()
+    for path in (tmp_path, *tmp_path.parents):
+        if path.owner() == "root" and path.stat().st_mode & 0o005 != 0o005 and os.geteuid() == 0:
+            path.chmod(0o755)  # pytest's folders are private, and the reader is somebody else
+    (folder / "x.db").chmod(0o444)
+    folder.chmod(0o555)
+    results = processes.Queue()
+    reader = processes.Process(target=read_as_a_stranger, args=(str(folder / "x.db"), results))
+    reader.start()
+    assert results.get(timeout=20) == 1
+    assert "for reading only" in results.get(timeout=20)
+    reader.join()
+    folder.chmod(0o755)
+
+
 def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read_text = Path.read_text
 

@@ -75,7 +75,11 @@ class Bridge:
         self._flush_is_due = False
         if self._outbox:
             writes, self._outbox = self._outbox, []
-            self.storage.submit(writes)
+            try:
+                self.storage.submit(writes)
+            except StorageError as error:
+                for _, outcome in writes:
+                    outcome(None, error)
 
     async def perform(self, write: Write) -> Any:
         """The result of `write`, once it is durable."""

@@ -29,7 +29,7 @@ from stepflow.model.statuses import RunStatus
 from stepflow.model.template import TemplateVersion
 from stepflow.model.times import to_datetime
 from stepflow.storages.sqlite import queries, write
-from stepflow.storages.sqlite.connect import Durability, connect, prepare
+from stepflow.storages.sqlite.connect import Durability, connect, connect_without_writing, prepare
 from stepflow.storages.sqlite.liveness import LifeLock, is_held
 from stepflow.storages.sqlite.read import Reader
 from stepflow.storages.sqlite.turnstile import Turnstile
@@ -43,10 +43,11 @@ class SQLiteStorage(Reader):
     def __init__(
         self, path: str | os.PathLike[str], *, durability: Durability = "full", read_only: bool = False
     ) -> None:
-        super().__init__(Path(path).expanduser().absolute(), durability)
-        self.url = str(self._path)
-        self._turnstile = Turnstile(self._path)
-        self._writable = prepare(self._path, self._turnstile, durability) and not read_only
+        file = Path(path).expanduser().absolute()
+        self._turnstile = Turnstile(file)
+        super().__init__(file, durability, writable=prepare(file, self._turnstile, durability))
+        self.url = str(file)
+        self._is_read_only = read_only or not self._writable
         self._writer = Writer(self._path, self._turnstile, durability)
         self._listeners: set[SocketListener] = set()
         self._life_locks: dict[int, LifeLock] = {}
@@ -77,7 +78,7 @@ class SQLiteStorage(Reader):
         return self._writer.do(job, urgent=urgent)
 
     def _refuse_read_only(self) -> None:
-        if not self._writable:
+        if self._is_read_only:
             raise StorageError(
                 f"{self._path} is open for reading only; check its permissions, or leave out --read-only"
             )
@@ -101,7 +102,10 @@ class SQLiteStorage(Reader):
     # Following
 
     def listen(self, *, for_workers: bool = False) -> SocketListener:
-        reader = connect(self._path, self._durability, read_only=True)
+        if self._writable:
+            reader = connect(self._path, self._durability, read_only=True)
+        else:
+            reader = connect_without_writing(self._path)
         listener = SocketListener(self._path, reader, for_workers=for_workers, on_close=self._listeners.discard)
         self._listeners.add(listener)
         return listener

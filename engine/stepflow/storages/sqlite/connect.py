@@ -35,6 +35,27 @@ def connect(path: Path, durability: Durability, *, read_only: bool = False) -> s
     return connection
 
 
+def connect_without_writing(path: Path) -> sqlite3.Connection:
+    """A connection to a file that we may read and not write. SQLite wants to write beside it even to read, unless it is
+    told that nobody else does: true where there is no log of writes that are not in the file yet."""
+    uri = f"file:{_uri(path)}?mode=ro"
+    for more in ("", "&immutable=1"):
+        connection = sqlite3.connect(uri + more, uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+        except sqlite3.OperationalError:
+            connection.close()
+            if more or _has_writes(Path(f"{path}-wal")):
+                raise
+        else:
+            return connection
+    raise AssertionError("one of the two connects or raises")
+
+
+def _has_writes(log: Path) -> bool:
+    return log.exists() and log.stat().st_size > 0
+
+
 def prepare(path: Path, turnstile: Turnstile, durability: Durability) -> bool:
     """Make the file ready for use; True if it can be written. Several processes may open a new file at once: one makes
     it, behind the turnstile, the others wait."""
@@ -43,23 +64,8 @@ def prepare(path: Path, turnstile: Turnstile, durability: Durability) -> bool:
             f"SQLite {sqlite3.sqlite_version} is too old: StepFlow needs "
             f"{'.'.join(map(str, MINIMUM_SQLITE))}; use a newer Python build"
         )
-    if path.is_dir():
-        raise StorageError(f"{path} is a folder, not a database file; name a file with --db")
-    _refuse_network_file_system(path)
-    _make_folder(path.parent)
     try:
-        if path.exists():
-            found = _user_version(path)
-            if found > SCHEMA_VERSION:
-                raise NewerDatabaseError(str(path), found, SCHEMA_VERSION)
-            if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
-                if found == 0:
-                    raise StorageError(f"{path} cannot be written and holds no StepFlow tables; check its permissions")
-                return False
-            if found == SCHEMA_VERSION:
-                return True
-        with turnstile.pass_through():
-            _create_or_migrate(path, durability)
+        return _prepare(path, turnstile, durability)
     except sqlite3.Error as error:
         raise storage_error(error, path) from error
     except PermissionError as error:
@@ -70,11 +76,34 @@ def prepare(path: Path, turnstile: Turnstile, durability: Durability) -> bool:
         raise StorageError(
             f"{path} cannot be opened: {error.strerror or error}; name another file with --db"
         ) from error
+
+
+def _prepare(path: Path, turnstile: Turnstile, durability: Durability) -> bool:
+    if path.is_dir():
+        raise StorageError(f"{path} is a folder, not a database file; name a file with --db")
+    _refuse_network_file_system(path)
+    _make_folder(path.parent)
+    if path.exists():
+        can_write = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+        found = _user_version(path, can_write=can_write)
+        if found > SCHEMA_VERSION:
+            raise NewerDatabaseError(str(path), found, SCHEMA_VERSION)
+        if not can_write:
+            if found == 0:
+                raise StorageError(f"{path} cannot be written and holds no StepFlow tables; check its permissions")
+            return False
+        if found == SCHEMA_VERSION:
+            return True
+    with turnstile.pass_through():
+        _create_or_migrate(path, durability)
     return True
 
 
-def _user_version(path: Path) -> int:
-    connection = sqlite3.connect(f"file:{_uri(path)}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+def _user_version(path: Path, *, can_write: bool) -> int:
+    if can_write:
+        connection = sqlite3.connect(f"file:{_uri(path)}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+    else:
+        connection = connect_without_writing(path)
     try:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
     finally:

@@ -19,14 +19,15 @@ from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, RunStatus
 from stepflow.model.template import Template, TemplateVersion
 from stepflow.storages.sqlite import queries, rows, write
-from stepflow.storages.sqlite.connect import Durability, connect, storage_error
+from stepflow.storages.sqlite.connect import Durability, connect, connect_without_writing, storage_error
 
 SHORTEST_PREFIX = 4
 
 
 class Reader:
-    def __init__(self, path: Path, durability: Durability) -> None:
+    def __init__(self, path: Path, durability: Durability, *, writable: bool) -> None:
         self._path = path
+        self._writable = writable
         self._durability = durability
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -42,7 +43,10 @@ class Reader:
             with self._lock:
                 if self._closed:
                     raise StorageError(f"{self._path} was closed")
-                connection = connect(self._path, self._durability, read_only=True)
+                if self._writable:
+                    connection = connect(self._path, self._durability, read_only=True)
+                else:
+                    connection = connect_without_writing(self._path)
                 self._connections.append(connection)
             self._local.connection = connection
         return connection
