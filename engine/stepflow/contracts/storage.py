@@ -218,7 +218,8 @@ class Storage(Protocol):
     # Runs, for readers
 
     def find_run(self, ref: str) -> str:
-        """The id of the one run whose id begins so; `RunNotFoundError` says when there are several."""
+        """The id of the one run whose id begins so, else of the one recent run whose id ends so (as the screens show
+        it); `RunNotFoundError` says when there are several."""
 
     def get_run(self, run_id: str) -> RunRecord: ...
 

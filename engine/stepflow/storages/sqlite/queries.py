@@ -125,6 +125,10 @@ RUN_STATUS = "SELECT num, status FROM runs WHERE id = ?"
 RUN_IDS_LIKE = "SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
 """Runs whose id begins so; two are enough to know that it is not unique."""
 
+RUN_IDS_ENDING = """
+SELECT id FROM (SELECT id FROM runs ORDER BY num DESC LIMIT 10000) WHERE substr(id, -length(?1)) = ?1 LIMIT 2"""
+"""Recent runs whose id ends so: what the screens show of an id."""
+
 _RUN_COLUMNS = """
 r.num, r.id, t.name, v.version, r.status, r.created_at, r.started_at, r.finished_at, r.wake_at, r.error, r.reason,
 r.cancel_requested, r.output_skipped, r.priority, r.retry_of, r.step_count, r.open_steps,

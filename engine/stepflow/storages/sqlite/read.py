@@ -126,10 +126,11 @@ class Reader:
             raise RunNotFoundError(ref, f"; give at least {SHORTEST_PREFIX} characters of its id")
         # '{' comes after every character an id has.
         found = self.fetch(queries.RUN_IDS_LIKE, (prefix, prefix + "{"))
+        found = found or self.fetch(queries.RUN_IDS_ENDING, (prefix.removeprefix(RUN_PREFIX),))
         if not found:
             raise RunNotFoundError(ref)
         if len(found) > 1 and found[0][0] != prefix:
-            raise RunNotFoundError(ref, f": several begin so ({found[0][0]}, {found[1][0]} …); give more of its id")
+            raise RunNotFoundError(ref, f": several match ({found[0][0]}, {found[1][0]} …); give more of its id")
         return str(found[0][0])
 
     def get_run(self, run_id: str) -> RunRecord:
