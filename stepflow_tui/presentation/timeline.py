@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -204,6 +204,3 @@ def _cut(spans: Line, cells: int) -> Line:
 def moves(rows: Sequence[Row]) -> bool:
     """Whether anything on it changes with time alone."""
     return any(row.step.status in (StepStatus.RUNNING, StepStatus.SLEEPING, StepStatus.AWAITING_RETRY) for row in rows)
-
-
-TICK = timedelta(milliseconds=500)

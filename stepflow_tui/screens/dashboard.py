@@ -60,6 +60,7 @@ class Dashboard(Screen[int]):
         self._storage_trouble: str | None = None
         self._clock: Timer | None = None
         self._note_timer: Timer | None = None
+        self._slow_reload: Timer | None = None
         self._asked: Callable[[str], Awaitable[None]] | None = None
         self._last_inputs: dict[str, str] = {}
         self._reload_wanted: set[str] = set()
@@ -149,7 +150,16 @@ class Dashboard(Screen[int]):
                 wanted.add("executions")
                 if selected is not None and event.run_id == selected.id:
                     wanted.add("steps")
+        if "steps" in wanted and self.timeline.row_count > MANY_STEPS:
+            # Reading thousands of steps ten times a second would leave no time for keys.
+            wanted.discard("steps")
+            if self._slow_reload is None:
+                self._slow_reload = self.set_timer(SLOW_RELOAD_SECONDS, self._reload_many_steps)
         self._reload(wanted)
+
+    def _reload_many_steps(self) -> None:
+        self._slow_reload = None
+        self._reload({"steps"})
 
     def on_storage_trouble(self, message: StorageTrouble) -> None:
         self._storage_trouble = message.trouble

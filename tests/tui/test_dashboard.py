@@ -354,3 +354,12 @@ async def test_help_lists_every_key_and_every_key_does_something(storage: SQLite
         await screen.until(lambda: isinstance(screen.app.screen, Help))
         await screen.press("x")
         await screen.until(lambda: isinstance(screen.app.screen, Dashboard))
+
+
+async def test_thousands_of_steps_are_followed_while_they_run(storage: SQLiteStorage) -> None:
+    async with screen_on(storage) as screen, working(storage):
+        run_id = start(storage, fan_out(3000))
+        timeline = screen.dashboard.timeline
+        await until(storage, run_id)
+        await screen.until(lambda: timeline.run is not None and timeline.run.status is RunStatus.COMPLETED)
+        assert all(row.step.status == "completed" for row in timeline.rows)

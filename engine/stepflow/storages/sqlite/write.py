@@ -45,9 +45,6 @@ _LEVEL_OF = {
     EventType.STEP_RETRY: _WARN,
     EventType.RUN_CANCELLED: _WARN,
 }
-_RUN_EVENTS = frozenset(
-    code for name, code in EVENT_CODES.items() if name.startswith("run.") and name != EventType.RUN_CANCEL_REQUESTED
-)
 
 # Runs
 
