@@ -270,7 +270,7 @@ class Client:
                 facts = [Claimed()]  # of a dead worker: its steps are released first
             decision = decide(run, facts, self._clock.now())
             assert not isinstance(decision, Missing), "ending a run reads no outputs"
-            commit = Commit(stored.number, run_id, None, stored.fence, stored.version, decision, decision.draft.open)
+            commit = Commit(stored.number, run_id, None, stored.fence, stored.version, decision, decision.open_steps)
             try:
                 storage.perform(commit)
             except (LeaseLostError, StaleRunError):

@@ -340,8 +340,9 @@ def test_a_cancel_request_is_seen_by_the_holder_and_makes_its_decision_stale(sto
     hand.give(Claimed())
     assert storage.request_cancel(hand.stored.id, "enough", NOW)
     assert storage.request_cancel(hand.stored.id, "again", NOW)
-    (request,) = storage.cancel_requests(worker)
-    assert request == (hand.stored.number, hand.stored.version + 1, "enough")
+    (request,) = storage.requests(worker)
+    assert (request.run, request.version) == (hand.stored.number, hand.stored.version + 1)
+    assert (request.cancel_requested, request.reason) == (True, "enough")
     with pytest.raises(StaleRunError):
         storage.perform(hand.commit_of(hand.decide(Succeeded(0, 1, None, "null"))))
     assert storage.get_run(hand.stored.id).cancel_requested

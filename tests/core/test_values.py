@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepflow.core.conditions import compile_condition
-from stepflow.core.values import UpstreamFailed, UpstreamSkipped, compile_value
+from stepflow.core.values import UpstreamFailed, UpstreamSkipped, compile_condition, compile_value
 from stepflow.errors import ExpressionError
 from stepflow.model.paths import Missing, follow, parse_path, write_path
-from stepflow.model.statuses import StepStatus
+from tests.core.world import OUTPUTS, STEPS, World
 from tests.support.flows import ref
-
-STEPS = {"done": 0, "skipped": 1, "failed": 2, "null": 3, "file": 4}
-OUTPUTS: dict[int, Any] = {
-    0: {"a": {"b": [10, 20, {"c d": "x"}]}, "a.b": "literal", "0": "zero"},
-    3: None,
-    4: {"data": {"inner": 1}, "metadata": {}},
-}
-STATUSES = {1: StepStatus.SKIPPED, 2: StepStatus.FAILED}
-
-
-class World:
-    """A scope with a step of each kind."""
-
-    def __init__(self, input: Any = None) -> None:  # noqa: A002
-        self.input = {"x": 1} if input is None else input
-        self.variables: Mapping[str, Any] = {"v": {"deep": True}}
-        self.run = {"id": "exec_1"}
-        self.warnings: list[str] = []
-
-    def status_of(self, step: int) -> StepStatus:
-        return STATUSES.get(step, StepStatus.COMPLETED)
-
-    def output_of(self, step: int) -> Any:
-        return OUTPUTS[step]
-
-    def error_of(self, step: int) -> dict[str, Any] | None:
-        return None
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 def value(raw: Any) -> Any:
-    return compile_value(raw, STEPS, fallback_data=frozenset({4})).evaluate(World())
+    compiled = compile_value(raw, STEPS, fallback_data=frozenset({4}))
+    result = compiled.evaluate(World())
+    assert compiled.evaluate(World(at_hand=False)) == result, "the quick way and the slow one differ"
+    return result
 
 
 @pytest.mark.parametrize(

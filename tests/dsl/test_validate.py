@@ -207,8 +207,9 @@ def test_a_title_becomes_a_slug() -> None:
         ({"input": {"$from": {"step": "a"}, "path": "a[["}}, "E126", "not a path"),
         ({"input": "$.steps.a.result"}, "E124", "reads no output"),
         ({"input": "$.variables.v"}, "E144", "Invalid reference: $.variables.v"),
-        ({"input": "${{ 1 + 1 }}"}, "E127", "not available"),
-        ({"skip_if": "1 == 1"}, "E127", "not available"),
+        ({"input": "${{ 1 + }}"}, "E127", "The expression ends too early"),
+        ({"input": "${{ 1"}, "E127", "The expression has no end"),
+        ({"skip_if": "1 = 1"}, "E127", "Unexpected '='"),
         ({"retry": {"max_attempts": 0}}, "E119", "whole number"),
         ({"retry": 3}, "E117", "mapping or a strategy"),
         ({"on_error": "explode"}, "E118", "Unknown action"),
@@ -245,8 +246,10 @@ def test_duplicate_ids_and_two_spellings_of_one_key_are_errors() -> None:
         ("steps: 3", "E102"),
         ("steps: [3]", "E109"),
         ("steps: [{type: noop}]", "E110"),
-        ("evaluate: needed\nsteps: [{id: a, type: noop}]", "E130"),
-        ("variables: {token: {secret: true}}\nsteps: [{id: a, type: noop}]", "E133"),
+        ("evaluate: lazily\nsteps: [{id: a, type: noop}]", "E119"),
+        ("variables: {token: {secret: true, default: x}}\nsteps: [{id: a, type: noop}]", "E134"),
+        ("variables: {t: {secret: true}}\nsteps: [{id: a, type: noop, when: $.variables.t}]", "E133"),
+        ("variables: {t: {secret: true}}\noutput: $.variables.t\nsteps: [{id: a, type: noop}]", "E133"),
         ("max_concurrency: 0\nsteps: [{id: a, type: noop}]", "E119"),
     ],
 )
@@ -260,10 +263,138 @@ def test_an_unknown_component_elsewhere_is_only_a_warning() -> None:
     assert [diagnostic.level for diagnostic in read.diagnostics] == ["warning"]
 
 
-def test_what_is_kept_for_later_releases_is_said() -> None:
-    read = read_flow({"triggers": [{"cron": "* * * * *"}], "tests": [], "steps": [{"id": "a", "type": "noop"}]})
+# Expressions
+
+
+def test_a_condition_is_an_expression_and_a_value_may_hold_some() -> None:
+    body = {
+        "when": "$.input.n > 3",
+        "skip_if": "${{ $.input.off }}",
+        "input": ["${{ $.input.n + 1 }}", "n is ${{ $.input.n }}!", "${{ '}}' }}"],
+    }
+    step = step_of(**body)
+    assert step.when == {"$expr": "$.input.n > 3"}
+    assert step.skip_if == {"$expr": "$.input.off"}
+    assert step.input == [
+        {"$expr": "$.input.n + 1"},
+        {"$text": ["n is ", {"$expr": "$.input.n"}, "!"]},
+        {"$expr": "'}}'"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('steps:\n  - id: a\n    type: noop\n    input: "${{ 1 + }}"\n', "f.yaml:4:20"),
+        ("steps:\n  - id: a\n    type: noop\n    input: {x: 'so ${{ 1 2 }}'}\n", "f.yaml:4:26"),
+        ("steps:\n  - id: a\n    type: noop\n    when: $.input.x = 1\n", "f.yaml:4:21"),
+        ("steps:\n  - id: a\n    type: noop\n    input: |\n      text\n      ${{ foo }}\n", "f.yaml:6:11"),
+    ],
+)
+def test_a_mistake_in_an_expression_has_line_and_column(text: str, place: str) -> None:
+    (found,) = [one for one in read_flow(text, file="f.yaml").diagnostics if one.level == "error"]
+    assert (found.code, found.place) == ("E127", place)
+
+
+def test_references_in_expressions_are_judged_and_ordered() -> None:
+    assert error_of({"steps": [{"id": "a", "type": "noop", "when": "$.steps.b.status == 'failed'"}]}).code == "E140"
+    cycle = {"a": {"type": "noop", "when": "$.steps.b.output"}, "b": {"type": "noop", "input": "${{ $.steps.a.output }}"}}
+    assert error_of({"steps": cycle}).code == "E142"
+    schema = {"type": "object", "properties": {"n": {}}, "additionalProperties": False}
+    step = {"id": "a", "type": "noop", "input": "${{ $.input.unknownField }}"}
+    assert error_of({"input_schema": schema, "steps": [step]}).message == "Invalid reference: $.input.unknownField"
+    tolerant = {**step, "input": "${{ default($.input.unknownField, 1) }}"}
+    assert read_flow({"input_schema": schema, "steps": [tolerant]}).flow is not None
+
+
+# Flows inside flows
+
+
+def test_a_flow_written_out_inside_is_read_with_its_own_scope_and_named_by_its_place() -> None:
+    inner = {"steps": [{"id": "x", "type": "echo", "input": "$.steps.outer.output"}]}
+    dsl = {
+        "steps": [
+            {"id": "outer", "type": "noop"},
+            {"id": "each", "type": "map", "input": {"workflow": inner, "items": "$.steps.outer.output"}},
+        ]
+    }
+    found = error_of(dsl)
+    assert (found.code, found.path) == ("E140", "steps[1].input.workflow.steps[0].input")
+    dsl["steps"][1]["input"] = {"workflow": {"$literal": inner}, "items": []}
+    assert error_of(dsl).path == "steps[1].input.workflow.$literal.steps[0].input"
+    dsl["steps"][1]["input"] = {"workflow": "$.steps.outer.output", "items": []}
+    assert flow_of(dsl).steps[1].input["workflow"] == {"$from": {"step": "outer"}}
+    dsl["steps"][1]["input"] = {"workflow": {"$from": {"step": "outer"}, "path": "w"}, "items": []}
+    assert flow_of(dsl).steps[1].input["workflow"] == {"$from": {"step": "outer"}, "path": "w"}
+
+
+# Triggers and tests
+
+
+def test_triggers_are_checked_and_said_to_be_inactive() -> None:
+    step = {"id": "a", "type": "noop"}
+    good = [{"cron": "0 7 * * 1-5", "timezone": "Europe/Berlin"}, {"after": "other", "statuses": ["failed"]}]
+    read = read_flow({"triggers": good, "steps": [step]})
     assert read.flow is not None
-    assert {diagnostic.code for diagnostic in read.diagnostics} == {"I131", "I132"}
+    assert read.flow.triggers == good
+    assert [diagnostic.code for diagnostic in read.diagnostics] == ["I131"]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "code"),
+    [
+        ({}, "E160"),
+        ({"cron": "0 0 * * *", "after": "x"}, "E160"),
+        ({"cron": "61 * * * *"}, "E161"),
+        ({"cron": "* * * * * *"}, "E161"),
+        ({"cron": 5}, "E161"),
+        ({"cron": "@daily", "timezone": "Mars/Olympus"}, "E162"),
+        ({"after": ""}, "E163"),
+        ({"after": "x", "statuses": ["running"]}, "E164"),
+        ({"after": "x", "timezone": "UTC"}, "E120"),
+    ],
+)
+def test_a_trigger_that_cannot_be_is_refused(trigger: dict[str, Any], code: str) -> None:
+    assert error_of({"triggers": [trigger], "steps": [{"id": "a", "type": "noop"}]}).code == code
+
+
+def test_cases_are_read_in_their_canonical_form() -> None:
+    case = {
+        "name": "works",
+        "mocks": {"a": {"output": 1}, "/http/get": [{"error": {"code": "DOWN"}}, {"output": 2}]},
+        "expect": {"status": "success", "steps": {"a": "success"}},
+    }
+    flow = flow_of({"tests": [case], "steps": [{"id": "a", "type": "noop"}]})
+    assert flow.tests == [
+        {
+            "name": "works",
+            "mocks": {
+                "a": [{"output": 1}],
+                "/http/get": [{"error": {"code": "DOWN", "message": "mocked"}}, {"output": 2}],
+            },
+            "expect": {"status": "completed", "steps": {"a": {"status": "completed"}}},
+        }
+    ]
+    upstream = {"test": {"cases": [{"name": "x", "output": {"outcome": "success", "result": 3}}], "servers": {}}}
+    read = read_flow({**upstream, "steps": [{"id": "a", "type": "noop"}]})
+    assert read.flow is not None
+    assert read.flow.tests == [{"name": "x", "expect": {"output": 3, "status": "completed"}}]
+    assert [diagnostic.code for diagnostic in read.diagnostics] == ["W171"]
+
+
+@pytest.mark.parametrize(
+    ("case", "code"),
+    [
+        ({"mocks": {"zz": {"output": 1}}}, "E171"),
+        ({"mocks": {"a": {"outputs": 1}}}, "E171"),
+        ({"expect": {"status": "splendid"}}, "E172"),
+        ({"expect": {"steps": {"zz": "completed"}}}, "E172"),
+        ({"expects": {}}, "E120"),
+        (3, "E170"),
+    ],
+)
+def test_a_case_that_cannot_be_is_refused(case: Any, code: str) -> None:
+    assert error_of({"tests": [case], "steps": [{"id": "a", "type": "noop"}]}).code == code
 
 
 # Robustness

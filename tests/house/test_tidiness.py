@@ -15,6 +15,10 @@ MACHINE_PATHS = re.compile(r"(?<![\w.$}])/(?:wo" r"rk|ro" r"ot|ho" r"me|Us" r"er
 
 STATUS_WORDS_ELSEWHERE: dict[str, dict[str, str]] = {
     "engine/stepflow/core/decide.py": {"failed": "details.failed of a run's error: how many steps failed"},
+    "engine/stepflow/components/flow.py": {
+        "failed": "the outcome of an envelope, and the count of such",
+        "skipped": "the outcome of an envelope, and the count of such",
+    },
 }
 """File -> word -> why that word is not a status there."""
 

@@ -1,4 +1,4 @@
-"""The small ones that need nothing from outside: echo, log, fail, sleep."""
+"""The small ones that need nothing from outside: echo, log, fail, sleep, create_messages."""
 
 from __future__ import annotations
 
@@ -53,6 +53,13 @@ def sleep(value: dict[str, Any], context: ComponentContext) -> SleepUntil:
     return SleepUntil(context.now() + round(duration_ms))
 
 
+def create_messages(value: dict[str, Any], context: ComponentContext) -> dict[str, Any]:
+    messages = [{"role": "user", "content": value["user_prompt"]}]
+    if value.get("system_instructions") is not None:
+        messages.insert(0, {"role": "system", "content": value["system_instructions"]})
+    return {"messages": messages}
+
+
 def _duration_ms(key: str, amount: Any) -> float:
     if key == "duration":
         return parse_duration(amount)
@@ -64,6 +71,7 @@ def _echo(path: str, description: str) -> Component:
         path=path,
         function=echo,
         mode="inline",
+        pure=True,
         description=description,
         example={"input": {"greeting": "hello"}, "output": {"greeting": "hello"}},
     )
@@ -77,6 +85,7 @@ COMPONENTS: tuple[Component, ...] = (
         path="/builtin/log",
         function=log,
         mode="inline",
+        pure=True,
         description="Writes a line into the log of the execution",
         input_schema={
             "type": "object",
@@ -102,6 +111,7 @@ COMPONENTS: tuple[Component, ...] = (
         path="/builtin/fail",
         function=fail,
         mode="inline",
+        pure=True,
         description="Fails its step with a message and a code",
         input_schema={
             "type": "object",
@@ -120,6 +130,7 @@ COMPONENTS: tuple[Component, ...] = (
         path="/builtin/sleep",
         function=sleep,
         mode="inline",
+        pure=True,
         description="Waits durably, without holding a worker: seconds, duration_ms, duration or until",
         input_schema={
             "type": "object",
@@ -137,5 +148,39 @@ COMPONENTS: tuple[Component, ...] = (
             "properties": {"until": {"type": "string"}},
         },
         example={"input": {"duration": "1h30m"}, "output": {"until": "2026-01-20T14:22:10.000Z"}},
+    ),
+    Component(
+        path="/builtin/create_messages",
+        function=create_messages,
+        mode="inline",
+        pure=True,
+        description="Makes the messages of a chat from a prompt and instructions",
+        input_schema={
+            "type": "object",
+            "required": ["user_prompt"],
+            "additionalProperties": False,
+            "properties": {
+                "user_prompt": {"type": "string"},
+                "system_instructions": {"type": ["string", "null"]},
+            },
+        },
+        output_schema={
+            "type": "object",
+            "required": ["messages"],
+            "properties": {
+                "messages": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["role", "content"],
+                        "properties": {"role": {"enum": ["system", "user"]}, "content": {"type": "string"}},
+                    },
+                }
+            },
+        },
+        example={
+            "input": {"user_prompt": "Hello", "system_instructions": "Be kind"},
+            "output": {"messages": [{"role": "system", "content": "Be kind"}, {"role": "user", "content": "Hello"}]},
+        },
     ),
 )

@@ -1,4 +1,4 @@
-"""Work on values: a deep merge, and a check against a JSON Schema."""
+"""Work on values: a deep merge, a check against a JSON Schema, a query."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from stepflow.dsl.schemas import compile_schema, problems
 from stepflow.model.flow import Json
 
 MAX_ERRORS = 100
+MAX_RESULTS = 100_000
 
 
 def merge(sources: dict[str, Any], context: ComponentContext) -> dict[str, Any]:
@@ -53,6 +54,20 @@ def _first(found: list[tuple[str, str]]) -> str:
     return f"{path}: {message}" if path else message
 
 
+def query(value: dict[str, Any], context: ComponentContext) -> dict[str, Any]:
+    from jsonpath_rfc9535 import JSONPathError, find
+
+    try:
+        results = list(islice(find(value["query"], value["data"]), MAX_RESULTS + 1))
+    except JSONPathError as error:
+        raise invalid_input(f"query: {error}") from None
+    except RecursionError:
+        raise invalid_input("query: the query or the data is nested too deep") from None
+    if len(results) > MAX_RESULTS:
+        raise failure("TOO_MANY_RESULTS", f"The query has more than {MAX_RESULTS:,} results; make it narrower")
+    return {"results": [node.value for node in results], "count": len(results)}
+
+
 ERROR: Json = {
     "type": "object",
     "required": ["path", "message"],
@@ -64,6 +79,7 @@ COMPONENTS: tuple[Component, ...] = (
         path="/data/merge",
         function=merge,
         mode="inline",
+        pure=True,
         description="Merges the named objects deeply, in order: later ones win, lists are replaced",
         input_schema={"type": "object", "additionalProperties": {"type": ["object", "null"]}},
         output_schema={"type": "object"},
@@ -76,6 +92,7 @@ COMPONENTS: tuple[Component, ...] = (
         path="/data/validate",
         function=validate,
         mode="sync",
+        pure=True,
         description="Checks data against a JSON Schema; fails only if strict",
         input_schema={
             "type": "object",
@@ -99,6 +116,28 @@ COMPONENTS: tuple[Component, ...] = (
                 "errors": [{"path": "age", "message": '"4" is not of type "integer"'}],
                 "data": {"age": "4"},
             },
+        },
+    ),
+    Component(
+        path="/data/query",
+        function=query,
+        mode="sync",
+        pure=True,
+        description="Finds values in data with a JSONPath query (RFC 9535)",
+        input_schema={
+            "type": "object",
+            "required": ["data", "query"],
+            "additionalProperties": False,
+            "properties": {"data": True, "query": {"type": "string", "minLength": 1}},
+        },
+        output_schema={
+            "type": "object",
+            "required": ["results", "count"],
+            "properties": {"results": {"type": "array"}, "count": {"type": "integer"}},
+        },
+        example={
+            "input": {"data": {"books": [{"price": 8}, {"price": 12}]}, "query": "$.books[?@.price < 10].price"},
+            "output": {"results": [8], "count": 1},
         },
     ),
 )

@@ -2,7 +2,8 @@
 
 A component's function is `inline` (instant, pure: called in the loop), `sync` (called in a thread) or `async`.
 It raises `ComponentError(code, message, data)` to fail its step with a code, `SkipStep(reason)` to skip it; it returns
-`SleepUntil(instant)` to end as a durable timer. Any other exception is `COMPONENT_FAILED` with its message.
+`SleepUntil`, `AwaitEvent` or `AwaitChildren` to wait without holding a worker. Any other exception is
+`COMPONENT_FAILED` with its message.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from stepflow.model.flow import Json
+from stepflow.model.statuses import RunStatus
 
 PROCESS_GROUP_VARIABLE = "STEPFLOW_PROCESS_GROUP"
 """In the environment of every process a component starts in a group of its own: the group's number. It tells members
@@ -33,6 +35,49 @@ class SleepUntil(msgspec.Struct, frozen=True):
     with the output `{"until": "<ISO time>"}`."""
 
     instant: int
+
+
+class AwaitEvent(msgspec.Struct, frozen=True):
+    """Returned by a component: the step waits for a signal, holds no worker, and completes with the output
+    `{"received": true, "timeout": false, "data": …}`, or when its time is over with `received` false."""
+
+    name: str
+    until: int | None = None
+    """Ms since 1970."""
+    message: dict[str, Any] | None = None
+    """What people who are to answer are told."""
+
+
+class FlowVersion(msgspec.Struct, frozen=True):
+    """A flow that child runs can be started of."""
+
+    id: int
+    kind: str
+    step_count: int
+
+
+class AwaitChildren(msgspec.Struct, frozen=True):
+    """Returned by a component: child runs start, one for each input, the step waits for them all and holds no worker,
+    and the component's `finish` makes its output of theirs."""
+
+    flow: FlowVersion
+    inputs: tuple[Json, ...]
+    spec: Json
+    """Given to `finish`."""
+    max_concurrency: int = 1
+    tolerated_failures: int | None = None
+    """When more have failed no other is started."""
+
+
+class EndedChild(msgspec.Struct, frozen=True):
+    """How a child run ended."""
+
+    run_id: str
+    status: RunStatus
+    output: Json = None
+    output_skipped: bool = False
+    error: dict[str, Any] | None = None
+    reason: str | None = None
 
 
 class ComponentContext(Protocol):
@@ -59,6 +104,19 @@ class ComponentContext(Protocol):
     def now(self) -> int:
         """The engine's clock, milliseconds since 1970."""
 
+    def put_blob(self, data: Json, blob_type: str = "data") -> Any:
+        """The id under which `data` is kept, the sha256 of its JSON. Awaitable in the loop, plain in a thread."""
+
+    def get_blob(self, blob_id: str) -> Any:
+        """Its data; `ComponentError` BLOB_NOT_FOUND. Awaitable in the loop, plain in a thread."""
+
+    def start_child(self, template: str, input: Json = None) -> Any:  # noqa: A002 - the word of the language
+        """The id of a child run, which nobody waits for and which is cancelled with this one. The same call of a later
+        attempt gives the same run. Awaitable in the loop, plain in a thread."""
+
+    async def resolve_flow(self, workflow: Json, template: str | None) -> FlowVersion:
+        """The flow that is written out, or the newest version of a template."""
+
     async def process_group_started(self, group: int) -> None:
         """Write down, durably, that this attempt started process group `group` (its leader's pid): whoever takes the
         run over kills it first. Await it before the group does anything."""
@@ -83,5 +141,10 @@ class Component(msgspec.Struct, frozen=True):
     """`{"input": …, "output": …}`"""
     external: bool = False
     """It talks to something outside (network, process): lint asks for a timeout and an error handler."""
+    pure: bool = False
+    """Its output follows from its input alone: a simulation computes it."""
+    finish: Callable[[Json, tuple[EndedChild, ...]], Any] | None = None
+    """Of one that returns `AwaitChildren`: called with the spec and the children's ends, in order; returns the output,
+    or `AwaitChildren` again. It must be quick and pure."""
     file_data_fallback: bool = False
     """Paths not found in its output are looked up in the output's `data` (`/builtin/load_file`)."""

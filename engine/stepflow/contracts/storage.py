@@ -18,10 +18,12 @@ from typing import Any, Protocol
 
 import msgspec
 
+from stepflow.contracts.component import EndedChild
 from stepflow.core.decide import Decision
+from stepflow.core.facts import Signalled
 from stepflow.core.transition import RunState, StepState
 from stepflow.model.event import WorkflowEvent
-from stepflow.model.flow import Flow
+from stepflow.model.flow import Flow, Json
 from stepflow.model.run import RunRecord, StepRecord, WorkerRecord
 from stepflow.model.statuses import RunStatus
 from stepflow.model.template import Template, TemplateVersion
@@ -116,6 +118,33 @@ class StoredRun(msgspec.Struct):
     fence: int
     version: int
     retry_of: str | None = None
+    is_child: bool = False
+    depth: int = 0
+    """How many runs it is inside of."""
+    signals: list[Signalled] = []
+    """That no step has waited for so far."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What somebody asks of a run that a worker holds."""
+
+    run: int
+    version: int
+    cancel_requested: bool
+    reason: str | None
+    signals: tuple[Signalled, ...]
+    children_ended: bool
+    """Of one of its steps, all."""
+
+
+class EndedChildren(msgspec.Struct, frozen=True):
+    """A group of children that have all ended, in their order; those never started are not among them."""
+
+    group: int
+    step: int
+    attempt: int
+    spec: Json
+    children: tuple[EndedChild, ...]
 
 
 class ClaimedRuns(msgspec.Struct):
@@ -200,6 +229,10 @@ class Storage(Protocol):
         """The new version, or the newest one where its flow is the same. `create` and `update` say what is allowed:
         `TemplateExistsError`, `TemplateNotFoundError` otherwise."""
 
+    def save_inline_template(self, text: TemplateText, components: Sequence[str]) -> TemplateVersion:
+        """A version for a flow that is written inside another or comes from a value: not listed, and stored once.
+        `components`: what a worker must offer to take its runs."""
+
     def delete_template(self, name: str, now: int) -> None:
         """Hide it. Versions stay for the runs that refer to them."""
 
@@ -255,8 +288,25 @@ class Storage(Protocol):
     def request_cancel(self, run_id: str, reason: str | None, now: int) -> bool:
         """Write the request; its holder sees it at once. False: the run is final."""
 
-    def cancel_requests(self, worker: int) -> list[tuple[int, int, str | None]]:
-        """Of the runs that `worker` holds: number, version, reason."""
+    def requests(self, worker: int) -> list[Request]:
+        """Of the runs that `worker` holds, those that somebody asks something of."""
+
+    def signal(self, run_id: str, name: str, data: str, now: int) -> None:
+        """Give a run a signal with JSON `data`; its holder sees it at once. `WorkflowEngineError` INVALID_STATE: the
+        run is final."""
+
+    def ended_children(self, run: int) -> list[EndedChildren]:
+        """Groups of children whose step has not heard of their end."""
+
+    def open_children(self, run_id: str) -> list[str]:
+        """Ids of the run's children that have not ended."""
+
+    # Blobs
+
+    def put_blob(self, run: int, text: str, blob_type: str, now: int) -> str:
+        """Keep compact JSON for `run`; its id is the sha256 of its UTF-8."""
+
+    def get_blob(self, blob_id: str) -> str | None: ...
 
     # Workers
 

@@ -13,13 +13,19 @@ from typing import Any, assert_never
 
 import msgspec
 
+from stepflow.core.demand import OUTPUT, Demand, DemandDraft
 from stepflow.core.facts import (
+    Awaiting,
     CancelRequested,
+    Children,
+    ChildrenStarted,
     Claimed,
+    Collected,
     DeadlineReached,
     Fact,
     Failed,
     ReleaseRequested,
+    Signalled,
     Slept,
     StepSkipped,
     Stopped,
@@ -27,9 +33,11 @@ from stepflow.core.facts import (
     Woken,
 )
 from stepflow.core.graph import Node
+from stepflow.core.overlay import NotAtHand, Overlay
 from stepflow.core.retry import retry_delay_ms
 from stepflow.core.run import Run, Stopping
-from stepflow.core.transition import Event, RunState, StepState, run_after, step_after, step_after_run_ended
+from stepflow.core.secrets import mask
+from stepflow.core.transition import Event, RunState, StepState, step_after_run_ended
 from stepflow.core.values import UpstreamFailed, UpstreamSkipped
 from stepflow.errors import ExpressionError
 from stepflow.model import jsontext
@@ -40,6 +48,11 @@ from stepflow.model.times import iso
 
 MAX_LOSSES = 5
 """Workers lost in a row, without an outcome between, before a run stalls."""
+
+CHILDREN = "children"
+"""What a step awaits whose children run."""
+EVENT = "event "
+"""The same before the name of a signal."""
 
 _SKIPPED_BY = ("step '", "' was skipped")
 """Around the key of the step that started a chain of skips."""
@@ -55,6 +68,14 @@ class Perform(msgspec.Struct, frozen=True):
     """Its input must not be shown."""
 
 
+class StartChildren(msgspec.Struct, frozen=True):
+    """Start these for a step, in the same commit."""
+
+    step: int
+    attempt: int
+    children: Children
+
+
 class Decision(msgspec.Struct):
     state: RunState
     """The run after it."""
@@ -68,21 +89,33 @@ class Decision(msgspec.Struct):
     perform: list[Perform]
     stop: list[int]
     """Running steps that must be told to stop."""
+    children: list[StartChildren]
+    collected: list[int]
+    """Groups of children whose step has heard of their end."""
+    dropped: list[int]
+    """Steps that no longer wait for their children, which are cancelled."""
+    consumed: list[int]
+    """Signals that were what a step waited for."""
     release: bool
     """The run needs no worker now: it is final, waits, or was given back."""
     wake_at: int | None
     """When a released run has to be claimed again; None: by priority and age, or never."""
     draft: Draft
 
+    @property
+    def open_steps(self) -> int:
+        return self.draft.open
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether anything of it has to be written."""
+        return bool(self.events or self.release or self.children or self.collected or self.dropped or self.consumed)
+
 
 class Missing(msgspec.Struct, frozen=True):
     """Outputs of these steps are needed to decide."""
 
     steps: frozenset[int]
-
-
-class _NotAtHand(Exception):
-    """A value has to be read from the storage first."""
 
 
 def decide(run: Run, facts: Sequence[Fact], now: int) -> Decision | Missing:
@@ -100,10 +133,15 @@ def decide(run: Run, facts: Sequence[Fact], now: int) -> Decision | Missing:
 def advance(run: Run, decision: Decision) -> None:
     """Make a durable decision the run's present state."""
     draft = decision.draft
-    run.state = decision.state
+    run.state = draft.state
     run.stopping = draft.stopping
     run.open = draft.open
     run.failed = draft.failed
+    if draft.signals is not None:
+        run.signals = draft.signals
+    if draft.demand is not None:
+        draft.demand.keep()
+        run.demand = draft.demand_base
     for index, left in draft.remaining.items():
         run.remaining[index] = left
     for index, left in draft.condition_remaining.items():
@@ -111,7 +149,7 @@ def advance(run: Run, decision: Decision) -> None:
     for _ in range(draft.taken):
         run.ready.popleft()
     run.ready.extend(draft.added[draft.added_taken :])
-    for index, step in decision.steps.items():
+    for index, step in draft.steps.items():
         _advance_step(run, index, step, draft.values)
 
 
@@ -122,6 +160,10 @@ def _advance_step(run: Run, index: int, step: StepState, values: Mapping[int, Js
         run.running.add(index)
     else:
         run.running.discard(index)
+    if status is StepStatus.WAITING:
+        run.waiting.add(index)
+    else:
+        run.waiting.discard(index)
     if step.wake_at is not None and status is not StepStatus.RUNNING:
         run.waits[index] = step.wake_at
     else:
@@ -136,45 +178,13 @@ def _advance_step(run: Run, index: int, step: StepState, values: Mapping[int, Js
             run.values.pop(dependency, None)  # nobody needs it any more
 
 
-class Draft:
-    """A run with what has been decided so far laid over it. Also the scope in which values are evaluated."""
-
-    __slots__ = (
-        "_current",
-        "added",
-        "added_taken",
-        "base",
-        "condition_remaining",
-        "ended",
-        "events",
-        "failed",
-        "missing",
-        "now",
-        "open",
-        "output_text",
-        "outputs",
-        "perform",
-        "release",
-        "remaining",
-        "running",
-        "state",
-        "steps",
-        "stop",
-        "stopping",
-        "taken",
-        "values",
-        "wake_at",
-    )
+class Draft(Overlay):
+    """A decision in the making."""
 
     def __init__(self, run: Run, now: int) -> None:
-        self.base = run
-        self.now = now
-        self.state = run.state
-        self.steps: dict[int, StepState] = {}
-        self.events: list[Event] = []
+        super().__init__(run, now)
         self.remaining: dict[int, int] = {}
         self.condition_remaining: dict[int, int] = {}
-        self.running = len(run.running)
         self.open = run.open
         self.failed = run.failed
         self.stopping: Stopping | None = run.stopping
@@ -182,15 +192,19 @@ class Draft:
         self.added: list[int] = []
         self.added_taken = 0
         self.ended: deque[int] = deque()
-        self.values: dict[int, Json] = {}
         self.outputs: dict[int, str] = {}
         self.output_text: str | None = None
         self.perform: list[Perform] = []
         self.stop: list[int] = []
+        self.children: list[StartChildren] = []
+        self.collected: list[int] = []
+        self.dropped: list[int] = []
+        self.consumed: list[int] = []
+        self.signals: list[Signalled] | None = None
+        self.demand_base = run.demand
+        self.demand = None if run.demand is None else DemandDraft(run.demand)
         self.release = False
         self.wake_at: int | None = None
-        self.missing: set[int] = set()
-        self._current: int | None = None
 
     def decision(self) -> Decision:
         return Decision(
@@ -201,6 +215,10 @@ class Draft:
             output=self.output_text,
             perform=self.perform,
             stop=self.stop,
+            children=self.children,
+            collected=self.collected,
+            dropped=self.dropped,
+            consumed=self.consumed,
             release=self.release,
             wake_at=self.wake_at,
             draft=self,
@@ -225,8 +243,19 @@ class Draft:
                     self._skip(step, reason)
             case Slept(step, attempt, until):
                 if self._is_performing(step, attempt):
-                    self._move(EventType.STEP_SLEEPING, step, {"wake_at": until})
-                    self.running -= 1
+                    self.move(EventType.STEP_SLEEPING, step, {"wake_at": until})
+            case Awaiting(step, attempt):
+                if self._is_performing(step, attempt):
+                    self._await(fact)
+            case ChildrenStarted(step, attempt):
+                if self._is_performing(step, attempt):
+                    self._start_children(fact)
+            case Collected(group, then):
+                if self._is_waiting_for_children(then.step, then.attempt):
+                    self.collected.append(group)
+                    self._collected(then)
+            case Signalled():
+                self._signalled(fact)
             case Woken(step):
                 self._wake(step)
             case Stopped(step, attempt, abandoned):
@@ -249,26 +278,39 @@ class Draft:
         state = self.step(step)
         return state.status is StepStatus.RUNNING and state.attempt == attempt
 
+    def _is_waiting_for_children(self, step: int, attempt: int) -> bool:
+        state = self.step(step)
+        return state.status is StepStatus.WAITING and state.attempt == attempt and state.awaits == CHILDREN
+
     def _claimed(self) -> None:
         if self.state.status is RunStatus.RUNNING:
-            self._run_event(EventType.RUN_RELEASED, {"reason": "worker lost", "lost": True})
+            self.run_event(EventType.RUN_RELEASED, {"reason": "worker lost", "lost": True})
         if self.state.losses >= MAX_LOSSES:
             self._stall()
             return
         if self.state.status is not RunStatus.QUEUED:
-            self._run_event(EventType.RUN_QUEUED)
+            self.run_event(EventType.RUN_QUEUED)
         if self.state.started_at is None:
-            self._run_event(EventType.RUN_STARTED)
-            for node in self.base.graph.nodes:
-                if node.condition_is_early and not node.condition_dependencies:
-                    self._judge_early(node)
+            self.run_event(EventType.RUN_STARTED)
+            if self.base.input_problem is not None:
+                error = {"code": "INVALID_INPUT", "message": self.base.input_problem}
+                self._end_open_steps(EventType.RUN_FAILED, None, error)
+                return
+            if not self.base.graph.is_lazy:
+                for node in self.base.graph.nodes:
+                    if node.condition_is_early and not node.condition_dependencies:
+                        self._judge_early(node)
         else:
-            self._run_event(EventType.RUN_RESUMED)
+            self.run_event(EventType.RUN_RESUMED)
         self._take_back_steps()
+        if self.base.graph.is_lazy:
+            self._begin_demand()
         self._go_on_stopping()
         for step, wake_at in self.base.waits.items():
             if wake_at <= self.now:
                 self._wake(step)
+        for signal in self.base.signals:
+            self._signalled(signal)
 
     def _stall(self) -> None:
         for step in sorted(self.base.running):
@@ -276,7 +318,7 @@ class Draft:
         reason = (
             f"{self.state.losses} workers in a row died while performing it; cancel it, mend the cause, then retry it"
         )
-        self._run_event(EventType.RUN_STALLED, {"reason": reason})
+        self.run_event(EventType.RUN_STALLED, {"reason": reason})
         self.release = True
 
     def _take_back_steps(self) -> None:
@@ -302,12 +344,20 @@ class Draft:
         state = self.step(step)
         if state.wake_at is None or state.wake_at > self.now:
             return
-        if state.status is StepStatus.AWAITING_RETRY:
-            self.added.append(step)
-        elif state.status is StepStatus.SLEEPING:
-            value = {"until": iso(state.wake_at)}
-            self.running += 1  # _complete counts it down
-            self._complete(step, value, jsontext.encode(value))
+        match state.status:
+            case StepStatus.AWAITING_RETRY:
+                self.added.append(step)
+            case StepStatus.SLEEPING:
+                self._complete_with(step, {"until": iso(state.wake_at)})
+            case StepStatus.WAITING:
+                node = self.base.graph.nodes[step]
+                limit = _step_deadline(node, state)
+                if limit is not None and limit <= self.now:
+                    message = f"Step '{node.key}' did not finish within {node.step.timeout_ms} ms"
+                    details = {"timeout_ms": node.step.timeout_ms}
+                    self._fail(step, {"code": "STEP_TIMEOUT", "message": message, "details": details}, own=True)
+                else:
+                    self._complete_with(step, {"received": False, "timeout": True, "data": None})
 
     def _stop_all(self, why: Stopping) -> None:
         if self.stopping in (None, "release"):
@@ -319,72 +369,126 @@ class Draft:
             self._release_step(step, "worker stopping")
             return
         reason = "abandoned: it did not stop in time" if abandoned else self.stopping
-        self._move(EventType.STEP_CANCELLED, step, {"reason": reason})
-        self.running -= 1
+        self.move(EventType.STEP_CANCELLED, step, {"reason": reason})
         self._end(step)
 
     def _release_step(self, step: int, reason: str) -> None:
-        self._move(EventType.STEP_RELEASED, step, {"reason": reason})
-        self.running -= 1
+        self.move(EventType.STEP_RELEASED, step, {"reason": reason})
         self.added.append(step)
+
+    # Signals and children
+
+    def _await(self, fact: Awaiting) -> None:
+        pending = self.base.signals if self.signals is None else self.signals
+        node = self.base.graph.nodes[fact.step]
+        times = [at for at in (fact.until, _step_deadline(node, self.step(fact.step))) if at is not None]
+        payload = {"awaits": EVENT + fact.name, "wake_at": min(times, default=None), **(fact.message or {})}
+        self.move(EventType.STEP_WAITING, fact.step, payload)
+        received = next((signal for signal in pending if signal.name == fact.name), None)
+        if received is not None:
+            self.signals = [signal for signal in pending if signal is not received]
+            self._receive(fact.step, received)
+
+    def _signalled(self, signal: Signalled) -> None:
+        """It ends every wait for it; where there is none it is kept for the first that comes."""
+        awaited = EVENT + signal.name
+        # A step that has just begun to wait is in `steps` alone.
+        candidates = sorted(self.base.waiting.union(self.steps))
+        waiting = [
+            step
+            for step in candidates
+            if self.step(step).awaits == awaited and self.status_of(step) is StepStatus.WAITING
+        ]
+        if not waiting:
+            pending = self.base.signals if self.signals is None else self.signals
+            if all(one.number != signal.number for one in pending):
+                self.signals = [*pending, signal]
+        elif self.base.signals:
+            pending = self.base.signals if self.signals is None else self.signals
+            self.signals = [one for one in pending if one.number != signal.number]
+        for step in waiting:
+            self._receive(step, signal)
+
+    def _receive(self, step: int, signal: Signalled) -> None:
+        if signal.number not in self.consumed:
+            self.consumed.append(signal.number)
+        self._complete_with(step, {"received": True, "timeout": False, "data": signal.data})
+
+    def _start_children(self, fact: ChildrenStarted) -> None:
+        node = self.base.graph.nodes[fact.step]
+        payload = {"awaits": CHILDREN, "wake_at": _step_deadline(node, self.step(fact.step))}
+        self.move(EventType.STEP_WAITING, fact.step, {**payload, "children": len(fact.children.inputs)})
+        self.children.append(StartChildren(fact.step, fact.attempt, fact.children))
+
+    def _collected(self, then: Succeeded | Failed | StepSkipped | ChildrenStarted) -> None:
+        match then:
+            case Succeeded(step, _, value, text):
+                self._complete(step, value, text)
+            case Failed(step, _, error):
+                self._fail(step, error, own=True)
+            case StepSkipped(step, _, reason):
+                self._skip(step, reason)
+            case ChildrenStarted(step, attempt, children):
+                self.children.append(StartChildren(step, attempt, children))
 
     # Outcomes of steps
 
+    def _complete_with(self, step: int, value: Json) -> None:
+        self._complete(step, value, jsontext.encode(value))
+
     def _complete(self, step: int, value: Json, text: str, *, recovered: bool = False) -> None:
-        self._move(EventType.STEP_COMPLETED, step, {"recovered": True} if recovered else None)
+        self.move(EventType.STEP_COMPLETED, step, {"recovered": True} if recovered else None)
         self.values[step] = value
         self.outputs[step] = text
-        self.running -= 1
         self._end(step)
 
     def _skip(self, step: int, reason: str, by: str | None = None) -> None:
-        was_running = self.step(step).status is StepStatus.RUNNING
         payload = {"reason": reason} if by is None else {"reason": reason, "by": by}
-        self._move(EventType.STEP_SKIPPED, step, payload)
-        if was_running:
-            self.running -= 1
+        self.move(EventType.STEP_SKIPPED, step, payload)
         self._end(step)
 
     def _fail(self, step: int, error: dict[str, Any], *, own: bool) -> None:
         """`own`: the attempt itself failed, so retry and on_error apply; else its input could not be made."""
         node = self.base.graph.nodes[step]
         state = self.step(step)
-        was_running = state.status is StepStatus.RUNNING
         retry = node.step.retry
+        if state.awaits == CHILDREN:
+            self.dropped.append(step)
         if self.stopping not in ("cancel", "timeout", "fail_fast") and own:
             if retry is not None and state.attempt < retry.max_attempts and retry.covers(error["code"]):
-                self._move(EventType.STEP_FAILED, step, {"handled": "retry"}, error)
+                self._hand_over(step, "retry", error)
                 delay_ms = retry_delay_ms(retry, state.attempt, f"{self.base.id}/{node.key}/{state.attempt}")
                 payload = {"attempt": state.attempt, "max_retries": retry.max_attempts - 1, "delay_ms": delay_ms}
-                self._move(EventType.STEP_RETRY, step, payload)
-                self.running -= 1
+                self.move(EventType.STEP_RETRY, step, payload)
                 return
             if self._handle_failure(node, error):
                 return
-        self._move(EventType.STEP_FAILED, step, None, error)
+        self.move(EventType.STEP_FAILED, step, None, error)
         self.failed += 1
-        if was_running:
-            self.running -= 1
         self._end(step)
         if self.base.graph.flow.fail_fast and self.stopping is None:
             self._stop_all("fail_fast")
+
+    def _hand_over(self, step: int, handler: str, error: dict[str, Any]) -> None:
+        """The attempt failed, and what handles it says what becomes of the step."""
+        self.move(EventType.STEP_FAILED, step, {"handled": handler}, error)
 
     def _handle_failure(self, node: Node, error: dict[str, Any]) -> bool:
         """Apply `on_error`; False where it says `fail`, or its default has no value."""
         match node.step.on_error.action:
             case "skip":
-                self._move(EventType.STEP_FAILED, node.index, {"handled": "skip"}, error)
-                self._skip(node.index, f"failed: {error['message']}")
+                self._hand_over(node.index, "skip", error)
+                self._skip(node.index, f"failed: {self.step(node.index).error['message']}")  # type: ignore[index]  # it has just been given one
                 return True
             case "continue":
                 assert node.default is not None
                 try:
-                    value = self._evaluate(node.default, node.index)
-                except _NotAtHand:
+                    value = self.evaluate(node.default)
+                except NotAtHand:
                     return True
                 except (UpstreamFailed, UpstreamSkipped, ExpressionError):
                     return False
-                self._move(EventType.STEP_FAILED, node.index, {"handled": "continue"}, error)
+                self._hand_over(node.index, "continue", error)
                 self._complete(node.index, value, jsontext.encode(value), recovered=True)
                 return True
             case "fail":
@@ -410,12 +514,29 @@ class Draft:
         if self.stopping is not None and self.stopping != "release":
             if self.running == 0:
                 self._end_stopped_run()
-        elif self.open == 0:
+        elif self._is_done():
             self._end_run()
         elif self.running == 0 and self.state.status is RunStatus.RUNNING:
             self._give_up_worker()
 
+    def _is_done(self) -> bool:
+        if self.open == 0:
+            return True
+        # With `needed`: nothing that is wanted is on its way, so the output waits for nothing.
+        return self.base.graph.is_lazy and self.running == 0 and not self._is_under_way()
+
+    def _is_under_way(self) -> bool:
+        if self._has_ready():
+            return True
+        if any(step not in self.steps for step in (*self.base.waits, *self.base.waiting)):
+            return True
+        return any(not state.status.is_final for state in self.steps.values())
+
     def _count_down(self, step: int) -> None:
+        if self.demand is not None:
+            for who in self.demand.ended(step):
+                self._ask(who)
+            return
         node = self.base.graph.nodes[step]
         for dependent in node.condition_dependents:
             left = self.condition_remaining.get(dependent, self.base.condition_remaining[dependent]) - 1
@@ -430,10 +551,13 @@ class Draft:
             if left == 0:
                 self.added.append(dependent)
 
+    def _has_ready(self) -> bool:
+        return self.added_taken < len(self.added) or self.taken < len(self.base.ready)
+
     def _may_start(self) -> bool:
         if self.stopping is not None or self.running >= self.base.graph.flow.max_concurrency:
             return False
-        return self.added_taken < len(self.added) or self.taken < len(self.base.ready)
+        return self._has_ready()
 
     def _next_ready(self) -> int:
         if self.taken < len(self.base.ready):
@@ -444,16 +568,16 @@ class Draft:
         return self.added[self.added_taken - 1]
 
     def _judge_early(self, node: Node) -> None:
-        if self.step(node.index).status is StepStatus.PENDING:
+        if self.status_of(node.index) is StepStatus.PENDING:
             try:
                 self._skipped_by_condition(node)
-            except _NotAtHand:
+            except NotAtHand:
                 return
             except ExpressionError as error:
                 self._fail(node.index, error.to_record(), own=False)
 
     def _skipped_by_condition(self, node: Node) -> bool:
-        self._current = node.index
+        self.current = node.index
         if node.skip_if is not None and node.skip_if.evaluate(self):
             self._skip(node.index, "skip_if is true")
             return True
@@ -469,13 +593,14 @@ class Draft:
             return
         try:
             if state.status is StepStatus.PENDING and state.attempt == 0:
-                if not node.condition_is_early and self._skipped_by_condition(node):
+                judged = node.condition_is_early or self.base.graph.is_lazy
+                if not judged and self._skipped_by_condition(node):
                     return
                 for earlier in node.after:
                     if self.status_of(earlier) in (StepStatus.FAILED, StepStatus.CANCELLED):
                         raise UpstreamFailed(earlier)
-            value = self._evaluate(node.input, step)
-        except _NotAtHand:
+            value = self.evaluate(node.input)
+        except NotAtHand:
             return
         except UpstreamFailed as failure:
             self._fail(step, self._upstream_error(failure.step), own=False)
@@ -489,8 +614,7 @@ class Draft:
             return
         # A worker lost charges no attempt: a released step starts again under the same number.
         attempt = max(state.attempt, 1) if state.status is StepStatus.PENDING else state.attempt + 1
-        self._move(EventType.STEP_STARTED, step, None, attempt=attempt)
-        self.running += 1
+        self.move(EventType.STEP_STARTED, step, None, attempt=attempt)
         self.perform.append(Perform(step, attempt, value, node.input_is_sensitive))
 
     def _upstream_error(self, step: int) -> dict[str, Any]:
@@ -508,57 +632,128 @@ class Draft:
             return reason.removeprefix(_SKIPPED_BY[0]).removesuffix(_SKIPPED_BY[1])
         return self.base.graph.nodes[step].key
 
+    # Demand (`evaluate: needed`)
+
+    def _begin_demand(self) -> None:
+        self.demand_base = Demand()
+        self.demand = DemandDraft(self.demand_base)
+        for node in self.base.graph.nodes:
+            if node.step.must_execute:
+                self._want(node.index)
+        self._ask(OUTPUT)
+
+    def _want(self, step: int) -> None:
+        """Depth first without recursion: a chain of ten thousand steps is a template too."""
+        assert self.demand is not None
+        stack = [step]
+        while stack:
+            one = stack.pop()
+            if not self.status_of(one).is_final and self.demand.want(one):
+                stack.extend(self._asked(one))
+
+    def _ask(self, who: int) -> None:
+        for step in self._asked(who):
+            self._want(step)
+
+    def _asked(self, who: int) -> list[int]:
+        """What `who` waits for now; a step that waits for nothing is ready."""
+        assert self.demand is not None
+        try:
+            needs = self._output_needs() if who == OUTPUT else self._step_needs(self.base.graph.nodes[who])
+        except NotAtHand:
+            return []
+        if needs:
+            waiting = sorted(needs)
+            self.demand.wait(who, waiting)
+            return waiting
+        if who != OUTPUT and self.status_of(who) is StepStatus.PENDING and self.step(who).attempt == 0:
+            self.added.append(who)
+        return []
+
+    def _output_needs(self) -> frozenset[int]:
+        graph = self.base.graph
+        if graph.output is not None:
+            return graph.output.needs(self)
+        return frozenset(step for step in graph.sinks if not self.status_of(step).is_final)
+
+    def _step_needs(self, node: Node) -> frozenset[int]:
+        assert self.demand is not None
+        state = self.step(node.index)
+        if state.status.is_final or state.attempt > 0:
+            return frozenset()
+        judging = self._open(node.condition_dependencies)
+        if judging:
+            return judging
+        if (node.skip_if is not None or node.when is not None) and self.demand.judge(node.index):
+            # Judged once, before anything else is wanted for it.
+            self._judge_early(node)
+            if self.status_of(node.index).is_final:
+                return frozenset()
+        needs = self._open(node.after) | node.input.needs(self)
+        if node.default is not None:
+            needs |= node.default.needs(self)
+        return needs
+
+    def _open(self, steps: frozenset[int] | tuple[int, ...]) -> frozenset[int]:
+        return frozenset(step for step in steps if not self.status_of(step).is_final)
+
     # The end of a run
 
     def _end_run(self) -> None:
-        if self.failed:
-            self._end_failed()
+        if self._has_failed():
+            self._end_open_steps(EventType.RUN_FAILED, None, self._run_error())
             return
         try:
             output = self._run_output()
-        except _NotAtHand:
+        except NotAtHand:
             return
         except UpstreamSkipped:
             self._complete_run(None, output_skipped=True)
             return
         except UpstreamFailed as failure:
-            self._run_event(EventType.RUN_FAILED, None, self._upstream_error(failure.step))
-            self.release = True
+            lazy = self.base.graph.is_lazy
+            error = self._run_error() if lazy else self._upstream_error(failure.step)
+            self._end_open_steps(EventType.RUN_FAILED, None, error)
             return
         except ExpressionError as error:
-            self._run_event(EventType.RUN_FAILED, None, error.to_record())
-            self.release = True
+            record = mask(error.to_record()) if self.base.has_secrets else error.to_record()
+            self._end_open_steps(EventType.RUN_FAILED, None, record)
             return
         problem = self.base.graph.output_problem(output) if self.base.graph.output_problem is not None else None
         if problem is not None:
-            self._run_event(EventType.RUN_FAILED, None, {"code": "INVALID_OUTPUT", "message": problem})
-            self.release = True
+            self._end_open_steps(EventType.RUN_FAILED, None, {"code": "INVALID_OUTPUT", "message": problem})
             return
         self._complete_run(output, output_skipped=False)
 
+    def _has_failed(self) -> bool:
+        if not self.base.graph.is_lazy:
+            return self.failed > 0
+        nodes = self.base.graph.nodes
+        return self.failed > 0 and any(
+            node.step.must_execute and self.status_of(node.index) is StepStatus.FAILED for node in nodes
+        )
+
     def _complete_run(self, output: Json, *, output_skipped: bool) -> None:
         self.output_text = jsontext.encode(output)
-        self._run_event(EventType.RUN_COMPLETED, {"output_skipped": True} if output_skipped else None)
-        self.release = True
+        self._end_open_steps(EventType.RUN_COMPLETED, {"output_skipped": True} if output_skipped else None, None)
 
     def _run_output(self) -> Json:
         graph = self.base.graph
         if graph.output is not None:
-            return self._evaluate(graph.output, None)
+            return self.evaluate(graph.output)
         output = {}
         for step in graph.sinks:
-            if self.status_of(step) is StepStatus.COMPLETED:
+            status = self.status_of(step)
+            if status is StepStatus.COMPLETED:
                 try:
                     output[graph.nodes[step].key] = self.output_of(step)
-                except _NotAtHand:
+                except NotAtHand:
                     continue
+            elif status is StepStatus.FAILED:
+                raise UpstreamFailed(step)
         if self.missing:
-            raise _NotAtHand
+            raise NotAtHand
         return output
-
-    def _end_failed(self) -> None:
-        self._run_event(EventType.RUN_FAILED, None, self._run_error())
-        self.release = True
 
     def _run_error(self) -> dict[str, Any]:
         """The first failure of its own, with the step's key and the count of failed steps in its details."""
@@ -582,112 +777,41 @@ class Draft:
                 self._end_open_steps(EventType.RUN_CANCELLED, {"reason": reason} if reason else None, None)
 
     def _end_open_steps(self, kind: EventType, payload: dict[str, Any] | None, error: dict[str, Any] | None) -> None:
-        self._run_event(kind, payload, error)
+        """The run's one final event, which ends whatever is open."""
+        self.run_event(kind, payload, error)
         final = self.events[-1]
-        for index in range(len(self.base.steps)):
-            state = self.step(index)
-            if not state.status.is_final:
-                self.steps[index] = step_after_run_ended(state, final)
+        if self.open:
+            for index in range(len(self.base.steps)):
+                state = self.step(index)
+                if not state.status.is_final:
+                    self.steps[index] = step_after_run_ended(state, final)
         self.open = 0
         self.release = True
 
     def _give_up_worker(self) -> None:
-        """Nothing runs: the run was given back, or it waits for time."""
+        """Nothing runs: the run was given back, or it waits for time, a signal or its children."""
         self.release = True
         if self.stopping == "release":
-            self._run_event(EventType.RUN_RELEASED, {"reason": "worker stopping"})
+            self.run_event(EventType.RUN_RELEASED, {"reason": "worker stopping"})
             return
-        waits: dict[int, int] = {step: at for step, at in self.base.waits.items() if step not in self.steps}
-        waits.update(
-            (index, state.wake_at)
-            for index, state in self.steps.items()
-            if state.wake_at is not None and state.status is not StepStatus.RUNNING
-        )
-        times = list(waits.values())
+        waiting = [
+            step
+            for step in {*self.base.waits, *self.base.waiting, *self.steps}
+            if self.status_of(step) in (StepStatus.AWAITING_RETRY, StepStatus.SLEEPING, StepStatus.WAITING)
+        ]
+        times = [at for step in waiting if (at := self.step(step).wake_at) is not None]
         if self.base.deadline is not None:
             times.append(self.base.deadline)
         self.wake_at = min(times, default=None)
-        statuses = {self.step(step).status for step in waits}
+        statuses = {self.status_of(step) for step in waiting}
         if StepStatus.AWAITING_RETRY in statuses:
             kind = EventType.RUN_RETRY
         else:
             kind = EventType.RUN_SLEEPING if StepStatus.SLEEPING in statuses else EventType.RUN_WAITING
-        self._run_event(kind, {"wake_at": self.wake_at})
+        self.run_event(kind, {"wake_at": self.wake_at})
 
-    # Events
 
-    def step(self, index: int) -> StepState:
-        state = self.steps.get(index)
-        return self.base.steps[index] if state is None else state
-
-    def _move(
-        self,
-        kind: EventType,
-        step: int,
-        payload: dict[str, Any] | None = None,
-        error: dict[str, Any] | None = None,
-        attempt: int | None = None,
-    ) -> None:
-        state = self.step(step)
-        if error is not None and kind is EventType.STEP_FAILED and "step_key" not in (error.get("details") or {}):
-            details = {**(error.get("details") or {}), "step_key": self.base.graph.nodes[step].key}
-            error = {**error, "details": details}
-        event = Event(kind, self.now, step, state.attempt if attempt is None else attempt, payload, error)
-        self.events.append(event)
-        self.steps[step] = step_after(state, event)
-        if self.state.losses or kind is EventType.STEP_FAILED:
-            self.state = run_after(self.state, event)
-
-    def _run_event(
-        self, kind: EventType, payload: dict[str, Any] | None = None, error: dict[str, Any] | None = None
-    ) -> None:
-        event = Event(kind, self.now, None, 0, payload, error)
-        self.events.append(event)
-        self.state = run_after(self.state, event)
-
-    # The scope of values and conditions
-
-    def _evaluate(self, value: Any, step: int | None) -> Json:
-        if value.constant:
-            return value.evaluate(self)
-        self._current = step
-        try:
-            return value.evaluate(self)
-        except _NotAtHand:
-            # Whatever else this value needs is asked for at once.
-            for other in value.steps:
-                if (
-                    self.status_of(other) is StepStatus.COMPLETED
-                    and other not in self.values
-                    and other not in self.base.values
-                ):
-                    self.missing.add(other)
-            raise
-
-    @property
-    def input(self) -> Json:
-        return self.base.input
-
-    @property
-    def variables(self) -> Mapping[str, Json]:
-        return self.base.variables
-
-    @property
-    def run(self) -> Mapping[str, Json]:
-        return {"id": self.base.id}
-
-    def status_of(self, step: int) -> StepStatus:
-        return self.step(step).status
-
-    def output_of(self, step: int) -> Json:
-        try:
-            return self.values[step] if step in self.values else self.base.values[step]
-        except KeyError:
-            self.missing.add(step)
-            raise _NotAtHand from None
-
-    def error_of(self, step: int) -> dict[str, Any] | None:
-        return self.step(step).error
-
-    def warn(self, message: str) -> None:
-        self.events.append(Event(EventType.LOG, self.now, self._current, 0, {"level": "warn", "message": message}))
+def _step_deadline(node: Node, state: StepState) -> int | None:
+    """When the attempt times out, ms since 1970."""
+    timeout_ms = node.step.timeout_ms
+    return None if timeout_ms is None or state.started_at is None else state.started_at + timeout_ms

@@ -44,6 +44,59 @@ class Slept(msgspec.Struct, frozen=True):
     until: int
 
 
+class Awaiting(msgspec.Struct, frozen=True):
+    """The attempt ended as a wait for a signal."""
+
+    step: int
+    attempt: int
+    name: str
+    """Of the signal."""
+    until: int | None = None
+    """When it gives up waiting."""
+    message: dict[str, Any] | None = None
+    """What people who are to answer are told."""
+
+
+class Children(msgspec.Struct, frozen=True):
+    """Runs of one flow that a step starts and waits for, one for each input."""
+
+    template_version: int
+    kind: str
+    """The template's name."""
+    step_count: int
+    inputs: tuple[str, ...]
+    """JSON, one a child."""
+    max_concurrency: int
+    spec: Json
+    """What the component needs to make its output of theirs."""
+    tolerated_failures: int | None = None
+    """When more have failed no other is started."""
+
+
+class ChildrenStarted(msgspec.Struct, frozen=True):
+    """The attempt ended as a wait for children, which start with the decision."""
+
+    step: int
+    attempt: int
+    children: Children
+
+
+class Collected(msgspec.Struct, frozen=True):
+    """All children of a group have ended, and this is what their step makes of it."""
+
+    group: int
+    then: Succeeded | Failed | StepSkipped | ChildrenStarted
+
+
+class Signalled(msgspec.Struct, frozen=True):
+    """`signal.received` is in the log."""
+
+    number: int
+    """Of the signal, in the order of the log."""
+    name: str
+    data: Json
+
+
 class Woken(msgspec.Struct, frozen=True):
     """The step's `wake_at` has come."""
 
@@ -79,6 +132,10 @@ Fact = (
     | Failed
     | StepSkipped
     | Slept
+    | Awaiting
+    | ChildrenStarted
+    | Collected
+    | Signalled
     | Woken
     | Stopped
     | CancelRequested

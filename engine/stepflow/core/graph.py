@@ -6,11 +6,11 @@ Steps are indexes from here on; keys are for people and for the storage's border
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
-from stepflow.core.conditions import Condition, compile_condition
-from stepflow.core.values import Value, compile_value
+from stepflow.core.values import Condition, Value, compile_condition, compile_value
 from stepflow.model.flow import Flow, Json, Step
 
 
@@ -50,6 +50,13 @@ class Graph(msgspec.Struct):
     """Steps nobody depends on: the run's output where the flow does not say another."""
     output_problem: Callable[[Json], str | None] | None = None
     """What is wrong with a run's output by the flow's `output_schema`."""
+    input_problem: Callable[[Json], str | None] | None = None
+    """What is wrong with a child's input by the flow's `input_schema`; of other runs it was judged at their start."""
+
+    @property
+    def is_lazy(self) -> bool:
+        """Only what the output and `must_execute` need is done."""
+        return self.flow.evaluate == "needed"
 
     def dependencies_of(self, index: int) -> tuple[str, ...]:
         return tuple(self.nodes[i].key for i in sorted(self.nodes[index].dependencies))
@@ -59,20 +66,25 @@ def build_graph(
     flow: Flow,
     *,
     output_problem: Callable[[Json], str | None] | None = None,
+    input_problem: Callable[[Json], str | None] | None = None,
+    locate: Callable[[str], dict[str, Any]] | None = None,
     falls_back_to_data: Callable[[str], bool] = lambda component: component == "/builtin/load_file",
 ) -> Graph:
     """Compile `flow`, which `dsl.validate` has accepted. `falls_back_to_data` tells of a component whether paths not
-    found in its output are looked up in the output's `data`."""
+    found in its output are looked up in the output's `data`; `locate` where in the author's text an expression
+    stands."""
     index_of = {step.key: index for index, step in enumerate(flow.steps)}
     fallback = frozenset(i for i, step in enumerate(flow.steps) if falls_back_to_data(step.component))
     nodes: list[Node] = []
     for index, step in enumerate(flow.steps):
-        value = compile_value(step.input, index_of, fallback_data=fallback)
-        skip_if = None if step.skip_if is None else compile_condition(step.skip_if, index_of)
-        when = None if step.when is None else compile_condition(step.when, index_of)
+        value = compile_value(step.input, index_of, fallback_data=fallback, locate=locate)
+        skip_if, when = (
+            None if raw is None else compile_condition(raw, index_of, fallback_data=fallback, locate=locate)
+            for raw in (step.skip_if, step.when)
+        )
         default = None
         if step.on_error.action == "continue":
-            default = compile_value(step.on_error.default_output, index_of, fallback_data=fallback)
+            default = compile_value(step.on_error.default_output, index_of, fallback_data=fallback, locate=locate)
         after = tuple(index_of[key] for key in step.depends_on)
         if flow.order == "sequential" and index > 0 and index - 1 not in after:
             after = (*after, index - 1)
@@ -103,7 +115,9 @@ def build_graph(
         if node.condition_is_early:
             for dependency in node.condition_dependencies:
                 nodes[dependency].condition_dependents.append(node.index)
-    output = compile_value(flow.output, index_of, fallback_data=fallback) if flow.has_output else None
+    output = None
+    if flow.has_output:
+        output = compile_value(flow.output, index_of, fallback_data=fallback, locate=locate)
     sinks = tuple(node.index for node in nodes if not node.dependents)
     return Graph(
         flow=flow,
@@ -112,4 +126,5 @@ def build_graph(
         output_steps=output.steps if output is not None else frozenset(sinks),
         sinks=sinks,
         output_problem=output_problem,
+        input_problem=input_problem,
     )

@@ -7,10 +7,13 @@ Everything derived is derived again when a run is loaded; nothing here is stored
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from stepflow.core.demand import Demand
+from stepflow.core.facts import Signalled
 from stepflow.core.graph import Graph
+from stepflow.core.secrets import secret_names, with_marks
 from stepflow.core.transition import PENDING_STEP, RunState, StepState
 from stepflow.model.flow import Json
 from stepflow.model.statuses import StepStatus
@@ -23,20 +26,25 @@ class Run:
 
     __slots__ = (
         "condition_remaining",
+        "demand",
         "failed",
         "graph",
+        "has_secrets",
         "id",
         "input",
+        "input_problem",
         "open",
         "ready",
         "remaining",
         "running",
+        "signals",
         "state",
         "steps",
         "stopping",
         "users",
         "values",
         "variables",
+        "waiting",
         "waits",
     )
 
@@ -49,13 +57,22 @@ class Run:
         *,
         input: Json = None,  # noqa: A002 - the word of the language
         variables: Mapping[str, Json] | None = None,
+        signals: Iterable[Signalled] = (),
+        input_problem: str | None = None,
     ) -> None:
         self.graph = graph
         self.id = run_id
         self.state = state
         self.steps: list[StepState] = [steps.get(i, PENDING_STEP) for i in range(len(graph.nodes))]
         self.input = input
-        self.variables: Mapping[str, Json] = variables or {}
+        self.input_problem = input_problem
+        """Why a child cannot begin: its input violates its flow's schema."""
+        self.has_secrets = bool(secret_names(graph.flow))
+        self.variables: Mapping[str, Json] = with_marks(graph.flow, variables)
+        self.signals = list(signals)
+        """Received, and waited for by no step so far."""
+        self.demand: Demand | None = None
+        """With `evaluate: needed`: since the run was claimed."""
         self.values: dict[int, Json] = {}
         """Outputs at hand; decide asks for the others."""
         self.stopping: Stopping | None = None
@@ -77,9 +94,14 @@ class Run:
                 for dependency in node.dependencies:
                     self.users[dependency] -= 1
         self.ready: deque[int] = deque(
-            i for i, step in enumerate(self.steps) if step.status is StepStatus.PENDING and self.remaining[i] == 0
+            i
+            for i, step in enumerate(self.steps)
+            if step.status is StepStatus.PENDING
+            and (step.attempt > 0 if self.graph.is_lazy else self.remaining[i] == 0)
         )
         self.running = {i for i, step in enumerate(self.steps) if step.status is StepStatus.RUNNING}
+        self.waiting = {i for i, step in enumerate(self.steps) if step.status is StepStatus.WAITING}
+        """For a signal or children."""
         self.waits = {
             i: step.wake_at
             for i, step in enumerate(self.steps)

@@ -40,6 +40,8 @@ class StepState(msgspec.Struct, frozen=True):
     error: dict[str, Any] | None = None
     recovered: bool = False
     reused: bool = False
+    awaits: str | None = None
+    """What a waiting step waits for: `event NAME`, or `children`."""
 
 
 PENDING_STEP = StepState()
@@ -90,7 +92,18 @@ _STEP_MOVES: dict[str, StepStatus] = {
     EventType.STEP_RELEASED: StepStatus.PENDING,
 }
 
-OUTCOMES = frozenset({EventType.STEP_COMPLETED, EventType.STEP_FAILED, EventType.STEP_SKIPPED, EventType.STEP_SLEEPING})
+NOT_NEEDED = "not needed"
+"""Why a step is skipped that `evaluate: needed` never came to."""
+
+OUTCOMES = frozenset(
+    {
+        EventType.STEP_COMPLETED,
+        EventType.STEP_FAILED,
+        EventType.STEP_SKIPPED,
+        EventType.STEP_SLEEPING,
+        EventType.STEP_WAITING,
+    }
+)
 
 
 def step_after(step: StepState, event: Event) -> StepState:
@@ -117,22 +130,29 @@ def step_after(step: StepState, event: Event) -> StepState:
             )
         case StepStatus.AWAITING_RETRY:
             delay_ms = (payload or {})["delay_ms"]
-            return replace(step, status=after, wake_at=event.at + delay_ms)
+            return replace(step, status=after, wake_at=event.at + delay_ms, awaits=None)
         case StepStatus.SLEEPING | StepStatus.WAITING:
-            return replace(step, status=after, wake_at=(payload or {}).get("wake_at"))
+            payload = payload or {}
+            return replace(step, status=after, wake_at=payload.get("wake_at"), awaits=payload.get("awaits"))
         case StepStatus.FAILED:
-            return replace(step, status=after, finished_at=event.at, wake_at=None, error=event.error)
+            return replace(step, status=after, finished_at=event.at, wake_at=None, awaits=None, error=event.error)
         case StepStatus.PENDING:
             return replace(step, status=after, started_at=None)
         case _:
             reason = (payload or {}).get("reason")
-            return replace(step, status=after, finished_at=event.at, wake_at=None, reason=reason)
+            return replace(step, status=after, finished_at=event.at, wake_at=None, awaits=None, reason=reason)
 
 
 def step_after_run_ended(step: StepState, event: Event) -> StepState:
     """What the run's one final event means for a step that was still open."""
+    if event.type == EventType.RUN_COMPLETED:
+        # Only where `evaluate: needed` never came to it.
+        check_step_move(step.status, StepStatus.SKIPPED)
+        return replace(step, status=StepStatus.SKIPPED, finished_at=event.at, reason=NOT_NEEDED)
     check_step_move(step.status, StepStatus.CANCELLED)
-    return replace(step, status=StepStatus.CANCELLED, finished_at=event.at, wake_at=None, reason="run ended")
+    return replace(
+        step, status=StepStatus.CANCELLED, finished_at=event.at, wake_at=None, awaits=None, reason="run ended"
+    )
 
 
 def run_after(run: RunState, event: Event) -> RunState:

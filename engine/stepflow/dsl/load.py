@@ -49,6 +49,8 @@ class Document(msgspec.Struct):
     positions: dict[Place, Position]
     source_format: Format
     diagnostics: list[Diagnostic]
+    text: str = ""
+    """As the author wrote it."""
 
     def position(self, place: Place) -> Position:
         """Of the nearest thing that stands in the text itself."""
@@ -76,7 +78,7 @@ class _Refused(Exception):
 def load(text: str, source_format: Format | None = None) -> Document:
     """Never raises for what is in the text."""
     chosen: Format = source_format or ("json" if text.lstrip()[:1] in ("{", "[") else "yaml")
-    document = Document(None, {}, chosen, [])
+    document = Document(None, {}, chosen, [], text)
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         message = f"The text is larger than {MAX_BYTES // 1024 // 1024} MB"
         document.diagnostics.append(

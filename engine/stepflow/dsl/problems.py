@@ -5,15 +5,34 @@ from __future__ import annotations
 from stepflow.dsl.diagnostics import Diagnostic
 from stepflow.dsl.load import Document, Place, write_place
 
+SEARCHED_LINES = 200
+"""Below the beginning of a value: how far something in it is looked for."""
+
 
 class Problems:
-    def __init__(self, document: Document, file: str | None) -> None:
+    """`base`: where the flow that is read stands in the document, when it is nested in another."""
+
+    def __init__(self, document: Document, file: str | None, base: Place = ()) -> None:
         self._document = document
         self._file = file
+        self._base = base
         self.found: list[Diagnostic] = []
 
-    def error(self, code: str, message: str, place: Place, hint: str = "") -> None:
-        self._add(code, "error", message, place, hint)
+    def inside(self, place: Place) -> Problems:
+        """For a flow that stands at `place`; what is found goes with the rest."""
+        nested = Problems(self._document, self._file, (*self._base, *place))
+        nested.found = self.found
+        return nested
+
+    @property
+    def depth(self) -> int:
+        return len(self._base)
+
+    def error(
+        self, code: str, message: str, place: Place, hint: str = "", *, at: tuple[str, int] | None = None
+    ) -> None:
+        """`at`: a piece of the value's text, and the offset in it at which the mistake stands."""
+        self._add(code, "error", message, place, hint, at)
 
     def warning(self, code: str, message: str, place: Place, hint: str = "") -> None:
         self._add(code, "warning", message, place, hint)
@@ -21,14 +40,34 @@ class Problems:
     def info(self, code: str, message: str, place: Place, hint: str = "") -> None:
         self._add(code, "info", message, place, hint)
 
-    def _add(self, code: str, level: str, message: str, place: Place, hint: str) -> None:
+    def _add(
+        self, code: str, level: str, message: str, place: Place, hint: str, at: tuple[str, int] | None = None
+    ) -> None:
+        place = (*self._base, *place)
         line, column = self._document.position(place)
+        if at is not None and line:
+            line, column = self._inside(line, column, *at)
         self.found.append(
             Diagnostic(code, level, message, write_place(place), self._file, line, column, hint)  # type: ignore[arg-type]  # the three above say which levels there are
         )
 
+    def _inside(self, line: int, column: int, piece: str, offset: int) -> tuple[int, int]:
+        """Where `offset` of `piece` stands, which begins somewhere below line and column."""
+        first = piece.split("\n", 1)[0]
+        lines = self._document.text.split("\n", line + SEARCHED_LINES)[line - 1 : line - 1 + SEARCHED_LINES]
+        for number, text in enumerate(lines):
+            found = text.find(first, column - 1 if number == 0 else 0)
+            if found >= 0:
+                before = piece[:offset]
+                below = before.count("\n")
+                if not below:
+                    return line + number, found + 1 + offset
+                return line + number + below, offset - before.rfind("\n")
+        return line, column
+
     def renamed(self, before: Place, after: Place) -> None:
         """What stood at `before` is called `after` from here on, and still stands where it stood."""
         positions = self._document.positions
+        before, after = (*self._base, *before), (*self._base, *after)
         if before in positions:
             positions.setdefault(after, positions[before])

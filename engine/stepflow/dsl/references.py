@@ -5,6 +5,7 @@ Also the questions that need all of them: unknown steps, self references, cycles
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
@@ -13,6 +14,8 @@ import msgspec
 from stepflow.dsl.diagnostics import did_you_mean
 from stepflow.dsl.load import Place
 from stepflow.dsl.problems import Problems
+from stepflow.model import expressions
+from stepflow.model.expressions import ExpressionSyntaxError, parse_expression, references_in
 from stepflow.model.flow import Json
 from stepflow.model.paths import Path, parse_path
 
@@ -28,6 +31,7 @@ _BESIDE = {
     "$literal": {"$literal"},
 }
 SUB_FLOW_KEYS = ("workflow", "flow")
+_KEY_END = re.compile(r"[.\[]")
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -37,17 +41,19 @@ class Reference(msgspec.Struct, frozen=True):
     written: str
     """As messages show it."""
     place: Place
+    tolerant: bool = False
+    """It is only asked whether it is there."""
 
 
 class Folder:
     """Folds the value templates of one flow."""
 
     def __init__(self, step_keys: Collection[str], problems: Problems) -> None:
-        self._step_keys = step_keys
-        # The longest known step id matches first.
-        self._by_length = sorted(step_keys, key=len, reverse=True)
+        self._step_keys = frozenset(step_keys)
         self._problems = problems
         self.references: list[Reference] = []
+        self.sub_flows: list[tuple[dict[str, Any], Place]] = []
+        """Flows written out inside a value, and where."""
 
     def fold(self, raw: Json, place: Place, *, sub_flow_at: Collection[str] = ()) -> Json:
         """The canonical template. Under the keys `sub_flow_at` stand sub-flows, which have their own scope."""
@@ -64,12 +70,31 @@ class Folder:
                     hint = f"{did_you_mean(key, FORMS).removeprefix('; ')} To keep it as data, wrap it in $literal"
                     self._problems.error("E121", f"Unknown form '{key}'", (*place, key), hint.strip())
             return {
-                key: {"$literal": value}
+                key: self._sub_flow(value, (*place, key))
                 if key in sub_flow_at and isinstance(value, dict)
                 else self.fold(value, (*place, key))
                 for key, value in raw.items()
             }
         return raw
+
+    def _sub_flow(self, raw: dict[str, Any], place: Place) -> Json:
+        """A flow written out is not expanded here: it has its own scope. Else it is a value like any other."""
+        if "$literal" in raw and isinstance(raw["$literal"], dict):
+            self.sub_flows.append((raw["$literal"], (*place, "$literal")))
+            return self.fold(raw, place)
+        if any(form in raw for form in FORMS):
+            return self.fold(raw, place)
+        self.sub_flows.append((raw, place))
+        return {"$literal": raw}
+
+    def fold_condition(self, raw: Json, place: Place) -> Json:
+        """Of `skip_if` and `when`: a text is an expression, with or without `${{ }}` around it."""
+        if not isinstance(raw, str):
+            return self.fold(raw, place)
+        text = raw.strip()
+        if text.startswith("${{") and text.find("}}") == len(text) - 2:
+            text = text[3:-2]
+        return self._expression(text.strip(), place)
 
     def _form(self, form: str, raw: dict[str, Any], place: Place) -> Json:
         for key in raw:
@@ -154,16 +179,13 @@ class Folder:
         try:
             return parse_path(text)
         except ValueError as error:
-            self._problems.error("E126", str(error), place)
+            hint = "an expression stands in ${{ … }}" if " " in text else ""
+            self._problems.error("E126", str(error), place, hint)
             return ()
 
     def _text(self, text: str, place: Place) -> Json:
         if "${{" in text:
-            self._problems.error(
-                "E127", "Expressions (${{ … }}) are not available in this release", place,
-                'use a reference like "$.steps.ID.output.field", or compute it in a step',
-            )  # fmt: skip
-            return None
+            return self._interpolated(text, place)
         if not text.startswith(ROOTS):
             return text
         if text == "$.input" or text.startswith(("$.input.", "$.input[")):
@@ -180,26 +202,93 @@ class Folder:
             return None
         return text
 
+    def _interpolated(self, text: str, place: Place) -> Json:
+        """`"${{ a }}"` keeps its type; with text around it, it becomes text."""
+        parts: list[Json] = []
+        position = 0
+        while (begin := text.find("${{", position)) >= 0:
+            if begin > position:
+                parts.append(text[position:begin])
+            end = _end_of_expression(text, begin + 3)
+            if end < 0:
+                self._problems.error(
+                    "E127", "The expression has no end", place, "close it with }}, or wrap the text in $literal",
+                    at=(text, begin),
+                )  # fmt: skip
+                return None
+            parts.append(self._expression(text[begin + 3 : end].strip(), place))
+            position = end + 2
+        if position < len(text):
+            parts.append(text[position:])
+        return parts[0] if len(parts) == 1 else {"$text": parts}
+
+    def _expression(self, text: str, place: Place) -> Json:
+        try:
+            node = parse_expression(text, self._step_keys)
+        except ExpressionSyntaxError as error:
+            self._problems.error(
+                "E127", f"{error.message} in the expression", place, error.hint, at=(text, error.column)
+            )
+            return None
+        for one, tolerant in references_in(node):
+            self._remember(one.kind, one.name, one.path, _root_of(one), place, tolerant)
+        return {"$expr": text}
+
     def _step_text(self, text: str, place: Place) -> Json:
         rest = text.removeprefix("$.steps")
-        for key in self._by_length:
-            for written in (f".{key}", f'["{key}"]'):
-                after = rest.removeprefix(written)
-                if rest.startswith(written) and (not after or after.startswith((".", "["))):
-                    return self._step_output(key, after, text, place)
-        key = rest.lstrip('.["').partition(".")[0].rstrip('"]')
-        return self._step_output(key, rest.lstrip(".").partition(".")[2], text, place)
+        if rest.startswith("["):
+            end = rest.find('"]')
+            return self._step_output(rest[2:end], rest[end + 2 :], text, place)
+        rest = rest.removeprefix(".")
+        # The longest known step id matches first.
+        ends = [*(found.start() for found in _KEY_END.finditer(rest)), len(rest)]
+        end = next((end for end in reversed(ends) if rest[:end] in self._step_keys), ends[0])
+        return self._step_output(rest[:end], rest[end:], text, place)
 
     def _step_output(self, key: str, after: str, text: str, place: Place) -> Json:
         after = after.removeprefix(".")
         if after == "output" or after.startswith(("output.", "output[")):
             return self._from({"step": key}, _path_of(after.removeprefix("output")), place)
+        if after == "status" or after == "error" or after.startswith(("error.", "error[")):
+            part = "status" if after == "status" else "error"
+            folded = self._from({"step": key}, _path_of(after.removeprefix(part)), place)
+            return folded and {**folded, "$from": {"step": key, "part": part}}
         self._problems.error("E124", f"'{text}' reads no output", place, f"write it like $.steps.{key}.output.field")
         return None
 
-    def _remember(self, kind: Any, name: str, path: Path, root: str, place: Place) -> None:
+    def _remember(self, kind: Any, name: str, path: Path, root: str, place: Place, tolerant: bool = False) -> None:
         dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-        self.references.append(Reference(kind, name, path, root + dotted, place))
+        self.references.append(Reference(kind, name, path, root + dotted, place, tolerant))
+
+
+def _end_of_expression(text: str, position: int) -> int:
+    """Of the `}}` that is not inside quotes; -1: there is none."""
+    quote = ""
+    while position < len(text):
+        character = text[position]
+        if quote:
+            if character == "\\":
+                position += 1
+            elif character == quote:
+                quote = ""
+        elif character in "\"'":
+            quote = character
+        elif text.startswith("}}", position):
+            return position
+        position += 1
+    return -1
+
+
+def _root_of(reference: expressions.Reference) -> str:
+    match reference.kind:
+        case "step":
+            return f"$.steps.{reference.name}"
+        case "variable":
+            return f"$.variables.{reference.name}"
+        case "run":
+            return "$.run"
+        case "input":
+            return "$.input"
 
 
 def _path_of(rest: str) -> dict[str, str]:

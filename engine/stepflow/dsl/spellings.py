@@ -57,6 +57,8 @@ RETRY_KEYS = {
     "backoff": "factor",
 }
 
+TRIGGER_KEYS = {"schedule": "cron", "time_zone": "timezone", "timeZone": "timezone", "on": "statuses"}
+
 ON_ERROR_KEYS = {
     "defaultOutput": "default_output",
     "default_value": "default_output",

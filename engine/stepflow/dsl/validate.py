@@ -44,9 +44,14 @@ def read_flow(
     parser = Parser(problems)
     flow = parser.flow(document.data)
     if flow is not None:
-        _check_references(flow, parser, problems)
-        if components is not None:
-            _check_components(flow, parser, frozenset(components), problems)
+        known = None if components is None else frozenset(components)
+        flows = [(flow, parser)]
+        while flows:
+            one, its_parser = flows.pop()
+            _check_references(one, its_parser, its_parser.problems)
+            if known is not None:
+                _check_components(one, its_parser, known, its_parser.problems)
+            flows += its_parser.nested
     found = tuple(sorted(problems.found, key=lambda diagnostic: (diagnostic.line, diagnostic.column)))
     return ReadFlow(None if has_errors(found) else flow, found, document.source_format)
 
@@ -75,9 +80,9 @@ def _check_references(flow: Flow, parser: Parser, problems: Problems) -> None:
     _check_order(flow, parser, dependencies, problems)
     owner_of = {place: key for key, place in parser.places.items()}
     for reference in parser.folder.references:
-        if reference.kind == "input":
+        if reference.kind == "input" and not reference.tolerant:
             _check_input_path(flow.input_schema, reference, problems)
-        elif reference.kind == "variable":
+        elif reference.kind == "variable" and not reference.tolerant:
             _check_variable(flow.variables, reference, problems)
         elif reference.kind == "step" and reference.name not in dependencies:
             hint = did_you_mean(reference.name, keys).removeprefix("; ")

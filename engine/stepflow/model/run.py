@@ -33,6 +33,8 @@ class StepRecord(msgspec.Struct, frozen=True):
     finished_at: datetime | None = None
     wake_at: datetime | None = None
     """When a sleeping or retrying step goes on."""
+    awaits: str | None = None
+    """What a waiting step waits for: `event NAME`, or `children`."""
     index: int = 0
     """Its place in the flow, from 0."""
     depends_on: tuple[str, ...] = ()

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 from stepflow.contracts.clock import Clock
-from stepflow.contracts.storage import LogLine, ProcessGroup
+from stepflow.contracts.component import AwaitChildren, FlowVersion
+from stepflow.contracts.storage import CreateRun, LogLine, ProcessGroup
+from stepflow.core.facts import Failed, StepSkipped
+from stepflow.errors import ComponentError
 from stepflow.model import jsontext
 from stepflow.model.event import LEVELS, RESERVED_PREFIXES, EventType
+from stepflow.model.flow import Json
+from stepflow.model.ids import new_run_id
 from stepflow.runtime.bridge import Bridge
+from stepflow.runtime.flows import InlineFlows
 from stepflow.runtime.logs import LogBuffer
 from stepflow.runtime.processes import boot_id, host_id, process_start_time
+from stepflow.runtime.secrets import Secrets
+
+T = TypeVar("T")
 
 
 class Surroundings:
     """What all attempts of a worker share."""
 
-    def __init__(self, bridge: Bridge, logs: LogBuffer, clock: Clock, worker: int, workspace: str | None) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        logs: LogBuffer,
+        clock: Clock,
+        worker: int,
+        workspace: str | None,
+        offers: Callable[[str], bool],
+    ) -> None:
+        self.flows = InlineFlows(bridge, offers)
         self.bridge = bridge
         self.logs = logs
         self.clock = clock
@@ -39,6 +58,9 @@ class Context:
         attempt: int,
         metadata: dict[str, Any],
         base_dir: str | None,
+        kind: str,
+        depth: int,
+        secrets: Mapping[str, Json],
     ) -> None:
         self._surroundings = surroundings
         self._run = run
@@ -50,6 +72,10 @@ class Context:
         self.base_dir = base_dir
         self.workspace = surroundings.workspace
         self.cancelled = threading.Event()
+        self._kind = kind
+        self._depth = depth
+        self._secrets = Secrets(secrets)
+        self._children = 0
         self._groups: dict[int, ProcessGroup] = {}
 
     @property
@@ -65,12 +91,77 @@ class Context:
         payload: dict[str, Any] = {"level": level, "message": str(message)}
         if fields:
             payload["fields"] = fields
-        self._add(EventType.LOG, level, payload)
+        self._add(EventType.LOG, level, self._secrets.hide(payload))
 
     def emit(self, event_type: str, payload: dict[str, Any] | None = None) -> None:
         if event_type.startswith(RESERVED_PREFIXES) or event_type in (EventType.LOG, EventType.LOG_TRUNCATED):
             raise ValueError(f"'{event_type}' is the engine's own; events of yours need another name")
-        self._add(event_type, "info", payload or {})
+        self._add(event_type, "info", self._secrets.hide(payload or {}))
+
+    # Secrets
+
+    def revealed(self, value: Json) -> Json:
+        """The input of the attempt, its secrets read now. `ComponentError` SECRET_NOT_FOUND."""
+        return self._secrets.reveal(value)
+
+    def masked(self, fact: StepSkipped | Failed) -> StepSkipped | Failed:
+        if isinstance(fact, Failed):
+            return Failed(fact.step, fact.attempt, self._secrets.hide(fact.error))
+        return StepSkipped(fact.step, fact.attempt, self._secrets.hide(fact.reason))
+
+    def check(self, result: Any) -> None:
+        """A child's input is stored, so no secret may be in it."""
+        if isinstance(result, AwaitChildren) and self._secrets.are_read:
+            message = "A secret cannot be handed to a child run; declare the variable in its flow"
+            raise ComponentError("INVALID_INPUT", message)
+
+    # Blobs and children
+
+    def put_blob(self, data: Json, blob_type: str = "data") -> Any:
+        return self._waiting(self._put_blob(data, blob_type))
+
+    async def _put_blob(self, data: Json, blob_type: str) -> str:
+        bridge = self._surroundings.bridge
+        return await bridge.call(bridge.storage.put_blob, self._run, jsontext.encode(data), blob_type, self.now())
+
+    def get_blob(self, blob_id: str) -> Any:
+        return self._waiting(self._get_blob(blob_id))
+
+    async def _get_blob(self, blob_id: str) -> Json:
+        bridge = self._surroundings.bridge
+        text = await bridge.call(bridge.storage.get_blob, blob_id)
+        if text is None:
+            raise ComponentError("BLOB_NOT_FOUND", f"There is no blob {blob_id}")
+        return jsontext.decode(text)
+
+    def start_child(self, template: str, input: Json = None) -> Any:  # noqa: A002 - the word of the language
+        self._children += 1
+        return self._waiting(self._start_child(template, input, f"{self.idempotency_key}/{self._children}"))
+
+    async def _start_child(self, template: str, value: Json, key: str) -> str:
+        flow = await self.resolve_flow(None, template)
+        create = CreateRun(
+            id=new_run_id(),
+            template_version=flow.id,
+            input=jsontext.encode({} if value is None else value),
+            created_at=self.now(),
+            step_count=flow.step_count,
+            parent_run_id=self.run_id,
+            idempotency_key=key,
+        )
+        return str(await self._surroundings.bridge.perform(create))
+
+    async def resolve_flow(self, workflow: Json, template: str | None) -> FlowVersion:
+        name = f"{self._kind}/{self.step_id}"
+        flows = self._surroundings.flows
+        return await flows.resolve(workflow, template, name=name, base_dir=self.base_dir, depth=self._depth)
+
+    def _waiting(self, doing: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T] | T:
+        """To be awaited in the loop; done when this returns in a thread."""
+        surroundings = self._surroundings
+        if threading.get_ident() == surroundings.thread:
+            return doing
+        return asyncio.run_coroutine_threadsafe(doing, surroundings.loop).result()
 
     def _add(self, event_type: str, level: str, payload: dict[str, Any]) -> None:
         text = jsontext.encode(payload)  # what is not JSON is the component's mistake, here and now

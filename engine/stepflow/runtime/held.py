@@ -16,12 +16,15 @@ class Held:
     __slots__ = (
         "_tasks",
         "attempts",
+        "collecting",
+        "depth",
         "fence",
         "inbox",
         "is_busy",
         "is_lost",
         "number",
         "run",
+        "secrets",
         "template",
         "version",
         "worker",
@@ -33,14 +36,24 @@ class Held:
         self.version = stored.version
         self.worker = worker
         self.template = template
+        self.depth = stored.depth
+        variables = {} if stored.variables is None else jsontext.decode(stored.variables)
+        value = jsontext.decode(stored.input)
+        begins = stored.is_child and stored.state.started_at is None
         self.run = Run(
             template.graph,
             stored.id,
             stored.state,
             stored.steps,
-            input=jsontext.decode(stored.input),
-            variables=None if stored.variables is None else jsontext.decode(stored.variables),
+            input=value,
+            variables=variables,
+            signals=stored.signals,
+            input_problem=template.input_problem(value, variables) if begins else None,
         )
+        self.secrets = {name: variables[name] for name in template.secrets if name in variables}
+        """Where to find each: `env:NAME`, `file:PATH`."""
+        self.collecting: set[int] = set()
+        """Groups of children whose end is being decided."""
         self.inbox: list[Fact] = []
         self.attempts: dict[int, Attempt] = {}
         self.is_busy = False

@@ -12,9 +12,21 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from stepflow.contracts.component import Component, SkipStep, SleepUntil
+from stepflow.contracts.component import AwaitChildren, AwaitEvent, Component, SkipStep, SleepUntil
+from stepflow.contracts.storage import EndedChildren
 from stepflow.core.decide import Perform
-from stepflow.core.facts import Fact, Failed, Slept, StepSkipped, Stopped, Succeeded
+from stepflow.core.facts import (
+    Awaiting,
+    Children,
+    ChildrenStarted,
+    Collected,
+    Fact,
+    Failed,
+    Slept,
+    StepSkipped,
+    Stopped,
+    Succeeded,
+)
 from stepflow.errors import StepTimeoutError, WorkflowEngineError
 from stepflow.model import jsontext
 from stepflow.model.flow import Json, Step
@@ -64,10 +76,11 @@ class Performer:
     ) -> Fact:
         """The fact of an instant component."""
         try:
-            self._check_input(component, perform.input)
-            return _succeeded(perform, component.function(perform.input, context), check)
+            value = context.revealed(perform.input)
+            self._check_input(component, value)
+            return _outcome(perform.step, perform.attempt, component.function(value, context), check)
         except Exception as error:  # noqa: BLE001 - the border: an exception becomes a fact
-            return _fact_of(error, perform)
+            return context.masked(_fact_of(error, perform.step, perform.attempt))
 
     def start(
         self,
@@ -88,21 +101,23 @@ class Performer:
         self, component: Component, context: Context, perform: Perform, step: Step, check: CheckOutput | None
     ) -> Fact:
         try:
-            self._check_input(component, perform.input)
+            value = context.revealed(perform.input)
+            self._check_input(component, value)
             timeout = None if step.timeout_ms is None else step.timeout_ms / 1000
             try:
                 async with asyncio.timeout(timeout) as limit:
-                    result = await self._call(component, context, perform.input)
+                    result = await self._call(component, context, value)
             except TimeoutError:
                 if not limit.expired():
                     raise
                 assert step.timeout_ms is not None
                 raise StepTimeoutError(step.key, step.timeout_ms) from None
-            return _succeeded(perform, result, check)
+            context.check(result)
+            return _outcome(perform.step, perform.attempt, result, check)
         except asyncio.CancelledError:
             return Stopped(perform.step, perform.attempt)
         except Exception as error:  # noqa: BLE001 - the border: an exception becomes a fact
-            return _fact_of(error, perform)
+            return context.masked(_fact_of(error, perform.step, perform.attempt))
 
     async def _call(self, component: Component, context: Context, value: Json) -> Any:
         if component.mode == "async":
@@ -120,26 +135,55 @@ class Performer:
             raise
 
 
-def _succeeded(perform: Perform, result: Any, check: CheckOutput | None) -> Fact:
-    if isinstance(result, SleepUntil):
-        return Slept(perform.step, perform.attempt, result.instant)
+Ended = Succeeded | Failed | StepSkipped | Slept | Awaiting | ChildrenStarted
+
+
+def collected(component: Component, ended: EndedChildren, check: CheckOutput | None) -> Collected:
+    """What a step makes of the ends of its children."""
+    assert component.finish is not None, component.path
+    then: Ended
     try:
+        then = _outcome(ended.step, ended.attempt, component.finish(ended.spec, ended.children), check)
+    except Exception as error:  # noqa: BLE001 - the border: an exception becomes a fact
+        then = _fact_of(error, ended.step, ended.attempt)
+    assert not isinstance(then, Slept | Awaiting), f"{component.path} waits for something else than children"
+    return Collected(ended.group, then)
+
+
+def _outcome(step: int, attempt: int, result: Any, check: CheckOutput | None) -> Ended:
+    if isinstance(result, SleepUntil):
+        return Slept(step, attempt, result.instant)
+    if isinstance(result, AwaitEvent):
+        return Awaiting(step, attempt, result.name, result.until, result.message)
+    try:
+        if isinstance(result, AwaitChildren):
+            return ChildrenStarted(step, attempt, _children(result))
         value, text = jsontext.normalise(result)
     except (TypeError, ValueError, RecursionError) as error:
-        message = f"The output is not JSON: {error}"
-        return Failed(perform.step, perform.attempt, {"code": "INVALID_OUTPUT", "message": message})
-    if check is not None:
-        problem = check(value)
-        if problem is not None:
-            return Failed(perform.step, perform.attempt, {"code": "INVALID_OUTPUT", "message": problem})
-    return Succeeded(perform.step, perform.attempt, value, text)
+        return Failed(step, attempt, {"code": "INVALID_OUTPUT", "message": f"The output is not JSON: {error}"})
+    problem = None if check is None else check(value)
+    if problem is not None:
+        return Failed(step, attempt, {"code": "INVALID_OUTPUT", "message": problem})
+    return Succeeded(step, attempt, value, text)
 
 
-def _fact_of(error: Exception, perform: Perform) -> Fact:
+def _children(wanted: AwaitChildren) -> Children:
+    return Children(
+        template_version=wanted.flow.id,
+        kind=wanted.flow.kind,
+        step_count=wanted.flow.step_count,
+        inputs=tuple(jsontext.encode(one) for one in wanted.inputs),
+        max_concurrency=wanted.max_concurrency,
+        spec=wanted.spec,
+        tolerated_failures=wanted.tolerated_failures,
+    )
+
+
+def _fact_of(error: Exception, step: int, attempt: int) -> StepSkipped | Failed:
     if isinstance(error, SkipStep):
-        return StepSkipped(perform.step, perform.attempt, jsontext.storable(error.reason))
+        return StepSkipped(step, attempt, jsontext.storable(error.reason))
     if isinstance(error, WorkflowEngineError):
-        return Failed(perform.step, perform.attempt, error.to_record())
+        return Failed(step, attempt, error.to_record())
     message = str(error) or type(error).__name__
     details = {"type": type(error).__name__, "stack": "".join(traceback.format_exception(error)[-20:])}
-    return Failed(perform.step, perform.attempt, {"code": "COMPONENT_FAILED", "message": message, "details": details})
+    return Failed(step, attempt, {"code": "COMPONENT_FAILED", "message": message, "details": details})

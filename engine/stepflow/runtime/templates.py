@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from stepflow.core.graph import Graph, build_graph
+from stepflow.core.secrets import secret_names
 from stepflow.dsl.schemas import check_value
 from stepflow.model.flow import Json
 from stepflow.model.template import TemplateVersion
@@ -21,8 +22,27 @@ class LoadedTemplate:
         self.output_checks: dict[int, CheckOutput] = {
             index: _check(step.output_schema) for index, step in enumerate(flow.steps) if step.output_schema is not None
         }
+        self.name = version.name
+        self.secrets = secret_names(flow)
         output_problem = None if flow.output_schema is None else _check(flow.output_schema)
-        self.graph: Graph = build_graph(flow, output_problem=output_problem)
+
+        def locate(expression: str) -> dict[str, Any]:
+            at = version.source.find(expression)
+            if at < 0:
+                return {}
+            before = version.source[:at]
+            return {"line": before.count("\n") + 1, "column": at - before.rfind("\n")}
+
+        self.graph: Graph = build_graph(flow, output_problem=output_problem, locate=locate)
+
+    def input_problem(self, value: Json, variables: Mapping[str, Json]) -> str | None:
+        """Why a child cannot begin with this."""
+        flow = self.graph.flow
+        for what, schema, given in (("input", flow.input_schema, value), ("variables", flow.variables, variables)):
+            problems = [] if schema is None else check_value(schema, given)
+            if problems:
+                return f"Invalid {what}: {'; '.join(problems)}"
+        return None
 
     def metadata_of(self, step: int) -> dict[str, Any]:
         """The flow's with the step's over it."""
@@ -43,7 +63,7 @@ class LoadedTemplates:
 
     def __init__(self, bridge: Bridge, offers: Callable[[str], bool], say: Callable[[str], None]) -> None:
         self._bridge = bridge
-        self._offers = offers
+        self.offers = offers
         self._say = say
         self._loaded: dict[int, LoadedTemplate | None] = {}
         self.not_offered: frozenset[int] = frozenset()
@@ -58,7 +78,9 @@ class LoadedTemplates:
         template = self._loaded.get(number)
         if template is None and number not in self.not_offered:
             version = await self._bridge.call(self._bridge.storage.template_version_by_id, number)
-            if all(self._offers(component) for component in version.flow.components):
+            # A flow without a template of its own needs what the storage says, which the claim has judged.
+            inline = "/" in version.name
+            if inline or all(self.offers(component) for component in version.flow.components):
                 template = self._loaded[number] = self._made_ready(version)
             if template is None:
                 self.not_offered |= {number}

@@ -12,9 +12,17 @@ from typing import Any
 
 from stepflow.contracts.clock import Clock
 from stepflow.contracts.component import Component
-from stepflow.contracts.storage import Claim, ClaimedRuns, Commit, Listener, Storage, StoredRun
+from stepflow.contracts.storage import Claim, ClaimedRuns, Commit, Listener, Request, Storage, StoredRun
 from stepflow.core.decide import Decision, Missing, Perform, advance, decide
-from stepflow.core.facts import CancelRequested, Claimed, DeadlineReached, Fact, Failed, ReleaseRequested, Woken
+from stepflow.core.facts import (
+    CancelRequested,
+    Claimed,
+    DeadlineReached,
+    Fact,
+    Failed,
+    ReleaseRequested,
+    Woken,
+)
 from stepflow.errors import LeaseLostError, StaleRunError, StorageError, WorkflowEngineError
 from stepflow.model import jsontext
 from stepflow.runtime.bridge import Bridge
@@ -22,7 +30,7 @@ from stepflow.runtime.context import Context, Surroundings
 from stepflow.runtime.held import Held
 from stepflow.runtime.leases import Leases
 from stepflow.runtime.logs import LogBuffer
-from stepflow.runtime.perform import ABANDON_SECONDS, CheckInput, Performer
+from stepflow.runtime.perform import ABANDON_SECONDS, CheckInput, Performer, collected
 from stepflow.runtime.processes import boot_id, host_id, kill_group
 from stepflow.runtime.templates import LoadedTemplates
 from stepflow.runtime.timers import DEADLINE, Timers
@@ -90,7 +98,9 @@ class WorkerLoop:
         """Until `stop`: then every run has been given back."""
         loop = asyncio.get_running_loop()
         await self._leases.begin()
-        self._surroundings = Surroundings(self._bridge, self._logs, self._clock, self.number, self._workspace)
+        self._surroundings = Surroundings(
+            self._bridge, self._logs, self._clock, self.number, self._workspace, self._templates.offers
+        )
         listener = self._storage.listen(for_workers=True)
         file = listener.fileno()
         if file is not None:
@@ -170,7 +180,8 @@ class WorkerLoop:
             self._timers.set(held.number, step, at)
         last_word = (ReleaseRequested(),) if self._stopping else ()
         if begun is None:
-            self._receive(held, Claimed(), *last_word)
+            held.inbox.insert(0, Claimed())
+            self._receive(held, *last_word)
         else:
             held.is_busy = True
             held.version += 1
@@ -185,7 +196,9 @@ class WorkerLoop:
                 await self._end_process_groups(stored)
                 template = await self._templates.load(stored.template_version)
                 if template is not None:
-                    self._hold(Held(stored, template, self.number))
+                    held = Held(stored, template, self.number)
+                    held.inbox.extend(await self._ended_children(held))
+                    self._hold(held)
                 else:
                     await self._leases.give_back(stored.number)
                     self._claim_is_due.set()
@@ -193,6 +206,19 @@ class WorkerLoop:
             except StorageError as error:
                 self._note_trouble(error)
                 await asyncio.sleep(TROUBLE_RETRY_SECONDS)
+
+    async def _ended_children(self, held: Held) -> list[Fact]:
+        """What the steps whose children have all ended make of it."""
+        if not held.run.waiting:
+            return []
+        facts: list[Fact] = []
+        for ended in await self._bridge.call(self._storage.ended_children, held.number):
+            if ended.group not in held.collecting:
+                held.collecting.add(ended.group)
+                node = held.template.graph.nodes[ended.step]
+                check = held.template.output_checks.get(ended.step)
+                facts.append(collected(self._find_component(node.step.component), ended, check))
+        return facts
 
     async def _end_process_groups(self, stored: StoredRun) -> None:
         """Kill what earlier holders of the run left running, before its steps run again."""
@@ -218,7 +244,7 @@ class WorkerLoop:
             held.inbox = facts + held.inbox
             task = asyncio.get_running_loop().create_task(self._fetch(held, result))
             held.keep(task)
-        elif result.events or result.release:
+        elif result.is_durable:
             self._logs.flush()
             self._commit(held, facts, result)
         else:
@@ -260,14 +286,14 @@ class WorkerLoop:
         self._bridge.submit(commit, done)
 
     def _commit_of(self, held: Held, decision: Decision) -> Commit:
-        return Commit(held.number, held.run.id, self.number, held.fence, held.version, decision, decision.draft.open)
+        return Commit(held.number, held.run.id, self.number, held.fence, held.version, decision, decision.open_steps)
 
     async def _catch_up(self, held: Held) -> None:
         """A request came between; learn of it, then decide again."""
-        for number, version, reason in await self._bridge.call(self._storage.cancel_requests, self.number):
-            if number == held.number:
-                held.version = version
-                held.inbox.insert(0, CancelRequested(reason))
+        for request in await self._bridge.call(self._storage.requests, self.number):
+            if request.run == held.number:
+                held.version = request.version
+                held.inbox[:0] = _facts_of(request)
                 self._decide(held)
                 return
         self._forget(held, stop=True)
@@ -311,6 +337,9 @@ class WorkerLoop:
             perform.attempt,
             template.metadata_of(perform.step),
             template.base_dir,
+            template.name,
+            held.depth,
+            held.secrets,
         )
         check = template.output_checks.get(perform.step)
         if component.mode == "inline":
@@ -358,16 +387,21 @@ class WorkerLoop:
 
     async def _see_requests(self) -> None:
         try:
-            requests = await self._bridge.call(self._storage.cancel_requests, self.number)
+            requests = await self._bridge.call(self._storage.requests, self.number)
+            for request in requests:
+                held = self._held.get(request.run)
+                if held is None:
+                    continue
+                # While it is busy the commit will be refused as stale, and catches up by itself.
+                if not held.is_busy and request.version > held.version:
+                    held.version = request.version
+                    self._receive(held, *_facts_of(request))
+                if request.children_ended:
+                    ended = await self._ended_children(held)
+                    if ended and self._held.get(request.run) is held:
+                        self._receive(held, *ended)
         except StorageError as error:
             self._note_trouble(error)
-            return
-        for number, version, reason in requests:
-            held = self._held.get(number)
-            # While it is busy the commit will be refused as stale, and catches up by itself.
-            if held is not None and not held.is_busy and version > held.version:
-                held.version = version
-                self._receive(held, CancelRequested(reason))
 
     def _on_timer(self, number: int | None, steps: list[int]) -> None:
         if number is None:
@@ -438,3 +472,8 @@ class WorkerLoop:
     async def _empty(self) -> None:
         while self._held:
             await self._holds_nothing.wait()
+
+
+def _facts_of(request: Request) -> list[Fact]:
+    facts: list[Fact] = [CancelRequested(request.reason)] if request.cancel_requested else []
+    return [*facts, *request.signals]

@@ -87,11 +87,22 @@ class SQLiteStorage(Reader):
         version: TemplateVersion = self._do(partial(write.save_template, text=text, create=create, update=update))
         return version
 
+    def save_inline_template(self, text: TemplateText, components: Sequence[str]) -> TemplateVersion:
+        job = partial(write.save_inline_template, text=text, components=components)
+        version: TemplateVersion = self._do(job)
+        return version
+
     def delete_template(self, name: str, now: int) -> None:
         self._do(partial(write.delete_template, name=name, now=now))
 
     def request_cancel(self, run_id: str, reason: str | None, now: int) -> bool:
         return bool(self._do(partial(write.request_cancel, run_id=run_id, reason=reason, now=now)))
+
+    def signal(self, run_id: str, name: str, data: str, now: int) -> None:
+        self._do(partial(write.signal, run_id=run_id, name=name, data=data, now=now))
+
+    def put_blob(self, run: int, text: str, blob_type: str, now: int) -> str:
+        return str(self._do(partial(write.put_blob, run=run, text=text, blob_type=blob_type, now=now)))
 
     def record_process_group(self, worker: int, group: ProcessGroup) -> None:
         self._do(partial(write.record_process_group, what=group), urgent=True)

@@ -4,6 +4,9 @@ from stepflow.model.event import EVENT_CODES, EventType
 from stepflow.model.statuses import RUN_STATUS_CODES, RunStatus
 
 _FINAL = ", ".join(str(RUN_STATUS_CODES[status]) for status in RunStatus if status.is_final)
+_WAITING = ", ".join(
+    str(RUN_STATUS_CODES[status]) for status in (RunStatus.WAITING, RunStatus.SLEEPING, RunStatus.AWAITING_RETRY)
+)
 _STALLED = RUN_STATUS_CODES[RunStatus.STALLED]
 
 _STEP_COMPLETED = EVENT_CODES[EventType.STEP_COMPLETED]
@@ -12,6 +15,17 @@ _STEP_RETRY = EVENT_CODES[EventType.STEP_RETRY]
 _RUN_COMPLETED = EVENT_CODES[EventType.RUN_COMPLETED]
 _RUN_FAILED = EVENT_CODES[EventType.RUN_FAILED]
 _RUN_TIMEOUT = EVENT_CODES[EventType.RUN_TIMEOUT]
+
+BLOB_MARK = "@"
+"""Before the id of a blob, where a body would stand: no JSON begins so."""
+
+
+def _body(column: str) -> str:
+    return (
+        f"CASE WHEN substr({column}, 1, 1) = '{BLOB_MARK}' "
+        f"THEN (SELECT data FROM blobs WHERE id = substr({column}, 2)) ELSE {column} END"
+    )
+
 
 # The hot path
 
@@ -27,18 +41,20 @@ GUARDED_RUN_CHANGE = """
 UPDATE runs SET version = version + 1, event_count = event_count + ?, open_steps = ?, losses = ?, status = ?,
   started_at = ?, finished_at = ?, wake_at = ?, output_skipped = ?, reason = ?, error = ?,
   owner = CASE WHEN ? THEN NULL ELSE owner END
-WHERE num = ? AND version = ? AND fence = ? AND owner IS ? RETURNING event_count"""
+WHERE num = ? AND version = ? AND fence = ? AND owner IS ? RETURNING event_count, parent, child_group, child_item"""
 """A decision that changes the run itself; lets go of it where it says so."""
 
 WHO_HOLDS = "SELECT owner, fence, version FROM runs WHERE num = ?"
 """Why a decision was refused."""
 
 UPSERT_STEP = """
-INSERT INTO steps (run, step, attempt, status, started_at, finished_at, wake_at, reason, error, flags, input, output)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO steps (run, step, attempt, status, started_at, finished_at, wake_at, reason, error, flags, input, output,
+  awaits)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (run, step, attempt) DO UPDATE SET status = excluded.status, started_at = excluded.started_at,
   finished_at = excluded.finished_at, wake_at = excluded.wake_at, reason = excluded.reason, error = excluded.error,
-  flags = excluded.flags, input = coalesce(excluded.input, input), output = excluded.output"""
+  flags = excluded.flags, input = coalesce(excluded.input, input), output = excluded.output,
+  awaits = excluded.awaits"""
 """An attempt of a step as it is now. Its input was given when it started."""
 
 INSERT_EVENT = """
@@ -55,12 +71,12 @@ UPDATE runs SET event_count = event_count + ? WHERE num = ? AND status NOT IN ({
 # Claims
 
 CLAIMABLE = """
-SELECT num, priority FROM runs WHERE owner IS NULL AND status IN (1, 2)
-  AND template_version NOT IN (SELECT value FROM json_each(?)) ORDER BY priority DESC, num LIMIT ?"""
+SELECT num, priority, age FROM runs WHERE owner IS NULL AND status IN (1, 2)
+  AND template_version NOT IN (SELECT value FROM json_each(?)) ORDER BY priority DESC, age, num LIMIT ?"""
 """Queued runs, and running ones whose holder is gone, by priority, then age. Words the index `runs_claimable`."""
 
 DUE = """
-SELECT num, priority FROM runs WHERE owner IS NULL AND wake_at <= ?
+SELECT num, priority, age FROM runs WHERE owner IS NULL AND wake_at <= ?
   AND template_version NOT IN (SELECT value FROM json_each(?)) ORDER BY wake_at LIMIT ?"""
 """Waiting and delayed runs whose time has come."""
 
@@ -70,18 +86,19 @@ UPDATE runs SET owner = ?, fence = fence + 1, version = version + 1, wake_at = N
 
 LOAD_RUN = """
 SELECT r.num, r.id, r.template_version, r.status, r.started_at, r.finished_at, r.error, r.reason, r.cancel_requested,
-  r.losses, r.output_skipped, b.input, b.variables, b.metadata, r.owner, r.fence, r.version, r.retry_of, r.event_count
+  r.losses, r.output_skipped, b.input, b.variables, b.metadata, r.owner, r.fence, r.version, r.retry_of,
+  r.event_count, r.parent, r.depth
 FROM runs r JOIN run_bodies b ON b.run = r.num WHERE r.num = ?"""
 """A run as the engine needs it."""
 
 LOAD_STEPS = """
-SELECT step, attempt, status, started_at, finished_at, wake_at, reason, error, flags FROM steps
+SELECT step, attempt, status, started_at, finished_at, wake_at, reason, error, flags, awaits FROM steps
 WHERE run = ? ORDER BY step, attempt"""
 """Its steps without bodies; the last attempt of each comes last."""
 
-LOAD_OUTPUTS = """
-SELECT step, output FROM steps WHERE run = ? AND step IN (SELECT value FROM json_each(?)) AND output IS NOT NULL
-ORDER BY step, attempt"""
+LOAD_OUTPUTS = f"""
+SELECT step, {_body("output")} FROM steps WHERE run = ? AND step IN (SELECT value FROM json_each(?))
+AND output IS NOT NULL ORDER BY step, attempt"""
 """Outputs that a decision asks for."""
 
 NEXT_WAKE = "SELECT min(wake_at) FROM runs WHERE owner IS NULL AND wake_at IS NOT NULL"
@@ -95,9 +112,16 @@ SELECT r.id, b.input FROM runs r JOIN run_bodies b ON b.run = r.num WHERE r.temp
 
 INSERT_RUN = """
 INSERT INTO runs (id, template, template_version, status, priority, created_at, wake_at, event_count, step_count,
-  open_steps, parent, retry_of, idempotency_key)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT num FROM runs WHERE id = ?), ?, ?) RETURNING num"""
+  open_steps, parent, retry_of, idempotency_key, child_group, child_item, depth, age)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
 """A new run."""
+
+PARENT = f"""
+SELECT num, id, priority, age, depth FROM runs WHERE id = ? AND status NOT IN ({_FINAL})"""
+"""What a child takes from the run that starts it."""
+
+PARENT_BY_NUMBER = PARENT.replace("id = ?", "num = ?")
+"""The same by its number."""
 
 INSERT_RUN_BODY = "INSERT INTO run_bodies (run, input, variables, metadata) VALUES (?, ?, ?, ?)"
 """What it was given."""
@@ -109,6 +133,11 @@ WHERE run = (SELECT num FROM runs WHERE id = ?) AND step = ? AND output IS NOT N
 ORDER BY attempt DESC LIMIT 1"""
 """A completed step of the run that is retried, with its output: pruning the old run is harmless."""
 
+COPY_BLOB_REFS = """
+INSERT OR IGNORE INTO blob_refs (blob, run) SELECT blob, ? FROM blob_refs
+WHERE run = (SELECT num FROM runs WHERE id = ?)"""
+"""What the run that is retried refers to, its retry may need."""
+
 REQUEST_CANCEL = f"""
 UPDATE runs SET cancel_requested = 1, reason = ?, version = version + 1, event_count = event_count + 1,
   wake_at = CASE WHEN owner IS NULL THEN 0 END
@@ -116,8 +145,92 @@ WHERE id = ? AND status NOT IN ({_FINAL}) AND NOT cancel_requested RETURNING num
 """Ask for a run's end; the version makes its holder look before it decides again. Without a holder it is due at once,
 for whoever comes first: the client that asks, or a worker if that client dies."""
 
-CANCEL_REQUESTS = "SELECT num, version, reason FROM runs WHERE owner = ? AND cancel_requested"
-"""The requests for the runs that a worker holds."""
+REQUESTS = """
+SELECT num, version, cancel_requested, reason FROM runs WHERE owner = ? AND (cancel_requested
+  OR EXISTS (SELECT 1 FROM signals s WHERE s.run = runs.num AND NOT s.consumed)
+  OR EXISTS (SELECT 1 FROM child_groups g WHERE g.run = runs.num AND g.ended))"""
+"""The runs that a worker holds and that somebody asks something of."""
+
+SIGNAL = f"""
+UPDATE runs SET version = version + 1, event_count = event_count + 1,
+  wake_at = CASE WHEN owner IS NULL AND status IN ({_WAITING}) THEN 0 ELSE wake_at END
+WHERE id = ? AND status NOT IN ({_FINAL}) RETURNING num, event_count"""
+"""A run gets a signal; one that waits is due at once."""
+
+INSERT_SIGNAL = "INSERT INTO signals (run, name, data, at) VALUES (?, ?, ?, ?)"
+"""What it says."""
+
+PENDING_SIGNALS = "SELECT num, name, data FROM signals WHERE run = ? AND NOT consumed ORDER BY num"
+"""Signals that no step has waited for so far."""
+
+CONSUME_SIGNAL = "UPDATE signals SET consumed = 1 WHERE num = ?"
+"""A step waited for it."""
+
+# Children
+
+INSERT_GROUP_OF_CHILDREN = """
+INSERT INTO child_groups (run, step, attempt, template_version, kind, step_count, max_concurrency, tolerated, total,
+  started, spec) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
+"""A step begins to wait for children."""
+
+INSERT_CHILD_INPUT = "INSERT INTO child_inputs (child_group, item, input) VALUES (?, ?, ?)"
+"""The input of a child that is started later."""
+
+TAKE_CHILD_INPUT = "DELETE FROM child_inputs WHERE child_group = ? AND item = ? RETURNING input"
+"""It is started now."""
+
+CHILD_DONE = """
+UPDATE child_groups SET done = done + 1, failed = failed + ? WHERE num = ?
+RETURNING num, run, template_version, kind, step_count, total, started, done, failed, tolerated"""
+"""A child has ended."""
+
+CHILD_STARTED = "UPDATE child_groups SET started = started + 1 WHERE num = ?"
+"""The next child was started."""
+
+GROUP_ENDED = "UPDATE child_groups SET ended = 1 WHERE num = ?"
+"""All that were to start have ended."""
+
+WAKE_PARENT = f"UPDATE runs SET wake_at = 0 WHERE num = ? AND owner IS NULL AND status NOT IN ({_FINAL})"
+"""Its children have ended."""
+
+WAKE_IF_CHILDREN_ENDED = """
+UPDATE runs SET wake_at = 0 WHERE num = ? AND EXISTS (SELECT 1 FROM child_groups WHERE run = runs.num AND ended)"""
+"""A run is let go of in the moment when its children have ended."""
+
+ENDED_GROUPS = "SELECT num, run, step, attempt, spec FROM child_groups WHERE run = ? AND ended ORDER BY num"
+"""Groups whose parent has not heard of their end."""
+
+CHILDREN_OF_GROUP = f"""
+SELECT r.id, r.status, r.error, r.reason, r.output_skipped, {_body("o.output")}
+FROM runs r LEFT JOIN run_outputs o ON o.run = r.num WHERE r.parent = ? AND r.child_group = ? ORDER BY r.child_item"""
+"""How the children of a group ended, in their order."""
+
+DELETE_GROUP_OF_CHILDREN = "DELETE FROM child_groups WHERE num = ?"
+"""Its step has heard of its end."""
+
+GROUPS_OF_STEP = "SELECT num FROM child_groups WHERE run = ? AND step = ?"
+"""The children that a step waits for."""
+
+DELETE_CHILD_INPUTS = "DELETE FROM child_inputs WHERE child_group = ?"
+"""None of them is started any more."""
+
+GROUPS_OF_RUN = "SELECT num FROM child_groups WHERE run = ?"
+"""All children that steps of a run wait for."""
+
+OPEN_CHILDREN = f"""
+SELECT id FROM runs WHERE parent = ?1 AND (?2 IS NULL OR child_group = ?2) AND status NOT IN ({_FINAL})"""
+"""Children of a run, or of one group, that have not ended."""
+
+# Blobs
+
+INSERT_BLOB = "INSERT INTO blobs (id, type, data, created_at) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+"""Content is kept once."""
+
+INSERT_BLOB_REF = "INSERT INTO blob_refs (blob, run) VALUES (?, ?) ON CONFLICT DO NOTHING"
+"""A run refers to it."""
+
+GET_BLOB = "SELECT data FROM blobs WHERE id = ?"
+"""Its data."""
 
 RUN_STATUS = "SELECT num, status FROM runs WHERE id = ?"
 """A run's number and status."""
@@ -138,7 +251,8 @@ _RUN_TABLES = """
 runs r JOIN template_versions v ON v.num = r.template_version JOIN templates t ON t.num = r.template"""
 
 GET_RUN = f"""
-SELECT {_RUN_COLUMNS}, b.input, o.output, b.metadata, v.num FROM {_RUN_TABLES} JOIN run_bodies b ON b.run = r.num
+SELECT {_RUN_COLUMNS}, b.input, {_body("o.output")}, b.metadata, v.num FROM {_RUN_TABLES}
+JOIN run_bodies b ON b.run = r.num
 LEFT JOIN run_outputs o ON o.run = r.num WHERE r.id = ?"""
 """A run as its reader gets it, with bodies."""
 
@@ -185,11 +299,11 @@ WHERE r.id = ?"""
 """The flow version a run is pinned to."""
 
 RECORD_STEPS = """
-SELECT step, attempt, status, started_at, finished_at, wake_at, reason, error, flags FROM steps
+SELECT step, attempt, status, started_at, finished_at, wake_at, reason, error, flags, awaits FROM steps
 WHERE run = ? ORDER BY step, attempt"""
 """The attempts of a run's steps."""
 
-RECORD_STEPS_WITH_BODIES = RECORD_STEPS.replace("flags FROM", "flags, input, output FROM")
+RECORD_STEPS_WITH_BODIES = RECORD_STEPS.replace("awaits FROM", f"awaits, input, {_body('output')} FROM")
 """The same with inputs and outputs."""
 
 # The log
@@ -206,7 +320,7 @@ def events(*, of_run: bool, newest: bool, before: bool) -> str:
     direction = " DESC" if newest else ""
     return f"""
 SELECT e.seq, e.run, e.run_seq, e.type, e.step, e.attempt, e.level, e.at, e.payload,
-  CASE e.type WHEN {_STEP_COMPLETED} THEN s.output WHEN {_RUN_COMPLETED} THEN o.output END,
+  CASE e.type WHEN {_STEP_COMPLETED} THEN {_body("s.output")} WHEN {_RUN_COMPLETED} THEN {_body("o.output")} END,
   CASE WHEN e.type IN ({_STEP_FAILED}, {_STEP_RETRY}) THEN s.error
     WHEN e.type IN ({_RUN_FAILED}, {_RUN_TIMEOUT}) THEN r.error END
 FROM events e {index}
@@ -238,6 +352,9 @@ UPDATE_TEMPLATE = """
 UPDATE templates SET newest = ?, description = coalesce(?, description), updated_at = ?, deleted = 0 WHERE num = ?"""
 """A template whose newest version changed; back if it was deleted."""
 
+SET_NEWEST = "UPDATE templates SET newest = ? WHERE num = ?"
+"""Another version of a hidden template."""
+
 HIDE_TEMPLATE = "UPDATE templates SET deleted = 1, updated_at = ? WHERE name = ? AND NOT deleted RETURNING num"
 """Delete, for those who look."""
 
@@ -253,8 +370,8 @@ COUNT_TEMPLATES = "SELECT count(*) FROM templates WHERE NOT deleted"
 """How many there are."""
 
 INSERT_VERSION = """
-INSERT INTO template_versions (template, version, source, source_format, flow, components, base_dir, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
+INSERT INTO template_versions (template, version, source, source_format, flow, components, base_dir, created_at,
+  flow_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
 """A new version."""
 
 _VERSION = """
@@ -269,6 +386,9 @@ VERSION_BY_NUMBER = f"{_VERSION} WHERE t.name = ? AND v.version = ?"
 
 VERSION_BY_NUM = f"{_VERSION} WHERE v.num = ?"
 """The version that a run refers to."""
+
+VERSION_BY_FLOW = f"{_VERSION} WHERE v.template = ? AND v.flow_hash = ?"
+"""The version of a hidden template that says the same."""
 
 ALL_VERSIONS = f"{_VERSION} WHERE t.name = ? ORDER BY v.version DESC"
 """Newest first."""

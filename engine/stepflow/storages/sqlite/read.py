@@ -9,7 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from stepflow.contracts.storage import ProcessGroup, StoredRun
+from stepflow.contracts.storage import EndedChildren, ProcessGroup, Request, StoredRun
+from stepflow.core.facts import Signalled
 from stepflow.core.graph import Graph, build_graph
 from stepflow.errors import RunNotFoundError, StorageError, TemplateNotFoundError
 from stepflow.model import jsontext
@@ -205,8 +206,37 @@ class Reader:
     def load_outputs(self, run: int, steps: Collection[int]) -> dict[int, str]:
         return dict(self.fetch(queries.LOAD_OUTPUTS, (run, jsontext.encode(sorted(steps)))))
 
-    def cancel_requests(self, worker: int) -> list[tuple[int, int, str | None]]:
-        return self.fetch(queries.CANCEL_REQUESTS, (worker,))
+    def requests(self, worker: int) -> list[Request]:
+        return [
+            Request(
+                run=number,
+                version=version,
+                cancel_requested=bool(cancel_requested),
+                reason=reason,
+                signals=tuple(
+                    Signalled(one, name, jsontext.decode(data))
+                    for one, name, data in self.fetch(queries.PENDING_SIGNALS, (number,))
+                ),
+                children_ended=bool(self.fetch(queries.ENDED_GROUPS, (number,))),
+            )
+            for number, version, cancel_requested, reason in self.fetch(queries.REQUESTS, (worker,))
+        ]
+
+    def ended_children(self, run: int) -> list[EndedChildren]:
+        groups = []
+        for number, _, step, attempt, spec in self.fetch(queries.ENDED_GROUPS, (run,)):
+            found = self.fetch(queries.CHILDREN_OF_GROUP, (run, number))
+            children = tuple(map(rows.ended_child, found))
+            groups.append(EndedChildren(number, step, attempt, jsontext.decode(spec), children))
+        return groups
+
+    def open_children(self, run_id: str) -> list[str]:
+        row = self.fetch_one(queries.RUN_STATUS, (run_id,))
+        return [] if row is None else [child for (child,) in self.fetch(queries.OPEN_CHILDREN, (row[0], None))]
+
+    def get_blob(self, blob_id: str) -> str | None:
+        row = self.fetch_one(queries.GET_BLOB, (blob_id,))
+        return None if row is None else str(row[0])
 
     def unfinished_runs(self) -> bool:
         return bool(self.fetch(queries.UNFINISHED)[0][0])

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from stepflow.contracts.component import EndedChild
 from stepflow.contracts.storage import StoredRun
 from stepflow.core.decide import Perform
+from stepflow.core.facts import Signalled
+from stepflow.core.secrets import mask
 from stepflow.core.transition import RunState, StepState
 from stepflow.model import jsontext
 from stepflow.model.event import EVENT_TYPES, LEVELS, EventType, WorkflowEvent
@@ -47,6 +50,7 @@ def step_row(run: int, step: int, state: StepState, input_text: str | None, outp
         flags,
         input_text,
         output,
+        state.awaits,
     )
 
 
@@ -60,13 +64,13 @@ def stored_input(perform: Perform) -> str | None:
         return None
     if perform.sensitive:
         return jsontext.encode(HIDDEN)
-    text = jsontext.encode(perform.input)
+    text = jsontext.encode(mask(perform.input))
     return text if len(text) <= MAX_STORED_INPUT else jsontext.encode({"$omitted": {"size": len(text)}})
 
 
 def step_state(row: Row) -> StepState:
-    """From `(step, attempt, status, started_at, finished_at, wake_at, reason, error, flags, …)`."""
-    _, attempt, status, started_at, finished_at, wake_at, reason, error, flags = row[:9]
+    """From `(step, attempt, status, started_at, finished_at, wake_at, reason, error, flags, awaits, …)`."""
+    _, attempt, status, started_at, finished_at, wake_at, reason, error, flags, awaits = row[:10]
     return StepState(
         status=STEP_STATUSES[status],
         attempt=attempt,
@@ -77,12 +81,14 @@ def step_state(row: Row) -> StepState:
         error=decode(error),
         recovered=bool(flags & RECOVERED),
         reused=bool(flags & REUSED),
+        awaits=awaits,
     )
 
 
-def stored_run(row: Row, steps: list[Row]) -> StoredRun:
+def stored_run(row: Row, steps: list[Row], signals: list[Row]) -> StoredRun:
     (number, run_id, template_version, status, started_at, finished_at, error, reason, cancel_requested) = row[:9]
-    (losses, output_skipped, input_text, variables, metadata, owner, fence, version, retry_of, _) = row[9:]
+    (losses, output_skipped, input_text, variables, metadata, owner, fence, version, retry_of) = row[9:18]
+    _, parent, depth = row[18:]
     return StoredRun(
         number=number,
         id=run_id,
@@ -105,7 +111,15 @@ def stored_run(row: Row, steps: list[Row]) -> StoredRun:
         fence=fence,
         version=version,
         retry_of=retry_of,
+        is_child=parent is not None,
+        depth=depth,
+        signals=[Signalled(number, name, jsontext.decode(data)) for number, name, data in signals],
     )
+
+
+def ended_child(row: Row) -> EndedChild:
+    run_id, status, error, reason, output_skipped, output = row
+    return EndedChild(run_id, RUN_STATUSES[status], decode(output), bool(output_skipped), decode(error), reason)
 
 
 def run_record(row: Row, *, last_seq: int = 0, hidden: Collection[str] = ()) -> RunRecord:
@@ -167,7 +181,7 @@ def step_record(
             depends_on=dependencies,
         )
     state = step_state(row)
-    input_text, output = row[9:11] if len(row) > 9 else (None, None)
+    input_text, output = row[10:12] if len(row) > 10 else (None, None)
     status = state.status
     if not is_latest and not status.is_final:
         status = StepStatus.FAILED  # it was tried again, so this attempt has failed
@@ -179,6 +193,7 @@ def step_record(
         reason=state.reason,
         recovered=state.recovered,
         reused=state.reused,
+        awaits=state.awaits,
         error=state.error,
         input=decode(input_text),
         output=HIDDEN if step.sensitive and output is not None else decode(output),

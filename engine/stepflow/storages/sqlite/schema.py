@@ -21,6 +21,14 @@ def m001_first(db: Database) -> None:
     db.execute("PRAGMA user_version = 1")
 
 
+@migrations()
+def m002_children_signals_blobs(db: Database) -> None:
+    for statement in _SECOND.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+    db.execute("PRAGMA user_version = 2")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the file up to date. The caller holds the turnstile, so that of several processes one migrates."""
     migrations.apply(Database(connection, execute_plugins=False))
@@ -139,5 +147,67 @@ CREATE TABLE process_groups (
   leader INTEGER NOT NULL,
   start_time INTEGER NOT NULL,
   PRIMARY KEY (run, step, attempt, leader)
+) WITHOUT ROWID;
+"""
+
+_SECOND = """
+-- of the step of `parent` that waits for it
+ALTER TABLE runs ADD COLUMN child_group INTEGER;
+-- its place in the group, from 0
+ALTER TABLE runs ADD COLUMN child_item INTEGER;
+ALTER TABLE runs ADD COLUMN depth INTEGER NOT NULL DEFAULT 0;
+-- when its root run was created
+ALTER TABLE runs ADD COLUMN age INTEGER NOT NULL DEFAULT 0;
+UPDATE runs SET age = created_at;
+DROP INDEX runs_claimable;
+CREATE INDEX runs_claimable ON runs (priority DESC, age, num) WHERE owner IS NULL AND status IN (1, 2);
+CREATE INDEX runs_by_parent ON runs (parent, num) WHERE parent IS NOT NULL;
+ALTER TABLE steps ADD COLUMN awaits TEXT;
+-- of a flow without a template of its own
+ALTER TABLE template_versions ADD COLUMN flow_hash TEXT;
+CREATE INDEX template_versions_by_hash ON template_versions (template, flow_hash) WHERE flow_hash IS NOT NULL;
+CREATE TABLE child_groups (          -- the children a step waits for, and how far they are
+  num INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: runs refer to it for ever
+  run INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  template_version INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  step_count INTEGER NOT NULL,
+  max_concurrency INTEGER NOT NULL,
+  tolerated INTEGER,                 -- failures after which no other child is started
+  total INTEGER NOT NULL,
+  started INTEGER NOT NULL DEFAULT 0,
+  done INTEGER NOT NULL DEFAULT 0,
+  failed INTEGER NOT NULL DEFAULT 0,
+  ended INTEGER NOT NULL DEFAULT 0,  -- all that were to start have ended; the parent has to hear of it
+  spec TEXT NOT NULL                 -- JSON: what the component needs to make its output of theirs
+);
+CREATE INDEX child_groups_of_run ON child_groups (run, step);
+CREATE TABLE child_inputs (          -- of children that have not been started yet
+  child_group INTEGER NOT NULL,
+  item INTEGER NOT NULL,
+  input TEXT NOT NULL,
+  PRIMARY KEY (child_group, item)
+) WITHOUT ROWID;
+CREATE TABLE signals (
+  num INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  data TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  consumed INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX signals_pending ON signals (run, num) WHERE NOT consumed;
+CREATE TABLE blobs (
+  id TEXT PRIMARY KEY,               -- sha256 of the data
+  type TEXT NOT NULL,
+  data TEXT NOT NULL,                -- compact JSON
+  created_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE blob_refs (
+  blob TEXT NOT NULL,
+  run INTEGER NOT NULL,
+  PRIMARY KEY (blob, run)
 ) WITHOUT ROWID;
 """

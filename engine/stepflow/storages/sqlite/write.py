@@ -6,6 +6,7 @@ A job that refuses raises before it has written anything.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from stepflow.contracts.storage import (
@@ -28,12 +29,13 @@ from stepflow.errors import (
     StorageError,
     TemplateExistsError,
     TemplateNotFoundError,
+    WorkflowEngineError,
 )
 from stepflow.model import jsontext
 from stepflow.model.event import EVENT_CODES, LEVELS, EventType
 from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, STEP_STATUS_CODES, RunStatus, StepStatus
 from stepflow.model.template import TemplateVersion
-from stepflow.storages.sqlite import queries, rows
+from stepflow.storages.sqlite import blobs, children, queries, rows
 from stepflow.storages.sqlite.writer import Group
 
 _INFO, _WARN, _ERROR = LEVELS.index("info"), LEVELS.index("warn"), LEVELS.index("error")
@@ -52,11 +54,12 @@ _LEVEL_OF = {
 def create_run(group: Group, new: CreateRun) -> str:
     connection = group.connection
     version = connection.execute(
-        "SELECT template FROM template_versions WHERE num = ?", (new.template_version,)
+        "SELECT v.template, t.name FROM template_versions v JOIN templates t ON t.num = v.template WHERE v.num = ?",
+        (new.template_version,),
     ).fetchone()
     if version is None:
         raise StorageError(f"Template version {new.template_version} is not stored")
-    template = version[0]
+    template, kind = version
     if new.idempotency_key is not None:
         existing = connection.execute(queries.RUN_BY_KEY, (template, new.idempotency_key)).fetchone()
         if existing is not None:
@@ -64,6 +67,13 @@ def create_run(group: Group, new: CreateRun) -> str:
             if input_text != new.input:
                 raise IdempotencyConflictError(new.idempotency_key, run_id)
             return str(run_id)
+    parent, priority, age, depth = None, new.priority, new.created_at, 0
+    if new.parent_run_id is not None:
+        row = connection.execute(queries.PARENT, (new.parent_run_id,)).fetchone()
+        if row is None:
+            raise StorageError(f"Execution {new.parent_run_id} has ended and starts no children")
+        parent, _, priority, age, depth = row
+        depth += 1
     status = RunStatus.QUEUED if new.start_at is None else RunStatus.SCHEDULED
     event_count = 1 if new.start_at is None else 2
     (number,) = connection.execute(
@@ -73,15 +83,19 @@ def create_run(group: Group, new: CreateRun) -> str:
             template,
             new.template_version,
             RUN_STATUS_CODES[status],
-            new.priority,
+            priority,
             new.created_at,
             new.start_at,
             event_count,
             new.step_count,
             new.step_count - len(new.reused),
-            new.parent_run_id,
+            parent,
             new.retry_of,
             new.idempotency_key,
+            None,
+            None,
+            depth,
+            age,
         ),
     ).fetchone()
     connection.execute(queries.INSERT_RUN_BODY, (number, new.input, new.variables, new.metadata))
@@ -92,9 +106,13 @@ def create_run(group: Group, new: CreateRun) -> str:
         completed = STEP_STATUS_CODES[StepStatus.COMPLETED]
         for step in new.reused:
             connection.execute(queries.COPY_REUSED_STEPS, (number, completed, new.retry_of, step))
+        connection.execute(queries.COPY_BLOB_REFS, (number, new.retry_of))
     _add(group, number, 1, EventType.RUN_CREATED, new.created_at, payload or None)
     if new.start_at is not None:
         _add(group, number, 2, EventType.RUN_SCHEDULED, new.created_at, {"start_at": new.start_at})
+    if parent is not None:
+        payload = {"child_run_id": new.id, "kind": kind}
+        children.tell_parent(group, parent, EventType.CHILD_STARTED, [payload], new.created_at)
     group.wakes_workers = True
     return new.id
 
@@ -137,8 +155,10 @@ def commit(group: Group, what: Commit) -> None:
         ).fetchone()
     if row is None:
         _refuse(connection, what)
+    at = events[-1].at if events else decision.draft.now
     if decision.output is not None:
-        connection.execute(queries.SET_OUTPUT, (decision.output, what.run))
+        output = blobs.offload(group, what.run, decision.output, at)
+        connection.execute(queries.SET_OUTPUT, (output, what.run))
     run_seq = row[0] - len(events)
     for event in events:
         run_seq += 1
@@ -147,9 +167,42 @@ def commit(group: Group, what: Commit) -> None:
     run = what.run
     outputs = decision.outputs
     for step, step_state in decision.steps.items():
-        group.steps.append(rows.step_row(run, step, step_state, inputs.get(step), outputs.get(step)))
-    if decision.release and not state.status.is_final:
+        output = blobs.offload(group, run, outputs.get(step), at)
+        group.steps.append(rows.step_row(run, step, step_state, inputs.get(step), output))
+    _follow(group, what, at)
+    if state.status.is_final:
+        _end(group, what, row, at)
+    elif decision.release:
+        connection.execute(queries.WAKE_IF_CHILDREN_ENDED, (run,))
         group.wakes_workers = True
+
+
+def _follow(group: Group, what: Commit, at: int) -> None:
+    """What a decision says of signals and children."""
+    decision = what.decision
+    for signal in decision.consumed:
+        group.connection.execute(queries.CONSUME_SIGNAL, (signal,))
+    for number in decision.collected:
+        children.collect(group, number)
+    for step in decision.dropped:
+        _cancel_children(group, children.drop_of_step(group, what.run, step), at)
+    for start in decision.children:
+        children.start_group(group, what.run, start, at)
+
+
+def _end(group: Group, what: Commit, row: rows.Row, at: int) -> None:
+    """A run has ended: its parent hears of it, its children end with it."""
+    _, parent, number, item = row
+    status = what.decision.state.status
+    if parent is not None:
+        children.child_ended(group, what.run_id, parent, number, item, status, at)
+    if status is not RunStatus.COMPLETED:
+        _cancel_children(group, children.drop_of_run(group, what.run), at)
+
+
+def _cancel_children(group: Group, run_ids: list[str], at: int) -> None:
+    for run_id in run_ids:
+        request_cancel(group, run_id, "its parent no longer waits for it", at)
 
 
 def _moves_run(events: list[Event]) -> bool:
@@ -199,6 +252,25 @@ def request_cancel(group: Group, run_id: str, reason: str | None, now: int) -> b
     return True
 
 
+def signal(group: Group, run_id: str, name: str, data: str, now: int) -> None:
+    row = group.connection.execute(queries.SIGNAL, (run_id,)).fetchone()
+    if row is None:
+        status = group.connection.execute(queries.RUN_STATUS, (run_id,)).fetchone()
+        if status is None:
+            raise RunNotFoundError(run_id)
+        ended = RUN_STATUSES[status[1]].value
+        raise WorkflowEngineError("INVALID_STATE", f"Execution {run_id} is {ended} and hears no signals any more")
+    number, run_seq = row
+    group.connection.execute(queries.INSERT_SIGNAL, (number, name, data, now))
+    payload = {"name": name, "data": jsontext.decode(data)}
+    _add(group, number, run_seq, EventType.SIGNAL_RECEIVED, now, payload)
+    group.wakes_workers = True
+
+
+def put_blob(group: Group, run: int, text: str, blob_type: str, now: int) -> str:
+    return blobs.put(group, run, text, blob_type, now)
+
+
 def append_logs(group: Group, logs: AppendLogs) -> None:
     by_run: dict[int, int] = {}
     for line in logs.lines:
@@ -232,9 +304,9 @@ def claim(group: Group, what: Claim) -> ClaimedRuns:
     without = jsontext.encode(sorted(what.without))
     found = connection.execute(queries.DUE, (what.now, without, what.limit)).fetchall()
     found += connection.execute(queries.CLAIMABLE, (without, what.limit)).fetchall()
-    chosen = sorted({number: -priority for number, priority in found}.items(), key=lambda one: (one[1], one[0]))
+    chosen = sorted((-priority, age, number) for number, priority, age in set(found))
     claimed = []
-    for number, _ in chosen[: what.limit]:
+    for _, _, number in chosen[: what.limit]:
         connection.execute(queries.TAKE, (what.worker, number))
         stored = load_run(connection, number)
         claimed.append(stored)
@@ -250,7 +322,8 @@ def load_run(connection: sqlite3.Connection, number: int) -> StoredRun:
     # A run that has only been created has nothing else to load.
     is_new = row[18] == 1 and row[17] is None
     steps = [] if is_new else connection.execute(queries.LOAD_STEPS, (number,)).fetchall()
-    return rows.stored_run(row, steps)
+    signals = [] if is_new else connection.execute(queries.PENDING_SIGNALS, (number,)).fetchall()
+    return rows.stored_run(row, steps, signals)
 
 
 # Templates
@@ -278,11 +351,35 @@ def save_template(group: Group, text: TemplateText, *, create: bool, update: boo
     components = jsontext.encode(list(text.flow.components))
     connection.execute(
         queries.INSERT_VERSION,
-        (template, newest + 1, text.source, text.source_format, flow, components, text.base_dir, text.now),
+        (template, newest + 1, text.source, text.source_format, flow, components, text.base_dir, text.now, None),
     ).fetchone()
     connection.execute(queries.UPDATE_TEMPLATE, (newest + 1, text.description, text.now, template))
     _add(group, None, None, EventType.TEMPLATE_SAVED, text.now, {"name": text.name, "version": newest + 1})
     return rows.template_version(connection.execute(queries.NEWEST_VERSION, (text.name,)).fetchone())
+
+
+def save_inline_template(group: Group, text: TemplateText, components: Sequence[str]) -> TemplateVersion:
+    """Its template is hidden, as a deleted one is; the same flow is one version."""
+    connection = group.connection
+    row = connection.execute(queries.TEMPLATE_ROW, (text.name,)).fetchone()
+    flow = text.flow.to_json()
+    flow_hash = blobs.blob_id(f"{text.base_dir}\n{flow}")
+    if row is None:
+        (template,) = connection.execute(queries.INSERT_TEMPLATE, (text.name, "", text.now, text.now)).fetchone()
+        connection.execute(queries.HIDE_TEMPLATE, (text.now, text.name))
+        newest = 0
+    else:
+        template, _, newest = row
+        found = connection.execute(queries.VERSION_BY_FLOW, (template, flow_hash)).fetchone()
+        if found is not None:
+            return rows.template_version(found)
+    needs = jsontext.encode(list(components))
+    (number,) = connection.execute(
+        queries.INSERT_VERSION,
+        (template, newest + 1, text.source, text.source_format, flow, needs, text.base_dir, text.now, flow_hash),
+    ).fetchone()
+    connection.execute(queries.SET_NEWEST, (newest + 1, template))
+    return rows.template_version(connection.execute(queries.VERSION_BY_NUM, (number,)).fetchone())
 
 
 def _is_unchanged(connection: sqlite3.Connection, text: TemplateText, flow: str) -> bool:

@@ -1,0 +1,61 @@
+"""Secret variables: while a run is decided they are marks, which only the performing of a step turns into values.
+
+A mark is unguessable and lives as long as its process, so no data can pretend to be one; whatever is stored or shown
+has `***` in its place.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+
+from stepflow.model.flow import Flow, Json
+
+MASK = "***"
+_NONCE = secrets.token_hex(8)
+_MARK = re.compile(f"\ue000{_NONCE}:([^\ue001]*)\ue001")
+
+
+def secret_names(flow: Flow) -> frozenset[str]:
+    properties = (flow.variables or {}).get("properties", {})
+    return frozenset(name for name, schema in properties.items() if isinstance(schema, dict) and schema.get("secret"))
+
+
+def with_marks(flow: Flow, variables: Mapping[str, Json] | None) -> Mapping[str, Json]:
+    """The variables as values see them."""
+    names = secret_names(flow)
+    if not names or not variables:
+        return variables or {}
+    return {name: f"\ue000{_NONCE}:{name}\ue001" if name in names else value for name, value in variables.items()}
+
+
+def has_mark(value: Json) -> bool:
+    found = False
+
+    def see(text: str) -> str:
+        nonlocal found
+        found = found or _MARK.search(text) is not None
+        return text
+
+    _replaced(value, see)
+    return found
+
+
+def mask(value: Json) -> Json:
+    return _replaced(value, lambda text: _MARK.sub(MASK, text))
+
+
+def reveal(value: Json, secret: Callable[[str], str]) -> Json:
+    """`value` with each mark replaced by what `secret` says of its variable."""
+    return _replaced(value, lambda text: _MARK.sub(lambda mark: secret(mark[1]), text))
+
+
+def _replaced(value: Json, change: Callable[[str], str]) -> Json:
+    if type(value) is str:
+        return change(value)
+    if type(value) is list:
+        return [_replaced(item, change) for item in value]
+    if type(value) is dict:
+        return {change(key): _replaced(item, change) for key, item in value.items()}
+    return value
