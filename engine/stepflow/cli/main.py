@@ -29,6 +29,7 @@ VERBS = {
     "cancel": "Cancel an execution",
     "retry": "Retry a failed execution",
     "validate": "Check a template file",
+    "lint": "Find what is risky in templates",
     "worker": "Work until stopped",
     "workers": "List workers",
     "init": "Make a workspace here",
