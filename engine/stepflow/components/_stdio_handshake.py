@@ -5,6 +5,7 @@ All of them are started at once, so that together they take as long as the slowe
 
 from __future__ import annotations
 
+import os
 import selectors
 import signal
 import subprocess
@@ -42,32 +43,49 @@ class Introduction(msgspec.Struct, frozen=True):
 
 def introductions(programs: Sequence[Program]) -> list[Introduction]:
     """In the order of `programs`."""
-    started = [_start(program) for program in programs]
+    calls = [_Call(program) for program in programs]
     try:
-        return [one if isinstance(one, Introduction) else one.listen() for one in started]
+        _listen(calls)
+        return [call.introduction for call in calls if call.introduction is not None]
     finally:
-        calls = [one for one in started if isinstance(one, _Call)]
         for call in calls:
             call.hang_up()
         for call in calls:
             call.end()
 
 
-def _start(program: Program) -> _Call | Introduction:
-    try:
-        return _Call(program)
-    except (OSError, ValueError) as error:
-        return Introduction(trouble=f"cannot be started: {error}")
+def _listen(calls: list[_Call]) -> None:
+    """Until each has an introduction."""
+    with selectors.DefaultSelector() as selector:
+        for call in calls:
+            if call.introduction is None:
+                selector.register(call.output, selectors.EVENT_READ, call)
+        while waiting := [key.data for key in selector.get_map().values()]:
+            left = min(call.deadline for call in waiting) - time.monotonic()
+            for key, _ in selector.select(max(0.0, left)):
+                key.data.read()
+            for call in waiting:
+                if call.introduction is None and time.monotonic() >= call.deadline:
+                    call.give_up()
+                if call.introduction is not None:
+                    selector.unregister(call.output)
 
 
 class _Call:
+    """One program, from its start to its end."""
+
+    introduction: Introduction | None = None
+
     def __init__(self, program: Program) -> None:
-        self._deadline = time.monotonic() + program.start_seconds
         self._program = program
+        self.deadline = time.monotonic() + program.start_seconds
+        self._lines = protocol.Lines(protocol.MAX_MESSAGE_BYTES)
+        self._unread = ""
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
+        self._process: subprocess.Popen[bytes] | None = None
         try:
             self._process = subprocess.Popen(  # noqa: S603 - running what the workspace names is what this is for
-                program.arguments,
+                program.command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
@@ -75,42 +93,48 @@ class _Call:
                 env=program.environment,
                 start_new_session=True,
             )
-        except BaseException:
-            self._stderr.close()
-            raise
+        except (OSError, ValueError) as error:
+            self.introduction = Introduction(trouble=f"cannot be started: {error}")
+            return
         group_started(self._process.pid)
-        assert self._process.stdin is not None
+        self._greet(self._process)
+
+    def _greet(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
         try:
-            self._process.stdin.write(protocol.hello())
-            self._process.stdin.flush()
+            process.stdin.write(protocol.hello())
+            process.stdin.flush()
         except OSError:
             pass  # it has closed its stdin or ended; reading finds out
 
-    def listen(self) -> Introduction:
+    @property
+    def output(self) -> IO[bytes]:
+        assert self._process is not None
         assert self._process.stdout is not None
-        lines = protocol.Lines(protocol.MAX_MESSAGE_BYTES)
-        unread = ""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            while (left := self._deadline - time.monotonic()) > 0:
-                if not selector.select(left):
-                    continue
-                data = self._process.stdout.read1(READ_BYTES)  # type: ignore[attr-defined] # a pipe's reader has it
-                for line in lines.feed(data) if data else lines.rest():
-                    try:
-                        message = protocol.read_message(line.data)
-                    except protocol.MessageError as error:
-                        unread = f"; it wrote {error}"
-                        continue
-                    if isinstance(message, protocol.Ready):
-                        return Introduction(offers=tuple(message.components))
-                if not data:
-                    return Introduction(trouble=f"{self._end_of_output()} before it was ready{unread}{self._said()}")
-        return Introduction(
-            trouble=f"did not say that it is ready within {self._program.start_seconds:g} s{unread}{self._said()}"
-        )
+        return self._process.stdout
+
+    def read(self) -> None:
+        """What there is of its output."""
+        data = os.read(self.output.fileno(), READ_BYTES)
+        for line in self._lines.feed(data) if data else self._lines.rest():
+            try:
+                message = protocol.read_message(line.data)
+            except protocol.MessageError as error:
+                self._unread = f"; it wrote {error}"
+                continue
+            if isinstance(message, protocol.Ready) and self.introduction is None:
+                self.introduction = Introduction(offers=tuple(message.components))
+        if not data and self.introduction is None:
+            self._fail(f"{self._end_of_output()} before it was ready")
+
+    def give_up(self) -> None:
+        self._fail(f"did not say that it is ready within {self._program.start_seconds:g} s")
+
+    def _fail(self, what: str) -> None:
+        self.introduction = Introduction(trouble=f"{what}{self._unread}{self._said()}")
 
     def _end_of_output(self) -> str:
+        assert self._process is not None
         try:
             return how_it_ended(self._process.wait(EOF_SECONDS))
         except subprocess.TimeoutExpired:
@@ -123,13 +147,16 @@ class _Call:
         return f"; the end of its stderr: {text}" if text else ""
 
     def hang_up(self) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.close()
-        except OSError:
-            pass  # what could not be written to it
+        if self._process is not None and self._process.stdin is not None:
+            try:
+                self._process.stdin.close()
+            except OSError:
+                pass  # what could not be written to it
 
     def end(self) -> None:
+        self._stderr.close()
+        if self._process is None:
+            return
         group = self._process.pid
         for number, patience in ((None, EOF_SECONDS), (signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
             if number is not None:
@@ -140,6 +167,4 @@ class _Call:
             except subprocess.TimeoutExpired:
                 continue
         group_ended(group)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        self._stderr.close()
+        self.output.close()

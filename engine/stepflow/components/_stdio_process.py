@@ -74,7 +74,7 @@ async def _open(program: Program, say: Say) -> _Connection:
     try:
         _, connection = await asyncio.get_running_loop().subprocess_exec(
             lambda: _Connection(program.name, say),
-            *program.arguments,
+            *program.command,
             cwd=program.cwd,
             env=program.environment,
             start_new_session=True,
@@ -224,11 +224,7 @@ class _Connection(asyncio.SubprocessProtocol):
             if isinstance(message, protocol.Emit):
                 context.emit(message.event_type, message.payload)
                 return
-            level = message.level.lower() if message.level.lower() in LEVELS else "info"
-            level = "warn" if message.level.lower() == "warning" else level
-            fields = {f"{name}_" if name in ("self", "message", "level") else name: value
-                      for name, value in message.fields.items()}  # fmt: skip
-            context.log(message.message, level, **fields)
+            context.log(message.message, _level(message.level), **_named(message.fields))
         except (TypeError, ValueError) as error:
             context.log(f"an event of this step is not recorded: {error}", "warn")
 
@@ -247,12 +243,15 @@ class _Connection(asyncio.SubprocessProtocol):
     # Its end
 
     async def _live(self) -> None:
-        try:
-            await self._over.wait()
-        finally:
-            # Also when the loop ends: it cancels this task, and waits for it.
-            self._cut()
-            await self._end()
+        """To the process's end, also when cancelled: the loop does that at its own end, and waits for what follows."""
+        while True:
+            try:
+                await self._over.wait()
+                await self._end()
+            except asyncio.CancelledError:
+                self._cut()
+            else:
+                return
 
     async def _end(self) -> None:
         stdin = self._transport.get_pipe_transport(0)
@@ -295,6 +294,16 @@ async def _within(seconds: float, event: asyncio.Event) -> bool:
     return True
 
 
+def _level(said: str) -> str:
+    level = {"warning": "warn"}.get(said.lower(), said.lower())
+    return level if level in LEVELS else "info"
+
+
+def _named(fields: dict[str, Any]) -> dict[str, Any]:
+    """As `log` takes them: three names are its own."""
+    return {f"{name}_" if name in ("self", "message", "level") else name: value for name, value in fields.items()}
+
+
 def _outcome(answer: Answer, path: str) -> Json:
     if isinstance(answer, ComponentError):
         raise answer
@@ -304,6 +313,3 @@ def _outcome(answer: Answer, path: str) -> Json:
         error = answer.error
         raise ComponentError(error.code or "COMPONENT_FAILED", error.message or f"{path} failed", error.data)
     return answer.output
-
-
-__all__ = ["CANCEL_SECONDS", "CRASHED", "StdioProcess"]

@@ -10,15 +10,11 @@ from pathlib import Path
 import msgspec
 
 from stepflow import process_groups
-from stepflow.contracts.component import PROCESS_GROUP_VARIABLE
 
 EOF_SECONDS = 1.0
 """How long a program may take to go when its stdin ends."""
 TERM_SECONDS = 0.7
 KILL_SECONDS = 5.0
-
-# The group's number is in the environment of all its members: it tells them from strangers that get the number later.
-_MARKED = f'{PROCESS_GROUP_VARIABLE}=$$; export {PROCESS_GROUP_VARIABLE}; exec "$@"'
 
 _living: set[int] = set()
 
@@ -37,10 +33,6 @@ class Program(msgspec.Struct, frozen=True):
         return " ".join(self.command)
 
     @property
-    def arguments(self) -> list[str]:
-        return ["/bin/sh", "-c", _MARKED, "sh", *self.command]
-
-    @property
     def environment(self) -> dict[str, str]:
         return {**os.environ, **self.variables}
 
@@ -51,15 +43,12 @@ def group_started(group: int) -> None:
 
 
 def group_ended(group: int) -> None:
-    """Its leader is gone and reaped: end what it left behind, and nobody else."""
+    """Its leader is gone and reaped: end what it left behind.
+
+    A number is given away only when nobody is in the group: a process that has it now means that nobody was left."""
     _living.discard(group)
-    mark = f"{PROCESS_GROUP_VARIABLE}={group}"
-    for pid in process_groups.members(group):
-        if process_groups.environment_has(pid, mark):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
+    if process_groups.start_time(group) is None:
+        process_groups.send_signal(group, signal.SIGKILL)
 
 
 @atexit.register

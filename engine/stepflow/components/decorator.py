@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from stepflow.components._parameters import Parameters, read_parameters
 from stepflow.components._paths import check_path
 from stepflow.contracts.component import Component, ComponentContext, Function
 from stepflow.model.flow import Json
@@ -22,20 +23,26 @@ def component(
     description: str | None = None,
     example: Json = None,
 ) -> Callable[[F], F]:
-    """Offer a `def` (called in a thread) or `async def` function of `(input)` or `(input, ctx)` as component `path`.
+    """Offer a `def` (called in a thread) or `async def` function as component `path`.
 
-    The function itself stays as it is. Without a `description`, the first line of its docstring is taken.
-    `ValueError`: the path cannot be a user's. `TypeError`: the function takes something else.
+    It takes `(input)` or `(input, ctx)`, with the input as it is; or parameters that are named and annotated, like
+    `(user_id: str, limit: int = 10)`; or one annotated with a dataclass, msgspec struct, TypedDict or pydantic model,
+    which is made from the input. A parameter named `ctx` or `context` gets the context (`ComponentContext`).
+
+    The function itself stays as it is. Without a `description`, the first line of its docstring is taken; without an
+    `input_schema`, what its annotations say. `ValueError`: the path cannot be a user's. `TypeError`: the function takes
+    something else.
     """
     check_path(path)
 
     def mark(function: F) -> F:
+        parameters = read_parameters(function, path)
         made = Component(
             path=path,
-            function=_with_context(function),
+            function=_called_with(function, parameters),
             mode="async" if inspect.iscoroutinefunction(function) else "sync",
             description=description or _first_line(function),
-            input_schema=input_schema,
+            input_schema=parameters.schema if input_schema is None else input_schema,
             output_schema=output_schema,
             example=example,
         )
@@ -51,31 +58,21 @@ def component_of(thing: object) -> Component | None:
     return made if isinstance(made, Component) else None
 
 
-def _with_context(function: Callable[..., Any]) -> Function:
+def _called_with(function: Callable[..., Any], parameters: Parameters) -> Function:
     """`function` as it is called: with input and context."""
-    if _asks_for_context(function):
-        return function
     if inspect.iscoroutinefunction(function):
 
         async def call_async(value: Json, context: ComponentContext) -> Any:
-            return await function(value)
+            positional, named = parameters.arguments(value, context)
+            return await function(*positional, **named)
 
         return call_async
 
     def call(value: Json, context: ComponentContext) -> Any:
-        return function(value)
+        positional, named = parameters.arguments(value, context)
+        return function(*positional, **named)
 
     return call
-
-
-def _asks_for_context(function: Callable[..., Any]) -> bool:
-    parameters = list(inspect.signature(function).parameters.values())
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    asked = [p for p in positional if p.default is p.empty]
-    others = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
-    if not positional or len(asked) > 2 or others:
-        raise TypeError(f"{function.__name__}() must take (input) or (input, ctx) to be a component")
-    return len(asked) == 2 or (len(positional) > 1 and positional[1].name in ("ctx", "context"))
 
 
 def _first_line(function: Callable[..., Any]) -> str:

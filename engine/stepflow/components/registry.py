@@ -10,12 +10,12 @@ from stepflow.components._failure import failure
 from stepflow.components._paths import canonical, check_path
 from stepflow.contracts.component import Component
 from stepflow.discovery import discover
-from stepflow.dsl.diagnostics import did_you_mean
+from stepflow.dsl.diagnostics import Diagnostic, did_you_mean
 from stepflow.dsl.schemas import Validator, compile_schema, problems
 from stepflow.errors import ComponentError, ComponentNotFoundError
 from stepflow.model.flow import Json
 
-OFFERING_NOTHING = {"registry", "decorator", "workspace"}
+OFFERING_NOTHING = {"registry", "decorator", "workspace", "installed", "stdio"}
 
 MAX_PROBLEMS = 5
 
@@ -28,21 +28,30 @@ class Registry:
 
     @classmethod
     def for_workspace(cls, workspace: Path | None, warn: Callable[[str], None]) -> Registry:
-        """Ours and those of the workspace's `components/`; `warn` is told of each file or component that cannot be
-        had."""
+        """Ours, those of installed packages, of the workspace's `components/`, and of the programs that its
+        `stepflow.toml` names. `warn` is told of everything that cannot be had, and of what those programs say later."""
+        from stepflow.components.installed import installed_components
+
         registry = builtin_registry()
+        registry._add_all(*installed_components(), warn)
         if workspace is not None:
+            from stepflow.components.stdio import stdio_components
             from stepflow.components.workspace import load_components
 
-            components, troubles = load_components(workspace)
-            for trouble in troubles:
-                warn(f"{trouble.place}: {trouble.message}")
-            for component in components:
-                try:
-                    registry.register(component)
-                except ValueError as error:
-                    warn(str(error))
+            registry._add_all(*load_components(workspace), warn)
+            registry._add_all(*stdio_components(workspace, warn), warn)
         return registry
+
+    def _add_all(
+        self, components: Iterable[Component], troubles: Iterable[Diagnostic], warn: Callable[[str], None]
+    ) -> None:
+        for trouble in troubles:
+            warn(": ".join(filter(None, (trouble.place, trouble.path, trouble.message))))
+        for component in components:
+            try:
+                self.register(component)
+            except ValueError as error:
+                warn(str(error))
 
     def get(self, path: str) -> Component:
         component = self._by_path.get(path) or self._by_path.get(canonical(path))

@@ -87,7 +87,8 @@ def _program(raw: Any, workspace: Path) -> Program:
     known = _Table.__struct_fields__
     for key in raw:
         if key not in known:
-            raise _WrongTableError(key, f"unknown key{did_you_mean(key, known) or f'; it takes {", ".join(known)}'}")
+            hint = did_you_mean(key, known) or f"; it takes {', '.join(known)}"
+            raise _WrongTableError(key, f"the key is unknown{hint}")
     try:
         table = msgspec.convert(raw, _Table)
     except msgspec.ValidationError as error:
@@ -104,7 +105,7 @@ def _program(raw: Any, workspace: Path) -> Program:
 
 
 def _check_command(command: list[str], cwd: Path, variables: dict[str, str]) -> None:
-    """The shell that marks the group would find it out too, but could only say 127."""
+    """Told with its key, before anything is started."""
     import os
     from shutil import which
 

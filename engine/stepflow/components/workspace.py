@@ -8,10 +8,10 @@ from pathlib import Path
 from types import ModuleType
 
 from stepflow.components._imports import importing_from, place_of
+from stepflow.components._offers import schema_problem
 from stepflow.components.decorator import component_of
 from stepflow.contracts.component import Component
 from stepflow.dsl.diagnostics import Diagnostic
-from stepflow.dsl.schemas import compile_schema
 
 FOLDER = "components"
 
@@ -33,7 +33,7 @@ def load_components(workspace: Path) -> tuple[list[Component], list[Diagnostic]]
             troubles.append(_import_trouble(file, workspace, error))
             continue
         for made, line in _offered(module):
-            problem = _schema_problem(made)
+            problem = schema_problem(made)
             if problem is None:
                 components.append(made)
             else:
@@ -68,16 +68,6 @@ def _offered(module: ModuleType) -> list[tuple[Component, int]]:
         if made is not None and thing.__module__ == module.__name__:
             found[id(made)] = made, thing.__code__.co_firstlineno
     return list(found.values())
-
-
-def _schema_problem(made: Component) -> str | None:
-    for name, schema in (("input_schema", made.input_schema), ("output_schema", made.output_schema)):
-        if schema is not None:
-            try:
-                compile_schema(schema)
-            except ValueError as error:
-                return f"its {name} is not a JSON Schema: {error}"
-    return None
 
 
 def _import_trouble(file: Path, workspace: Path, error: BaseException) -> Diagnostic:
