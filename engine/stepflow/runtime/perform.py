@@ -7,35 +7,21 @@ Inline components answer at once. Others are tasks (sync ones in threads) that c
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from stepflow.contracts.component import AwaitChildren, AwaitEvent, Component, SkipStep, SleepUntil
-from stepflow.contracts.storage import EndedChildren
+from stepflow.contracts.component import Component
+from stepflow.contracts.outcomes import CheckOutput, error_fact, outcome_fact
 from stepflow.core.decide import Perform
-from stepflow.core.facts import (
-    Awaiting,
-    Children,
-    ChildrenStarted,
-    Collected,
-    Fact,
-    Failed,
-    Slept,
-    StepSkipped,
-    Stopped,
-    Succeeded,
-)
-from stepflow.errors import StepTimeoutError, WorkflowEngineError
-from stepflow.model import jsontext
+from stepflow.core.facts import Fact, Stopped
+from stepflow.errors import StepTimeoutError
 from stepflow.model.flow import Json, Step
 from stepflow.runtime.context import Context
 
 ABANDON_SECONDS = 10.0
 
 CheckInput = Callable[[Component, Json], None]
-CheckOutput = Callable[[Json], str | None]
 
 
 class Attempt:
@@ -78,9 +64,11 @@ class Performer:
         try:
             value = context.revealed(perform.input)
             self._check_input(component, value)
-            return _outcome(perform.step, perform.attempt, component.function(value, context), check)
+            result = component.function(value, context)
+            context.check(result)
+            return context.masked(outcome_fact(perform.step, perform.attempt, result, check))
         except Exception as error:  # noqa: BLE001 - the border: an exception becomes a fact
-            return context.masked(_fact_of(error, perform.step, perform.attempt))
+            return context.masked(error_fact(error, perform.step, perform.attempt))
 
     def start(
         self,
@@ -113,11 +101,11 @@ class Performer:
                 assert step.timeout_ms is not None
                 raise StepTimeoutError(step.key, step.timeout_ms) from None
             context.check(result)
-            return _outcome(perform.step, perform.attempt, result, check)
+            return context.masked(outcome_fact(perform.step, perform.attempt, result, check))
         except asyncio.CancelledError:
             return Stopped(perform.step, perform.attempt)
         except Exception as error:  # noqa: BLE001 - the border: an exception becomes a fact
-            return context.masked(_fact_of(error, perform.step, perform.attempt))
+            return context.masked(error_fact(error, perform.step, perform.attempt))
 
     async def _call(self, component: Component, context: Context, value: Json) -> Any:
         if component.mode == "async":
@@ -133,57 +121,3 @@ class Performer:
             future.add_done_callback(lambda late: late.cancelled() or late.exception())
             await asyncio.wait([future], timeout=ABANDON_SECONDS)
             raise
-
-
-Ended = Succeeded | Failed | StepSkipped | Slept | Awaiting | ChildrenStarted
-
-
-def collected(component: Component, ended: EndedChildren, check: CheckOutput | None) -> Collected:
-    """What a step makes of the ends of its children."""
-    assert component.finish is not None, component.path
-    then: Ended
-    try:
-        then = _outcome(ended.step, ended.attempt, component.finish(ended.spec, ended.children), check)
-    except Exception as error:  # noqa: BLE001 - the border: an exception becomes a fact
-        then = _fact_of(error, ended.step, ended.attempt)
-    assert not isinstance(then, Slept | Awaiting), f"{component.path} waits for something else than children"
-    return Collected(ended.group, then)
-
-
-def _outcome(step: int, attempt: int, result: Any, check: CheckOutput | None) -> Ended:
-    if isinstance(result, SleepUntil):
-        return Slept(step, attempt, result.instant)
-    if isinstance(result, AwaitEvent):
-        return Awaiting(step, attempt, result.name, result.until, result.message)
-    try:
-        if isinstance(result, AwaitChildren):
-            return ChildrenStarted(step, attempt, _children(result))
-        value, text = jsontext.normalise(result)
-    except (TypeError, ValueError, RecursionError) as error:
-        return Failed(step, attempt, {"code": "INVALID_OUTPUT", "message": f"The output is not JSON: {error}"})
-    problem = None if check is None else check(value)
-    if problem is not None:
-        return Failed(step, attempt, {"code": "INVALID_OUTPUT", "message": problem})
-    return Succeeded(step, attempt, value, text)
-
-
-def _children(wanted: AwaitChildren) -> Children:
-    return Children(
-        template_version=wanted.flow.id,
-        kind=wanted.flow.kind,
-        step_count=wanted.flow.step_count,
-        inputs=tuple(jsontext.encode(one) for one in wanted.inputs),
-        max_concurrency=wanted.max_concurrency,
-        spec=wanted.spec,
-        tolerated_failures=wanted.tolerated_failures,
-    )
-
-
-def _fact_of(error: Exception, step: int, attempt: int) -> StepSkipped | Failed:
-    if isinstance(error, SkipStep):
-        return StepSkipped(step, attempt, jsontext.storable(error.reason))
-    if isinstance(error, WorkflowEngineError):
-        return Failed(step, attempt, error.to_record())
-    message = str(error) or type(error).__name__
-    details = {"type": type(error).__name__, "stack": "".join(traceback.format_exception(error)[-20:])}
-    return Failed(step, attempt, {"code": "COMPONENT_FAILED", "message": message, "details": details})

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from stepflow.contracts.outcomes import CheckOutput
 from stepflow.core.graph import Graph, build_graph
 from stepflow.core.secrets import secret_names
-from stepflow.dsl.schemas import check_value
+from stepflow.dsl.schemas import check_value, output_check
 from stepflow.model.flow import Json
 from stepflow.model.template import TemplateVersion
 from stepflow.runtime.bridge import Bridge
-
-CheckOutput = Callable[[Json], str | None]
 
 
 class LoadedTemplate:
@@ -20,11 +19,13 @@ class LoadedTemplate:
         flow = version.flow
         self.base_dir = version.base_dir
         self.output_checks: dict[int, CheckOutput] = {
-            index: _check(step.output_schema) for index, step in enumerate(flow.steps) if step.output_schema is not None
+            index: output_check(step.output_schema)
+            for index, step in enumerate(flow.steps)
+            if step.output_schema is not None
         }
         self.name = version.name
         self.secrets = secret_names(flow)
-        output_problem = None if flow.output_schema is None else _check(flow.output_schema)
+        output_problem = None if flow.output_schema is None else output_check(flow.output_schema)
 
         def locate(expression: str) -> dict[str, Any]:
             at = version.source.find(expression)
@@ -48,14 +49,6 @@ class LoadedTemplate:
         """The flow's with the step's over it."""
         flow = self.graph.flow
         return {**flow.metadata, **flow.steps[step].metadata}
-
-
-def _check(schema: Json) -> CheckOutput:
-    def check(value: Json) -> str | None:
-        problems = check_value(schema, value)
-        return f"The output violates its schema: {'; '.join(problems)}" if problems else None
-
-    return check
 
 
 class LoadedTemplates:
