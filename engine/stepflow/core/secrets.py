@@ -38,24 +38,25 @@ def has_mark(value: Json) -> bool:
         found = found or _MARK.search(text) is not None
         return text
 
-    _replaced(value, see)
+    replaced(value, see)
     return found
 
 
 def mask(value: Json) -> Json:
-    return _replaced(value, lambda text: _MARK.sub(MASK, text))
+    return replaced(value, lambda text: _MARK.sub(MASK, text))
 
 
 def reveal(value: Json, secret: Callable[[str], str]) -> Json:
     """`value` with each mark replaced by what `secret` says of its variable."""
-    return _replaced(value, lambda text: _MARK.sub(lambda mark: secret(mark[1]), text))
+    return replaced(value, lambda text: _MARK.sub(lambda mark: secret(mark[1]), text))
 
 
-def _replaced(value: Json, change: Callable[[str], str]) -> Json:
+def replaced(value: Json, change: Callable[[str], str]) -> Json:
+    """`value` with `change` made to each of its texts, keys included."""
     if type(value) is str:
         return change(value)
     if type(value) is list:
-        return [_replaced(item, change) for item in value]
+        return [replaced(item, change) for item in value]
     if type(value) is dict:
-        return {change(key): _replaced(item, change) for key, item in value.items()}
+        return {change(key): replaced(item, change) for key, item in value.items()}
     return value

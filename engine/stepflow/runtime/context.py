@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from stepflow.contracts.clock import Clock
 from stepflow.contracts.component import AwaitChildren, FlowVersion
+from stepflow.contracts.outcomes import Ended
 from stepflow.contracts.storage import CreateRun, LogLine, ProcessGroup
-from stepflow.core.facts import Failed, StepSkipped
+from stepflow.core.facts import Awaiting, Failed, StepSkipped
 from stepflow.errors import ComponentError
 from stepflow.model import jsontext
 from stepflow.model.event import LEVELS, RESERVED_PREFIXES, EventType
@@ -23,6 +24,8 @@ from stepflow.runtime.processes import boot_id, host_id, process_start_time
 from stepflow.runtime.secrets import Secrets
 
 T = TypeVar("T")
+
+NOT_FOR_CHILDREN = "A secret cannot be handed to a child run: its input is stored; use it in a step of this flow"
 
 
 class Surroundings:
@@ -104,16 +107,23 @@ class Context:
         """The input of the attempt, its secrets read now. `ComponentError` SECRET_NOT_FOUND."""
         return self._secrets.reveal(value)
 
-    def masked(self, fact: StepSkipped | Failed) -> StepSkipped | Failed:
-        if isinstance(fact, Failed):
-            return Failed(fact.step, fact.attempt, self._secrets.hide(fact.error))
-        return StepSkipped(fact.step, fact.attempt, self._secrets.hide(fact.reason))
+    def masked(self, fact: Ended) -> Ended:
+        """`fact` as it may be stored and shown. Outputs stay as they were produced."""
+        hide = self._secrets.hide
+        match fact:
+            case Failed(step, attempt, error):
+                return Failed(step, attempt, hide(error))
+            case StepSkipped(step, attempt, reason):
+                return StepSkipped(step, attempt, hide(reason))
+            case Awaiting(step, attempt, name, until, message):
+                return Awaiting(step, attempt, hide(name), until, hide(message))
+            case _:
+                return fact
 
     def check(self, result: Any) -> None:
         """A child's input is stored, so no secret may be in it."""
         if isinstance(result, AwaitChildren) and self._secrets.are_read:
-            message = "A secret cannot be handed to a child run; declare the variable in its flow"
-            raise ComponentError("INVALID_INPUT", message)
+            raise ComponentError("INVALID_INPUT", NOT_FOR_CHILDREN)
 
     # Blobs and children
 
@@ -139,6 +149,8 @@ class Context:
         return self._waiting(self._start_child(template, input, f"{self.idempotency_key}/{self._children}"))
 
     async def _start_child(self, template: str, value: Json, key: str) -> str:
+        if self._secrets.are_in(value):
+            raise ComponentError("INVALID_INPUT", NOT_FOR_CHILDREN)
         flow = await self.resolve_flow(None, template)
         create = CreateRun(
             id=new_run_id(),
