@@ -23,12 +23,21 @@ class Driver:
         self.events: list[Event] = []
         self.performing: dict[str, Perform] = {}
         self.last: Decision | None = None
+        self.outputs: dict[int, str] = {}
+        """As they are stored."""
+        self.workers = 1
 
     def give(self, *facts: Fact) -> Decision:
         decision = decide(self.run, facts, self.now)
-        assert not isinstance(decision, Missing), decision
+        while isinstance(decision, Missing):
+            assert self.workers > 1, "its first worker has every output at hand"
+            assert decision.steps, "it asks for nothing"
+            assert decision.steps.isdisjoint(self.run.values), "it asks for what it has"
+            self.run.values.update({step: jsontext.decode(self.outputs[step]) for step in decision.steps})
+            decision = decide(self.run, facts, self.now)
         advance(self.run, decision)
         self.events += decision.events
+        self.outputs.update(decision.outputs)
         for perform in decision.perform:
             self.performing[self.graph.nodes[perform.step].key] = perform
         self.last = decision
@@ -39,6 +48,15 @@ class Driver:
 
     def claim(self) -> Decision:
         return self.give(Claimed())
+
+    def claim_anew(self) -> Decision:
+        """Its worker is gone, and another claims it: at hand is what is stored, without the outputs."""
+        before = self.run
+        steps = dict(enumerate(before.steps))
+        self.run = Run(self.graph, before.id, before.state, steps, input=before.input, signals=before.signals)
+        self.performing.clear()
+        self.workers += 1
+        return self.claim()
 
     def succeed(self, key: str, value: Any = None) -> Decision:
         return self.give(self.success(key, value))

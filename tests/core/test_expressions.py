@@ -9,6 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepflow.core.operators import is_true
+from stepflow.core.values import UpstreamFailed, UpstreamSkipped, compile_condition, compile_value
+from stepflow.errors import ExpressionError
 from stepflow.model import expressions as nodes
 from stepflow.model.expressions import (
     MAX_LENGTH,
@@ -18,9 +21,6 @@ from stepflow.model.expressions import (
     parse_expression,
     references_in,
 )
-from stepflow.core.operators import is_true
-from stepflow.core.values import UpstreamFailed, UpstreamSkipped, compile_condition, compile_value
-from stepflow.errors import ExpressionError
 from tests.core.world import STEPS, World
 
 

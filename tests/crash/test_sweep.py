@@ -7,6 +7,7 @@ import collections
 import multiprocessing
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +19,29 @@ from stepflow.model.statuses import RunStatus
 from stepflow.storages.sqlite import SQLiteStorage
 from tests.crash.flows import FLOWS
 from tests.crash.victim import Death, live
-from tests.support.engine import start
-from tests.support.invariants import check_run
+from tests.support.engine import start, types_of
+from tests.support.invariants import check_all_runs
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["tests.crash.victim"])
 
-LIFE_SECONDS = 20.0
+LIFE_SECONDS = 30.0
 STUCK_SECONDS = 5.0
 """Longer than a lease of these workers (3 s) nothing may stand still."""
-MOST_POINTS = 60
+MOST_POINTS = 120
+
+Meddle = Callable[[SQLiteStorage, str], None]
 
 
-def run_process(database: Path, effects: Path, death: Death, *, cancel: str | None) -> int | None:
+def run_process(database: Path, effects: Path, death: Death, run_id: str, meddle: Meddle | None) -> int | None:
     """The exit code of a worker process (-9: it was killed)."""
     process = processes.Process(target=live, args=(str(database), str(effects), death))
     process.start()
-    if cancel is not None:
-        _cancel_when_asleep(database, cancel)
+    if meddle is not None:
+        storage = SQLiteStorage(database, durability="normal")
+        _until_it_waits(storage, run_id)
+        meddle(storage, run_id)
+        storage.close()
     process.join(LIFE_SECONDS)
     if process.is_alive():
         process.kill()
@@ -43,17 +49,28 @@ def run_process(database: Path, effects: Path, death: Death, *, cancel: str | No
     return process.exitcode
 
 
-def _cancel_when_asleep(database: Path, run_id: str) -> None:
-    """As a user would: from another process, once its step sleeps, or once its worker is dead."""
-    storage = SQLiteStorage(database, durability="normal")
+def _until_it_waits(storage: SQLiteStorage, run_id: str) -> None:
+    """As a user does: from another process, once its step waits, or once its worker is dead."""
     deadline = time.monotonic() + 0.5
     while time.monotonic() < deadline:
         run = storage.get_run(run_id)
-        if run.status.is_final or run.status is RunStatus.SLEEPING:
+        if run.status.is_final or run.status in (RunStatus.SLEEPING, RunStatus.WAITING):
             break
         time.sleep(0.005)
+
+
+def cancel(storage: SQLiteStorage, run_id: str) -> None:
     storage.request_cancel(run_id, "enough", 1)
-    storage.close()
+
+
+def answer(storage: SQLiteStorage, run_id: str) -> None:
+    """Once, however many workers die."""
+    if "signal.received" not in types_of(storage, run_id):
+        storage.signal(run_id, "go", '{"by":"ada"}', 1)
+
+
+MEDDLING: dict[str, Meddle] = {"cancel": cancel, "cancel_children": cancel, "signal": answer}
+"""What is done to some of the flows from outside."""
 
 
 def outcome(storage: SQLiteStorage, run_id: str, *, cancelled: bool) -> Any:
@@ -61,6 +78,10 @@ def outcome(storage: SQLiteStorage, run_id: str, *, cancelled: bool) -> Any:
     run = storage.get_run(run_id)
     if cancelled:
         return run.status, run.reason, run.output
+    rows = storage.fetch(
+        "SELECT t.name, r.child_item, r.status, o.output FROM runs r JOIN templates t ON t.num = r.template "
+        "LEFT JOIN run_outputs o ON o.run = r.num WHERE r.parent IS NOT NULL"
+    )
     steps = storage.get_steps(run_id, bodies=True, attempts=False)
     error = None if run.error is None else (run.error["code"], run.error["message"])
     return (
@@ -72,7 +93,20 @@ def outcome(storage: SQLiteStorage, run_id: str, *, cancelled: bool) -> Any:
             for step in steps
         ],
         [step.output if step.component != "/builtin/sleep" else None for step in steps],
+        sorted(rows, key=repr),
     )
+
+
+def check_nothing_is_left(storage: SQLiteStorage) -> None:
+    """Every run has ended, children too, and nobody waits for them any more."""
+    assert not storage.unfinished_runs()
+    for table in ("child_groups", "child_inputs"):
+        assert storage.fetch(f"SELECT * FROM {table}") == [], table
+    assert storage.fetch("SELECT num FROM runs WHERE owner IS NOT NULL OR wake_at IS NOT NULL") == []
+    marks = storage.fetch("SELECT substr(output, 2), run FROM steps WHERE substr(output, 1, 1) = '@'")
+    marks += storage.fetch("SELECT substr(output, 2), run FROM run_outputs WHERE substr(output, 1, 1) = '@'")
+    kept = storage.fetch("SELECT b.id, r.run FROM blobs b JOIN blob_refs r ON r.blob = b.id")
+    assert set(marks) == set(kept), "a blob is missing, or nobody refers to it"
 
 
 class Sweep:
@@ -93,17 +127,18 @@ class Sweep:
         run_id = start(storage, self.flow)
         storage.close()
         kills = 0
-        cancel = run_id if self.name == "cancel" else None
+        meddle = MEDDLING.get(self.name)
         for death in deaths:
-            kills += run_process(database, effects, death, cancel=cancel) == -9
+            kills += run_process(database, effects, death, run_id, meddle) == -9
         began = time.monotonic()
-        assert run_process(database, effects, Death(), cancel=cancel) == 0
+        assert run_process(database, effects, Death(), run_id, meddle) == 0
         assert time.monotonic() - began < STUCK_SECONDS, f"stuck after {deaths}"
         storage = SQLiteStorage(database, durability="normal")
         try:
-            check_run(storage, run_id)
+            check_all_runs(storage)
+            check_nothing_is_left(storage)
             self._check_committed_once(storage, run_id)
-            result = outcome(storage, run_id, cancelled=cancel is not None)
+            result = outcome(storage, run_id, cancelled=meddle is cancel)
         finally:
             storage.close()
         performed = effects.read_text().split() if effects.exists() else []
@@ -156,7 +191,7 @@ def test_a_worker_killed_at_some_points_changes_nothing_but_the_log(name: str, t
     chance = random.Random(seed)
     sweep = Sweep(tmp_path, name)
     undisturbed, expected, deaths = points(sweep)
-    early = [death for death in deaths if death.count <= 8]
+    early = [death for death in deaths if death.count <= max(8, 2 * sum(expected.values()))]
     for _ in range(2):
         sweep.check([chance.choice(early)], undisturbed, expected)
     sweep.check([chance.choice(early), chance.choice(early)], undisturbed, expected)

@@ -62,6 +62,10 @@ def registry_with_effects(file: Path, death: Death) -> Registry:
             raise ComponentError("FLAKY", f"attempt {context.attempt} fails")
         return {"attempt": context.attempt}
 
+    def large(value: dict[str, Any], context: Any) -> Any:
+        effects.add(value["key"])
+        return value["key"] * 100_000
+
     def fails(value: dict[str, Any], context: Any) -> Any:
         effects.add(value["key"])
         raise ComponentError("BROKEN", "always fails")
@@ -69,6 +73,7 @@ def registry_with_effects(file: Path, death: Death) -> Registry:
     registry = builtin_registry()
     registry.register(Component("/test/effect", effect, "inline", "Writes its key to a file"))
     registry.register(Component("/test/flaky", flaky, "sync", "Fails a few times"))
+    registry.register(Component("/test/large", large, "sync", "Gives more than a row holds"))
     registry.register(Component("/test/fails", fails, "inline", "Fails"))
     return registry
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from stepflow.components.registry import builtin_registry
-from stepflow.contracts.component import Component
+from stepflow.contracts.component import AwaitChildren, Component, FlowVersion
 from stepflow.dsl.validate import read_flow
 from stepflow.errors import ComponentError
 from stepflow.model.flow import Flow
 from stepflow.model.statuses import RunStatus
+from stepflow.runtime.templates import LoadedTemplates
 from stepflow.storages.sqlite import SQLiteStorage
 from tests.conftest import OpenStorage
 from tests.support.engine import finish, save, start, steps_of, types_of, until, until_event, working
@@ -273,6 +274,29 @@ async def test_a_component_starts_children_and_keeps_blobs(storage: SQLiteStorag
     assert storage.get_run(one).parent_run_id == run_id
 
 
+async def test_a_component_that_starts_no_children_goes_on_at_once(storage: SQLiteStorage) -> None:
+    version = save(storage, flow_of(DOUBLE, "doubler"))
+
+    def starts_none(value: Any, context: Any) -> AwaitChildren:
+        return AwaitChildren(FlowVersion(version, "doubler", 1), (), "spec")
+
+    def starts_one(value: Any, context: Any) -> AwaitChildren:
+        return AwaitChildren(FlowVersion(version, "doubler", 1), (2,), "spec")
+
+    def finishes(spec: Any, children: Any) -> Any:
+        return [spec, len(children)]
+
+    registry = builtin_registry()
+    registry.register(Component("/test/none", starts_none, "inline", "x", finish=finishes))
+    registry.register(Component("/test/unfinished", starts_one, "inline", "x"))
+    steps = [{"id": "n", "component": "/test/none"}, {"id": "u", "component": "/test/unfinished", "on_error": "skip"}]
+    read = read_flow({"name": "parent", "steps": steps})
+    assert read.flow is not None
+    run = await finish(storage, read.flow, registry=registry)
+    assert run.output == {"n": ["spec", 0]}
+    assert "no `finish`" in str(steps_of(storage, run.id)["u"].error)
+
+
 async def test_long_outputs_are_kept_as_blobs_and_read_like_any_other(storage: SQLiteStorage) -> None:
     long = "x" * 300_000
     steps = [{"id": "a", "type": "echo", "input": "$.input"}, {"id": "b", "type": "echo", "input": "$.steps.a.output"}]
@@ -328,6 +352,33 @@ async def test_a_signal_that_comes_before_its_step_is_kept(storage: SQLiteStorag
     async with working(storage):
         run = await until(storage, run_id)
     assert run.output == {"w": {"received": True, "timeout": False, "data": 7}}
+
+
+async def test_signals_answer_waits_in_their_order_also_while_a_worker_takes_the_run_over(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = [{"id": f"w{n}", "type": "wait_event", "input": {"name": "go"}} for n in (1, 2)]
+    run_id = start(storage, flow_of({"order": "sequential", "steps": steps}))
+    async with working(storage):
+        await until(storage, run_id, "waiting")
+    storage.signal(run_id, "go", '"first"', 5)
+    may_load = asyncio.Event()
+    load = LoadedTemplates.load
+
+    async def waits(self: LoadedTemplates, number: int) -> Any:
+        await may_load.wait()
+        return await load(self, number)
+
+    monkeypatch.setattr(LoadedTemplates, "load", waits)
+    async with working(storage) as worker:
+        async with asyncio.timeout(10):
+            while worker._coming == 0:
+                await asyncio.sleep(0.005)
+        storage.signal(run_id, "go", '"second"', 5)
+        may_load.set()
+        await until(storage, run_id)
+    found = steps_of(storage, run_id)
+    assert [found[key].output["data"] for key in ("w1", "w2")] == ["first", "second"]
 
 
 async def test_a_wait_that_nobody_answers_ends_with_its_timeout(storage: SQLiteStorage) -> None:

@@ -14,14 +14,18 @@ import pytest
 
 from stepflow.components.registry import Registry, builtin_registry
 from stepflow.contracts.component import Component, SkipStep
+from stepflow.core.decide import MAX_LOSSES
+from stepflow.core.facts import Claimed, Succeeded
 from stepflow.errors import ComponentError, StorageError
 from stepflow.model.flow import Flow, OnError, Step
 from stepflow.model.statuses import RunStatus
+from stepflow.runtime.templates import LoadedTemplates
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow.worker import make_worker
 from tests.conftest import OpenStorage
 from tests.support.engine import finish, start, steps_of, stored, types_of, until, until_event, working
 from tests.support.flows import chain, echo, fan_out, flow, quick_retry, ref
+from tests.support.hand import HERE, Hand, claim, hold, identity
 
 
 def registry(**functions: Callable[..., Any]) -> Registry:
@@ -146,6 +150,29 @@ async def test_a_sleep_holds_no_slot_and_wakes_in_time(storage: SQLiteStorage) -
         assert time.monotonic() - began < 5
 
 
+async def test_runs_that_are_being_taken_over_have_their_slots_already(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_load = asyncio.Event()
+    load = LoadedTemplates.load
+
+    async def waits(self: LoadedTemplates, number: int) -> Any:
+        await may_load.wait()
+        return await load(self, number)
+
+    monkeypatch.setattr(LoadedTemplates, "load", waits)
+    ids = [start(storage, chain(1)) for _ in range(4)]
+    async with working(storage, slots=2) as worker:
+        async with asyncio.timeout(10):
+            while worker._coming < 2:
+                await asyncio.sleep(0.005)
+        await worker._claim()  # as any wake-up makes it do
+        assert storage.workers()[0].held_runs == 2
+        may_load.set()
+        for run_id in ids:
+            await until(storage, run_id)
+
+
 async def test_the_runs_timeout_ends_it_while_a_step_runs(storage: SQLiteStorage) -> None:
     run = await finish(storage, flow(shell("x", "sleep 30"), timeout_ms=100))
     assert run.status is RunStatus.TIMED_OUT
@@ -225,6 +252,52 @@ async def test_cancel_ends_a_run_between_attempts(storage: SQLiteStorage) -> Non
         assert await client.cancel(run_id)
         assert (await client.get_run(run_id)).status is RunStatus.CANCELLED
         assert not await client.cancel(run_id)
+
+
+@pytest.mark.parametrize("options", [{}, {"evaluate": "needed"}])
+async def test_cancel_without_a_worker_ends_a_run_that_a_dead_one_was_in_the_middle_of(
+    storage: SQLiteStorage, options: dict[str, Any]
+) -> None:
+    """What its output would need cannot be known without reading outputs, and does not matter."""
+    from stepflow.client import Client
+
+    output = {"$if": ref("flag"), "then": ref("yes"), "else": ref("no")}
+    made = flow(echo("flag"), echo("yes"), echo("no"), output=output, has_output=True, **options)
+    hand = hold(storage, storage.register_worker(identity(), 1e12), made)
+    hand.give(Claimed())
+    hand.give(Succeeded(0, 1, True, "true"))
+    assert storage.free_dead_workers(1e13, HERE) == 1
+    async with Client(storage.url) as client:
+        assert await client.cancel(hand.stored.id, "enough")
+        assert (await client.get_run(hand.stored.id)).status is RunStatus.CANCELLED
+
+
+async def test_cancel_without_a_worker_ends_a_stalled_run(storage: SQLiteStorage) -> None:
+    from stepflow.client import Client
+
+    worker = storage.register_worker(identity(), 1e12)
+    made = chain(2)
+    hand = hold(storage, worker, made)
+    for _ in range(MAX_LOSSES):
+        hand.give(Claimed())
+        storage.free_run(hand.stored.number, worker)
+        (stored,) = claim(storage, worker)
+        hand = Hand(storage, stored, made)
+    hand.give(Claimed())
+    assert storage.get_run(hand.stored.id).status is RunStatus.STALLED
+    async with Client(storage.url) as client:
+        assert await client.cancel(hand.stored.id, "enough")
+        assert (await client.get_run(hand.stored.id)).status is RunStatus.CANCELLED
+
+
+async def test_an_error_whose_details_are_not_json_fails_its_step(storage: SQLiteStorage) -> None:
+    def breaks(value: Any, context: Any) -> Any:
+        raise ComponentError("BROKEN", "always", {"a set": object()})
+
+    run = await finish(storage, flow(Step(key="x", component="/test/breaks")), registry=registry(breaks=breaks))
+    assert run.error is not None
+    assert run.error["code"] == "BROKEN"
+    assert "a set" in run.error["details"]["text"]
 
 
 async def test_a_worker_that_stops_gives_its_runs_back_and_another_finishes_them(storage: SQLiteStorage) -> None:

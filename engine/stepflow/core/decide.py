@@ -137,6 +137,7 @@ def advance(run: Run, decision: Decision) -> None:
     run.stopping = draft.stopping
     run.open = draft.open
     run.failed = draft.failed
+    run.heard = draft.heard
     if draft.signals is not None:
         run.signals = draft.signals
     if draft.demand is not None:
@@ -201,6 +202,7 @@ class Draft(Overlay):
         self.dropped: list[int] = []
         self.consumed: list[int] = []
         self.signals: list[Signalled] | None = None
+        self.heard = run.heard
         self.demand_base = run.demand
         self.demand = None if run.demand is None else DemandDraft(run.demand)
         self.release = False
@@ -254,8 +256,10 @@ class Draft(Overlay):
                 if self._is_waiting_for_children(then.step, then.attempt):
                     self.collected.append(group)
                     self._collected(then)
-            case Signalled():
-                self._signalled(fact)
+            case Signalled(number):
+                if number > self.heard:
+                    self.heard = number
+                    self._signalled(fact)
             case Woken(step):
                 self._wake(step)
             case Stopped(step, attempt, abandoned):
@@ -285,7 +289,7 @@ class Draft(Overlay):
     def _claimed(self) -> None:
         if self.state.status is RunStatus.RUNNING:
             self.run_event(EventType.RUN_RELEASED, {"reason": "worker lost", "lost": True})
-        if self.state.losses >= MAX_LOSSES:
+        if self.state.losses >= MAX_LOSSES and not self.state.cancel_requested:
             self._stall()
             return
         if self.state.status is not RunStatus.QUEUED:
@@ -302,10 +306,15 @@ class Draft(Overlay):
                         self._judge_early(node)
         else:
             self.run_event(EventType.RUN_RESUMED)
-        self._take_back_steps()
-        if self.base.graph.is_lazy:
-            self._begin_demand()
+        # First: what is to end needs no output to be read, and nothing of it is tried again.
         self._go_on_stopping()
+        self._take_back_steps()
+        if self.base.graph.is_lazy and self.stopping is None:
+            self._begin_demand()
+        self._wake_waiting()
+
+    def _wake_waiting(self) -> None:
+        """What came while nobody held the run."""
         for step, wake_at in self.base.waits.items():
             if wake_at <= self.now:
                 self._wake(step)
@@ -322,7 +331,8 @@ class Draft(Overlay):
         self.release = True
 
     def _take_back_steps(self) -> None:
-        """Steps that still say running were performed by a worker that is gone."""
+        """Steps that still say running were performed by a worker that is gone: there is nothing to stop."""
+        self.stop.clear()
         for step in sorted(self.base.running):
             if self.base.graph.nodes[step].step.on_crash == "fail":
                 message = "Its worker died while it ran, and on_crash is 'fail'"
@@ -502,7 +512,7 @@ class Draft(Overlay):
 
     def settle(self) -> None:
         """Follow every consequence: dependents of what ended, starts while there is room, the end of the run."""
-        if self.state.status.is_final or self.state.status is RunStatus.STALLED:
+        if self.state.status.is_final or (self.state.status is RunStatus.STALLED and not self._is_ending):
             return
         while self.ended or self._may_start():
             if self.ended:
@@ -511,13 +521,17 @@ class Draft(Overlay):
                 self._start(self._next_ready())
         if self.missing:
             return
-        if self.stopping is not None and self.stopping != "release":
+        if self._is_ending:
             if self.running == 0:
                 self._end_stopped_run()
         elif self._is_done():
             self._end_run()
         elif self.running == 0 and self.state.status is RunStatus.RUNNING:
             self._give_up_worker()
+
+    @property
+    def _is_ending(self) -> bool:
+        return self.stopping not in (None, "release")
 
     def _is_done(self) -> bool:
         if self.open == 0:
@@ -533,6 +547,8 @@ class Draft(Overlay):
         return any(not state.status.is_final for state in self.steps.values())
 
     def _count_down(self, step: int) -> None:
+        if self._is_ending:
+            return  # nothing follows any more
         if self.demand is not None:
             for who in self.demand.ended(step):
                 self._ask(who)

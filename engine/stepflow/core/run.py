@@ -30,6 +30,7 @@ class Run:
         "failed",
         "graph",
         "has_secrets",
+        "heard",
         "id",
         "input",
         "input_problem",
@@ -71,6 +72,8 @@ class Run:
         self.variables: Mapping[str, Json] = with_marks(graph.flow, variables)
         self.signals = list(signals)
         """Received, and waited for by no step so far."""
+        self.heard = max((signal.number for signal in self.signals), default=0)
+        """The last signal's number: the storage may tell of one again before its end is durable."""
         self.demand: Demand | None = None
         """With `evaluate: needed`: since the run was claimed."""
         self.values: dict[int, Json] = {}

@@ -12,6 +12,7 @@ from typing import Any
 
 from stepflow.contracts.clock import Clock
 from stepflow.contracts.component import Component
+from stepflow.contracts.outcomes import children_fact
 from stepflow.contracts.storage import Claim, ClaimedRuns, Commit, Listener, Request, Storage, StoredRun
 from stepflow.core.decide import Decision, Missing, Perform, advance, decide
 from stepflow.core.facts import (
@@ -30,7 +31,7 @@ from stepflow.runtime.context import Context, Surroundings
 from stepflow.runtime.held import Held
 from stepflow.runtime.leases import Leases
 from stepflow.runtime.logs import LogBuffer
-from stepflow.runtime.perform import ABANDON_SECONDS, CheckInput, Performer, collected
+from stepflow.runtime.perform import ABANDON_SECONDS, CheckInput, Performer
 from stepflow.runtime.processes import boot_id, host_id, kill_group
 from stepflow.runtime.templates import LoadedTemplates
 from stepflow.runtime.timers import DEADLINE, Timers
@@ -64,6 +65,8 @@ class WorkerLoop:
         self._say = say
         self._performer = Performer(check_input, threads=32)
         self._held: dict[int, Held] = {}
+        self._coming = 0
+        """Runs that are claimed and being taken over: they have their slots already."""
         self._trouble: str | None = None
         self._stopping = False
         self._claim_is_due = asyncio.Event()
@@ -135,7 +138,7 @@ class WorkerLoop:
     # Claim
 
     async def _claim(self) -> None:
-        room = self._slots - len(self._held)
+        room = self._slots - len(self._held) - self._coming
         if room <= 0 or self._trouble is not None or self._stopping:
             self._more_may_wait = True
             return
@@ -158,6 +161,7 @@ class WorkerLoop:
                 self._hold(held, decision)
             for stored in claimed.runs:
                 if stored.number not in begun:
+                    self._coming += 1
                     self._spawn(self._take_over(stored))
         except StorageError as error:
             self._note_trouble(error)
@@ -191,33 +195,40 @@ class WorkerLoop:
     async def _take_over(self, stored: StoredRun) -> None:
         """Hold a run that had begun before, or whose template has to be read first. It is ours already, so trouble
         with the storage is waited out."""
-        while True:
-            try:
-                await self._end_process_groups(stored)
-                template = await self._templates.load(stored.template_version)
-                if template is not None:
-                    held = Held(stored, template, self.number)
-                    held.inbox.extend(await self._ended_children(held))
-                    self._hold(held)
-                else:
-                    await self._leases.give_back(stored.number)
-                    self._claim_is_due.set()
-                return
-            except StorageError as error:
-                self._note_trouble(error)
+        try:
+            while True:
+                if await self._is_taken_over(stored):
+                    return
                 await asyncio.sleep(TROUBLE_RETRY_SECONDS)
+        finally:
+            self._coming -= 1
+
+    async def _is_taken_over(self, stored: StoredRun) -> bool:
+        try:
+            await self._end_process_groups(stored)
+            template = await self._templates.load(stored.template_version)
+            if template is not None:
+                held = Held(stored, template, self.number)
+                if held.run.waiting:
+                    held.inbox.extend(await self._ended_children(held))
+                self._hold(held)
+            else:
+                await self._leases.give_back(stored.number)
+                self._claim_is_due.set()
+        except StorageError as error:
+            self._note_trouble(error)
+            return False
+        return True
 
     async def _ended_children(self, held: Held) -> list[Fact]:
         """What the steps whose children have all ended make of it."""
-        if not held.run.waiting:
-            return []
         facts: list[Fact] = []
         for ended in await self._bridge.call(self._storage.ended_children, held.number):
             if ended.group not in held.collecting:
                 held.collecting.add(ended.group)
                 node = held.template.graph.nodes[ended.step]
                 check = held.template.output_checks.get(ended.step)
-                facts.append(collected(self._find_component(node.step.component), ended, check))
+                facts.append(children_fact(self._find_component(node.step.component), ended, check))
         return facts
 
     async def _end_process_groups(self, stored: StoredRun) -> None:
@@ -293,7 +304,9 @@ class WorkerLoop:
         for request in await self._bridge.call(self._storage.requests, self.number):
             if request.run == held.number:
                 held.version = request.version
-                held.inbox[:0] = _facts_of(request)
+                # Before what it makes stale, and after the claim: what was asked earlier is heard with that.
+                first = 1 if held.inbox and isinstance(held.inbox[0], Claimed) else 0
+                held.inbox[first:first] = _facts_of(request)
                 self._decide(held)
                 return
         self._forget(held, stop=True)

@@ -41,6 +41,8 @@ def start_group(group: Group, parent: int, start: StartChildren, at: int) -> Non
     connection.executemany(
         queries.INSERT_CHILD_INPUT, [(number, item, children.inputs[item]) for item in range(first, total)]
     )
+    if not total:
+        _end_group(group, number, parent)
     inputs = list(enumerate(children.inputs[:first]))
     _start(group, parent, number, children.template_version, children.kind, children.step_count, inputs, at)
 
@@ -109,9 +111,14 @@ def child_ended(
         connection.execute(queries.CHILD_STARTED, (number,))
         _start(group, parent, number, template_version, kind, step_count, [(started, text)], at)
     elif done == started:
-        connection.execute(queries.GROUP_ENDED, (number,))
-        connection.execute(queries.WAKE_PARENT, (parent,))
-        group.wakes_workers = True
+        _end_group(group, number, parent)
+
+
+def _end_group(group: Group, number: int, parent: int) -> None:
+    """All that were to start have ended: the parent has to hear of it."""
+    group.connection.execute(queries.GROUP_ENDED, (number,))
+    group.connection.execute(queries.WAKE_PARENT, (parent,))
+    group.wakes_workers = True
 
 
 def collect(group: Group, number: int) -> None:

@@ -91,6 +91,12 @@ def _prepare(path: Path, turnstile: Turnstile, durability: Durability) -> bool:
         if not can_write:
             if found == 0:
                 raise StorageError(f"{path} cannot be written and holds no StepFlow tables; check its permissions")
+            if found < SCHEMA_VERSION:
+                raise StorageError(
+                    f"{path} was written by an older StepFlow (schema {found}, this release reads {SCHEMA_VERSION}) "
+                    "and cannot be brought up to date, because it cannot be written; open it once as its owner, "
+                    "or open a copy"
+                )
             return False
         if found == SCHEMA_VERSION:
             return True

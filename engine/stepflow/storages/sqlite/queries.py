@@ -190,11 +190,13 @@ CHILD_STARTED = "UPDATE child_groups SET started = started + 1 WHERE num = ?"
 GROUP_ENDED = "UPDATE child_groups SET ended = 1 WHERE num = ?"
 """All that were to start have ended."""
 
-WAKE_PARENT = f"UPDATE runs SET wake_at = 0 WHERE num = ? AND owner IS NULL AND status NOT IN ({_FINAL})"
-"""Its children have ended."""
+WAKE_PARENT = f"""
+UPDATE runs SET wake_at = 0 WHERE num = ? AND owner IS NULL AND status NOT IN ({_FINAL}, {_STALLED})"""
+"""Its children have ended. A stalled run stays so."""
 
-WAKE_IF_CHILDREN_ENDED = """
-UPDATE runs SET wake_at = 0 WHERE num = ? AND EXISTS (SELECT 1 FROM child_groups WHERE run = runs.num AND ended)"""
+WAKE_IF_CHILDREN_ENDED = f"""
+UPDATE runs SET wake_at = 0 WHERE num = ? AND status <> {_STALLED}
+  AND EXISTS (SELECT 1 FROM child_groups WHERE run = runs.num AND ended)"""
 """A run is let go of in the moment when its children have ended."""
 
 ENDED_GROUPS = "SELECT num, run, step, attempt, spec FROM child_groups WHERE run = ? AND ended ORDER BY num"
