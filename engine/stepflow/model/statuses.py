@@ -31,7 +31,7 @@ class RunStatus(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> RunStatus | None:
-        alias = _RUN_ALIASES.get(str(value).lower())
+        alias = RUN_ALIASES.get(str(value).lower())
         return None if alias is None else cls(alias)
 
 
@@ -52,7 +52,7 @@ class StepStatus(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> StepStatus | None:
-        alias = _STEP_ALIASES.get(str(value).lower())
+        alias = STEP_ALIASES.get(str(value).lower())
         return None if alias is None else cls(alias)
 
 
@@ -124,7 +124,7 @@ def check_step_move(before: StepStatus, after: StepStatus) -> None:
         raise InvalidTransitionError("A step", before, after)
 
 
-_RUN_ALIASES = {
+RUN_ALIASES = {
     "pending": "queued",
     "succeeded": "completed",
     "success": "completed",
@@ -138,7 +138,7 @@ _RUN_ALIASES = {
     "awaiting_child_workflow": "waiting",
     "retrying": "awaiting_retry",
 }
-_STEP_ALIASES = {
+STEP_ALIASES = {
     "queued": "pending",
     "succeeded": "completed",
     "success": "completed",
