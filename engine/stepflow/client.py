@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -42,6 +42,10 @@ from stepflow.model.template import Template, TemplateVersion
 from stepflow.runtime.bridge import Bridge
 from stepflow.runtime.followers import follow
 from stepflow.runtime.processes import boot_id, host_id, kill_group
+
+if TYPE_CHECKING:
+    from stepflow.simulate.planned import History
+    from stepflow.workbench import Workbench
 
 FOLLOW_LIMIT = 1000
 CANCEL_TRIES = 5
@@ -275,8 +279,17 @@ class Client:
                 storage.perform(commit)
             except (LeaseLostError, StaleRunError):
                 continue  # a worker took it in this moment; look again
+            for child in storage.open_children(run_id):
+                self._cancel(child, "its parent was cancelled")
             return True
         return True
+
+    async def signal(self, run: str, name: str, data: Any = None) -> None:
+        """Give a signal to an execution: the steps that wait for it go on; else it is kept for the first that does.
+        `WorkflowEngineError` INVALID_STATE: it has ended."""
+        storage = self._open_storage
+        text = _json(data, "data")
+        await self._open_bridge.call(lambda: storage.signal(storage.find_run(run), name, text, self._clock.now()))
 
     async def retry(
         self,
@@ -405,6 +418,40 @@ class Client:
         run_id = None if run is None else await self._open_bridge.call(self._open_storage.find_run, run)
         async for events in follow(self._open_bridge, self._open_storage, after_seq, run_id, limit):
             yield events
+
+    # Templates that are not performed
+
+    async def workbench(self) -> Workbench:
+        """Validates, lints, simulates and tests, knowing the templates of this storage and the workspace's
+        components."""
+        from stepflow.workbench import Workbench
+
+        storage = self._open_storage
+
+        def find_template(name: str) -> Flow:
+            return storage.get_template_version(name).flow
+
+        return await self._open_bridge.call(Workbench, self.workspace, find_template=find_template)
+
+    async def history(self, template: str, executions: int = 20) -> History:
+        """What the last completed executions of a template tell of its steps."""
+        return await self._open_bridge.call(self._history, template, executions)
+
+    def _history(self, template: str, executions: int) -> History:
+        from stepflow.simulate.planned import History
+
+        storage = self._open_storage
+        runs, _ = storage.list_runs(executions, None, (RunStatus.COMPLETED,), template, False)
+        durations: dict[str, list[int]] = {}
+        outputs: dict[str, Any] = {}
+        for run in runs:
+            newest = run is runs[0]
+            for step in storage.get_steps(run.id, bodies=newest, attempts=False):
+                if step.status is StepStatus.COMPLETED and not step.reused and step.duration_ms is not None:
+                    durations.setdefault(step.key, []).append(step.duration_ms)
+                    if newest:
+                        outputs[step.key] = step.output
+        return History(durations, outputs, len(runs))
 
     # Workers
 

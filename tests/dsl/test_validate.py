@@ -298,7 +298,10 @@ def test_a_mistake_in_an_expression_has_line_and_column(text: str, place: str) -
 
 def test_references_in_expressions_are_judged_and_ordered() -> None:
     assert error_of({"steps": [{"id": "a", "type": "noop", "when": "$.steps.b.status == 'failed'"}]}).code == "E140"
-    cycle = {"a": {"type": "noop", "when": "$.steps.b.output"}, "b": {"type": "noop", "input": "${{ $.steps.a.output }}"}}
+    cycle = {
+        "a": {"type": "noop", "when": "$.steps.b.output"},
+        "b": {"type": "noop", "input": "${{ $.steps.a.output }}"},
+    }
     assert error_of({"steps": cycle}).code == "E142"
     schema = {"type": "object", "properties": {"n": {}}, "additionalProperties": False}
     step = {"id": "a", "type": "noop", "input": "${{ $.input.unknownField }}"}

@@ -19,6 +19,7 @@ STATUS_WORDS_ELSEWHERE: dict[str, dict[str, str]] = {
         "failed": "the outcome of an envelope, and the count of such",
         "skipped": "the outcome of an envelope, and the count of such",
     },
+    "engine/stepflow/cli/verbs/simulate.py": {"skipped": "a key of what --json prints: the steps that did not run"},
 }
 """File -> word -> why that word is not a status there."""
 

@@ -20,6 +20,7 @@ from stepflow.errors import DSLValidationError, WorkflowEngineError
 
 if TYPE_CHECKING:
     from stepflow.client import Client
+    from stepflow.workbench import Workbench
 
 FAILED = 1
 INTERRUPTED = 130
@@ -72,6 +73,39 @@ def with_client(
         sys.exit(FAILED)
     except WorkflowEngineError as error:
         fail("\n  ".join(safe(line) for line in error.message.splitlines()))
+    except BrokenPipeError:
+        quiet_pipe()
+    sys.exit(code or 0)
+
+
+def with_workbench(action: Callable[[Workbench, Client | None], Awaitable[int | None]]) -> None:
+    """Run `action` with a workbench, and with a client where the command's database exists: none is made for it."""
+    from stepflow.location import find_database, find_workspace, split_url
+
+    place = click.get_current_context().find_object(Place) or Place()
+    try:
+        workspace = find_workspace(place.workspace)
+        database = split_url(find_database(place.database, workspace))[0]
+    except WorkflowEngineError as error:
+        fail(safe(error.message))
+    if Path(database).expanduser().is_file():
+
+        async def with_both(client: Client) -> int | None:
+            return await action(await client.workbench(), client)
+
+        with_client(with_both)
+        return
+    from stepflow.workbench import Workbench
+
+    async def alone() -> int | None:
+        return await action(Workbench(workspace, lambda trouble: note(f"⚠ {safe(trouble)}")), None)
+
+    try:
+        code = asyncio.run(alone())
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except WorkflowEngineError as error:
+        fail(safe(error.message))
     except BrokenPipeError:
         quiet_pipe()
     sys.exit(code or 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -22,6 +22,16 @@ def check_value(schema: Json, value: Json) -> list[str]:
     """What is wrong with `value`, each with its place; empty: nothing."""
     found = islice(problems(_cached(jsontext.encode(schema)), value, schema), MOST_PROBLEMS)
     return [f"{where}: {message}" if where else message for where, message in found]
+
+
+def output_check(schema: Json) -> Callable[[Json], str | None]:
+    """Tells of an output what is wrong with it; None: nothing."""
+
+    def check(value: Json) -> str | None:
+        problems = check_value(schema, value)
+        return f"The output violates its schema: {'; '.join(problems)}" if problems else None
+
+    return check
 
 
 def check_schema(schema: Json) -> list[str]:

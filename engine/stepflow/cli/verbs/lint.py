@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from stepflow.cli.session import FAILED, fail, note, read_file, say
+from stepflow.cli.session import FAILED, fail, note, read_file, say, with_workbench
 from stepflow.cli.text import json_text, paint, safe
 
 if TYPE_CHECKING:
+    from stepflow.client import Client
     from stepflow.dsl.diagnostics import Diagnostic
-    from stepflow.dsl.lint.linter import Components
+    from stepflow.workbench import Workbench
 
 SIGNS = {"error": ("✗", "red"), "warning": ("⚠", "yellow"), "info": ("ℹ", "blue")}
 
@@ -36,45 +37,33 @@ def command(files: tuple[str, ...], fix: bool, strict: bool, as_json: bool) -> N
       stepflow lint workflow.yaml
       stepflow lint --fix --strict workflow.yaml
     """
-    from stepflow.dsl.lint.linter import lint_flow
+    texts = {file: read_file(file, "DSL file") for file in files}
 
-    components = _components()
-    found: list[Diagnostic] = []
-    for file in files:
-        text = read_file(file, "DSL file")
-        if fix:
-            text = _fix(file, components)
-        diagnostics = lint_flow(text, file=file, components=components).diagnostics
-        found += diagnostics
-        if not as_json:
-            _show(file, diagnostics)
-    levels: Counter[str] = Counter(diagnostic.level for diagnostic in found)
-    if as_json:
-        listed = [msgspec.structs.asdict(diagnostic) for diagnostic in found]
-        say(json_text({"valid": not levels["error"], "diagnostics": listed}))
-    else:
-        say(f"Summary: {_summary(levels)}")
-    sys.exit(FAILED if levels["error"] or (strict and levels["warning"]) else 0)
+    async def lint(workbench: Workbench, client: Client | None) -> int:
+        found: list[Diagnostic] = []
+        for file, text in texts.items():
+            fixed = _fixed(file, workbench) if fix else text
+            diagnostics = workbench.lint(fixed, file).diagnostics
+            found += diagnostics
+            if not as_json:
+                _show(file, diagnostics)
+        levels: Counter[str] = Counter(diagnostic.level for diagnostic in found)
+        if as_json:
+            listed = [msgspec.structs.asdict(diagnostic) for diagnostic in found]
+            say(json_text({"valid": not levels["error"], "diagnostics": listed}))
+        else:
+            say(f"Summary: {_summary(levels)}")
+        return FAILED if levels["error"] or (strict and levels["warning"]) else 0
 
-
-def _components() -> Components:
-    from stepflow.components.registry import builtin_registry
-    from stepflow.dsl.lint.view import ComponentFacts
-
-    return {
-        component.path: ComponentFacts(external=component.external, output_schema=component.output_schema)
-        for component in builtin_registry()
-    }
+    with_workbench(lint)
 
 
-def _fix(file: str, components: Components) -> str:
+def _fixed(file: str, workbench: Workbench) -> str:
     """Rewrites the file if there is something to put right; its text afterwards."""
-    from stepflow.dsl.lint.linter import fix_text
-
     # Not as read_file does it: the ends of the lines stay what they are.
-    with open(file, encoding="utf-8", newline="") as opened:
+    with Path(file).open(encoding="utf-8", newline="") as opened:
         text = opened.read()
-    fixed, number = fix_text(text, file=file, components=components)
+    fixed, number = workbench.fix(text, file)
     if number:
         try:
             with Path(file).open("w", encoding="utf-8", newline="") as opened:

@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from stepflow.cli.session import FAILED, diagnostic_lines, note, read_file, say
+from stepflow.cli.session import FAILED, diagnostic_lines, note, read_file, say, with_workbench
 from stepflow.cli.text import json_text, paint, safe
+
+if TYPE_CHECKING:
+    from stepflow.client import Client
+    from stepflow.workbench import Workbench
 
 
 @click.command("validate")
 @click.argument("file")
+@click.option("--strict", is_flag=True, help="Exit 1 for warnings too, such as an unknown component.")
 @click.option("--json", "as_json", is_flag=True, help="As one object.")
-def command(file: str, as_json: bool) -> None:
+def command(file: str, strict: bool, as_json: bool) -> None:
     """Check a template file: everything that is wrong with it, and where.
 
     \b
     Example:
       stepflow validate workflow.yaml
     """
-    from stepflow.client import known_components
-    from stepflow.dsl.validate import read_flow
+    text = read_file(file, "DSL file")
 
-    read = read_flow(read_file(file, "DSL file"), file=file, components=known_components())
-    if as_json:
-        diagnostics = [msgspec.structs.asdict(diagnostic) for diagnostic in read.diagnostics]
-        say(json_text({"valid": read.flow is not None, "diagnostics": diagnostics}))
-    elif read.flow is not None:
-        say(f"{paint('✓', 'green')} DSL is valid")
-        for diagnostic in read.diagnostics:
-            note(f"  {paint('⚠', 'yellow', sys.stderr)} {safe(diagnostic.place)}: {safe(diagnostic.message)}")
-    else:
-        say(f"{paint('✗', 'red')} DSL validation failed")
-        for line in diagnostic_lines(read.diagnostics):
-            say(line)
-    sys.exit(0 if read.flow is not None else FAILED)
+    async def validate(workbench: Workbench, client: Client | None) -> int:
+        read = workbench.validate(text, file)
+        refused = strict and any(diagnostic.level == "warning" for diagnostic in read.diagnostics)
+        valid = read.flow is not None and not refused
+        if as_json:
+            diagnostics = [msgspec.structs.asdict(diagnostic) for diagnostic in read.diagnostics]
+            say(json_text({"valid": valid, "diagnostics": diagnostics}))
+        elif read.flow is not None:
+            say(f"{paint('✓', 'green')} DSL is valid" if valid else f"{paint('✗', 'red')} DSL has warnings")
+            for diagnostic in read.diagnostics:
+                sign, colour = ("⚠", "yellow") if diagnostic.level == "warning" else ("ℹ", "blue")
+                note(f"  {paint(sign, colour, sys.stderr)} {safe(diagnostic.place)}: {safe(diagnostic.message)}")
+                if diagnostic.hint:
+                    note(paint(f"      {safe(diagnostic.hint)}", "dim", sys.stderr))
+        else:
+            say(f"{paint('✗', 'red')} DSL validation failed")
+            for line in diagnostic_lines(read.diagnostics):
+                say(line)
+        return 0 if valid else FAILED
+
+    with_workbench(validate)

@@ -1,0 +1,95 @@
+"""`stepflow components`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stepflow.cli.session import fail, say, with_workbench
+from stepflow.cli.text import json_text, paint, safe, table
+
+if TYPE_CHECKING:
+    from stepflow.client import Client
+    from stepflow.contracts.component import Component
+    from stepflow.workbench import Workbench
+
+
+@click.command("components")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One object a component.")
+def command(name: str | None, as_json: bool) -> None:
+    """List what steps can run, or show one with its schemas and an example.
+
+    \b
+    Examples:
+      stepflow components
+      stepflow components http.get
+    """
+
+    async def show(workbench: Workbench, client: Client | None) -> None:
+        if name is None:
+            listed = list(workbench.registry)
+            if as_json:
+                for component in listed:
+                    say(json_text(_as_json(component)))
+                return
+            rows = [(component.path, component.description) for component in listed]
+            for line in table(("COMPONENT", "DESCRIPTION"), rows, (28,), 72):
+                say(line)
+            return
+        component = _named(name, workbench)
+        if as_json:
+            say(json_text(_as_json(component)))
+        else:
+            _show(component)
+
+    with_workbench(show)
+
+
+def _named(name: str, workbench: Workbench) -> Component:
+    from stepflow.dsl.diagnostics import did_you_mean
+    from stepflow.dsl.spellings import fold_component
+
+    path = fold_component(name)
+    if path not in workbench.registry:
+        fail(f"Unknown component '{safe(name)}'{safe(did_you_mean(path, workbench.registry.paths))}")
+    return workbench.registry.get(path)
+
+
+def _show(component: Component) -> None:
+    say(f"{paint(safe(component.path), 'bold')}  {safe(component.description)}")
+    for title, schema in (("Input", component.input_schema), ("Output", component.output_schema)):
+        if schema not in (None, True):
+            say()
+            say(f"{title}:")
+            for line in json_text(schema, indent=2).splitlines():
+                say(f"  {line}")
+    if component.example is not None:
+        say()
+        say("Example:")
+        for line in _example(component).splitlines():
+            say(f"  {line}")
+
+
+def _example(component: Component) -> str:
+    """As a step, and what it gives."""
+    import yaml
+
+    step: dict[str, Any] = {"id": "example", "component": component.path}
+    if "input" in component.example:
+        step["input"] = component.example["input"]
+    text = str(yaml.safe_dump([step], sort_keys=False, allow_unicode=True))
+    if "output" in component.example:
+        text += f"# gives {json_text(component.example['output'])}\n"
+    return text
+
+
+def _as_json(component: Component) -> dict[str, Any]:
+    return {
+        "path": component.path,
+        "description": component.description,
+        "input_schema": component.input_schema,
+        "output_schema": component.output_schema,
+        "example": component.example,
+    }

@@ -1,0 +1,38 @@
+"""`stepflow signal`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from stepflow.cli.session import read_input, say, with_client
+from stepflow.cli.text import paint, safe
+
+if TYPE_CHECKING:
+    from stepflow.client import Client
+
+
+@click.command("signal")
+@click.argument("run_id")
+@click.argument("name")
+@click.option("--data", metavar="JSON|@FILE|-", help="What the waiting step gets.")
+def command(run_id: str, name: str, data: str | None) -> None:
+    """Give an execution the signal NAME; the steps that wait for it go on.
+
+    An approval without a name of its own waits for the id of its step.
+
+    \b
+    Example:
+      stepflow signal exec_abc123 approve --data '{"by": "ada"}'
+    """
+    value = read_input(data, None)
+
+    async def send(client: Client) -> None:
+        await client.signal(run_id, name, value)
+        run = await client.get_run(run_id)
+        say(f"{paint('✓', 'green')} Signal '{safe(name)}' sent")
+        say(f"  Run ID: {run.id}")
+        await client.ensure_worker()
+
+    with_client(send)

@@ -1,0 +1,101 @@
+"""A simulation as people and programs read it: path, skipped steps, output, predicted durations, critical path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from stepflow.contracts.component import Component
+from stepflow.model.flow import Flow, Json
+from stepflow.model.statuses import RunStatus, StepStatus
+from stepflow.simulate.context import FindTemplate
+from stepflow.simulate.planned import CheckInput, Plan, PlannedOutcomes
+from stepflow.simulate.simulator import Bar, Simulated, simulate
+
+SLOW = 0.95
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    median_ms: int
+    p95_ms: int
+    critical_path: tuple[str, ...]
+    """The steps whose sum is the duration."""
+    executions: int
+    """Of history that it was made from."""
+
+
+class Simulation(msgspec.Struct, frozen=True):
+    success: bool
+    """The execution would be completed."""
+    status: RunStatus
+    duration_ms: int
+    path: tuple[str, ...]
+    """What ran, in order of start."""
+    skipped: Mapping[str, str]
+    """Reasons, by step."""
+    output: Json
+    output_skipped: bool
+    error: dict[str, Any] | None
+    predicted: Prediction
+    steps: tuple[Bar, ...]
+    """All of the flow, in its order."""
+
+    @property
+    def step_count(self) -> int:
+        """How many ran."""
+        return len(self.path)
+
+
+def make_simulation(
+    flow: Flow,
+    value: Json,
+    plan: Plan,
+    *,
+    variables: Mapping[str, Json] | None,
+    find_component: Callable[[str], Component | None],
+    check_input: CheckInput,
+    find_template: FindTemplate,
+    begin: int,
+) -> Simulation:
+    def once(what: Plan) -> Simulated:
+        outcomes = PlannedOutcomes(what, find_component, check_input, find_template)
+        return simulate(flow, value, outcomes, variables=variables, begin=begin)
+
+    run = once(plan)
+    slow = once(msgspec.structs.replace(plan, percentile=SLOW)) if plan.history.durations_ms else run
+    prediction = Prediction(run.duration_ms, slow.duration_ms, critical_path(run), plan.history.executions)
+    return Simulation(
+        success=run.status is RunStatus.COMPLETED,
+        status=run.status,
+        duration_ms=run.duration_ms,
+        path=tuple(run.path),
+        skipped={bar.key: bar.reason or "" for bar in run.steps.values() if bar.status is StepStatus.SKIPPED},
+        output=run.output,
+        output_skipped=run.output_skipped,
+        error=run.error,
+        predicted=prediction,
+        steps=tuple(run.steps.values()),
+    )
+
+
+def critical_path(run: Simulated) -> tuple[str, ...]:
+    """From the step that ended last back through the dependencies that ended last before each."""
+    ended = [bar for bar in run.steps.values() if bar.started_at is not None]
+    if not ended:
+        return ()
+    bar = max(ended, key=_end)
+    path = [bar.key]
+    while True:
+        before = [
+            one for key in bar.after if (one := run.steps[key]).started_at is not None and one.finished_at is not None
+        ]
+        if not before:
+            return tuple(reversed(path))
+        bar = max(before, key=_end)
+        path.append(bar.key)
+
+
+def _end(bar: Bar) -> int:
+    return bar.finished_at or 0

@@ -1,0 +1,272 @@
+"""The loop of a simulation: decide, take each step's outcome, go on at the next moment at which something happens.
+
+A month of sleep costs nothing: time is a number. Children are simulated inside their parent, in as many lanes as may
+run at once.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from stepflow.contracts.component import Component, EndedChild
+from stepflow.contracts.outcomes import CheckOutput, Ended, children_fact
+from stepflow.contracts.storage import EndedChildren
+from stepflow.core.decide import Decision, Missing, Perform, StartChildren, advance, decide
+from stepflow.core.facts import Claimed, DeadlineReached, Fact, Failed, Stopped, Woken
+from stepflow.core.graph import Graph, build_graph
+from stepflow.core.run import Run
+from stepflow.core.transition import RunState, StepState
+from stepflow.dsl.schemas import check_value, output_check
+from stepflow.model import jsontext
+from stepflow.model.event import EventType
+from stepflow.model.flow import Flow, Json, Step
+from stepflow.model.statuses import RunStatus, StepStatus
+
+MAX_DEPTH = 64
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """What is to be performed."""
+
+    step: Step
+    index: int
+    attempt: int
+    input: Json
+    run_id: str
+    kind: str
+    """The template's name; of a flow inside another, `parent/step`."""
+    depth: int
+    now: int
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    fact: Ended
+    duration_ms: int = 0
+    source: str = ""
+    """Where it comes from: `mock`, `history`, `example` …"""
+
+
+class Outcomes(Protocol):
+    def outcome(self, attempt: Attempt, check: CheckOutput | None) -> Outcome: ...
+
+    def component(self, path: str) -> Component | None: ...
+
+    def flow(self, number: int) -> Flow:
+        """That a `FlowVersion` named which a component was given."""
+
+
+class Bar(msgspec.Struct):
+    """A step as it was simulated. Times in ms from the beginning."""
+
+    key: str
+    component: str
+    status: StepStatus
+    started_at: int | None = None
+    finished_at: int | None = None
+    attempts: int = 0
+    source: str = ""
+    reason: str | None = None
+    error: dict[str, Json] | None = None
+    output: Json = None
+    after: tuple[str, ...] = ()
+    """The steps it waited for."""
+
+
+class Simulated(msgspec.Struct):
+    status: RunStatus
+    output: Json
+    output_skipped: bool
+    error: dict[str, Json] | None
+    duration_ms: int
+    steps: dict[str, Bar]
+    """In the flow's order."""
+    path: list[str]
+    """What ran, in order of start."""
+
+
+def simulate(
+    flow: Flow,
+    value: Json,
+    outcomes: Outcomes,
+    *,
+    variables: Mapping[str, Json] | None = None,
+    begin: int = 0,
+    run_id: str = "exec_simulated",
+    kind: str = "",
+    depth: int = 0,
+) -> Simulated:
+    """`begin`: the moment at which it starts, ms since 1970."""
+    return _Simulator(flow, value, outcomes, variables or {}, begin, run_id, kind or flow.name, depth).run()
+
+
+class _Simulator:
+    def __init__(
+        self,
+        flow: Flow,
+        value: Json,
+        outcomes: Outcomes,
+        variables: Mapping[str, Json],
+        begin: int,
+        run_id: str,
+        kind: str,
+        depth: int,
+    ) -> None:
+        self._outcomes = outcomes
+        self._begin = begin
+        self._kind = kind
+        self._depth = depth
+        self._checks: dict[int, CheckOutput] = {
+            index: output_check(step.output_schema)
+            for index, step in enumerate(flow.steps)
+            if step.output_schema is not None
+        }
+        output_problem = None if flow.output_schema is None else output_check(flow.output_schema)
+        self._graph: Graph = build_graph(flow, output_problem=output_problem)
+        problems = [] if flow.input_schema is None else check_value(flow.input_schema, value)
+        self._run = Run(
+            self._graph,
+            run_id,
+            RunState(),
+            {},
+            input=value,
+            variables=variables,
+            input_problem=f"Invalid input: {'; '.join(problems)}" if problems else None,
+        )
+        self._now = begin
+        self._heap: list[tuple[int, int, Fact]] = []
+        self._serial = 0
+        self._values: dict[int, Json] = {}
+        self._sources: dict[int, str] = {}
+        self._path: list[int] = []
+        self._output: Json = None
+        self._deadline_is_set = False
+
+    def run(self) -> Simulated:
+        facts: list[Fact] = [Claimed()]
+        while True:
+            decision = decide(self._run, facts, self._now)
+            if isinstance(decision, Missing):
+                self._run.values.update((step, self._values[step]) for step in decision.steps)
+                continue
+            self._take(decision)
+            if decision.state.status.is_final or not self._heap:
+                return self._result()
+            # Whoever is released waits, and is claimed again when something happens.
+            facts = [Claimed()] if decision.release else []
+            self._now = max(self._now, self._heap[0][0])
+            while self._heap and self._heap[0][0] <= self._now:
+                facts.append(heapq.heappop(self._heap)[2])
+
+    def _take(self, decision: Decision) -> None:
+        advance(self._run, decision)
+        for step in decision.outputs:
+            self._values[step] = decision.draft.values[step]
+        for event in decision.events:
+            if event.type == EventType.STEP_STARTED and event.step is not None and event.attempt == 1:
+                self._path.append(event.step)
+        if decision.output is not None:
+            self._output = jsontext.decode(decision.output)
+        for perform in decision.perform:
+            self._perform(perform)
+        for step in decision.stop:
+            self._at(self._now, Stopped(step, self._run.steps[step].attempt))
+        for start in decision.children:
+            self._start_children(start)
+        for step, state in decision.steps.items():
+            if state.wake_at is not None and not state.status.is_final:
+                self._at(state.wake_at, Woken(step))
+        deadline = self._run.deadline
+        if deadline is not None and not self._deadline_is_set:
+            self._deadline_is_set = True
+            self._at(deadline, DeadlineReached())
+
+    def _at(self, moment: int, fact: Fact) -> None:
+        self._serial += 1
+        heapq.heappush(self._heap, (moment, self._serial, fact))
+
+    def _perform(self, perform: Perform) -> None:
+        step = self._graph.nodes[perform.step].step
+        attempt = Attempt(
+            step, perform.step, perform.attempt, perform.input, self._run.id, self._kind, self._depth, self._now
+        )
+        outcome = self._outcomes.outcome(attempt, self._checks.get(perform.step))
+        self._sources[perform.step] = outcome.source
+        if step.timeout_ms is not None and outcome.duration_ms > step.timeout_ms:
+            message = f"Step '{step.key}' did not finish within {step.timeout_ms} ms"
+            error = {"code": "STEP_TIMEOUT", "message": message, "details": {"timeout_ms": step.timeout_ms}}
+            self._at(self._now + step.timeout_ms, Failed(perform.step, perform.attempt, error))
+        else:
+            self._at(self._now + outcome.duration_ms, outcome.fact)
+
+    def _start_children(self, start: StartChildren) -> None:
+        step = self._graph.nodes[start.step].step
+        component = self._outcomes.component(step.component)
+        assert component is not None, step.component
+        children, end = self._children(start, step)
+        self._serial += 1
+        ended = EndedChildren(self._serial, start.step, start.attempt, start.children.spec, tuple(children))
+        self._at(end, children_fact(component, ended, self._checks.get(start.step)))
+
+    def _children(self, start: StartChildren, step: Step) -> tuple[list[EndedChild], int]:
+        """How they ended, and when the last one did."""
+        wanted = start.children
+        flow = self._outcomes.flow(wanted.template_version)
+        lanes = [self._now] * min(wanted.max_concurrency, len(wanted.inputs))
+        ended: list[EndedChild] = []
+        failures: list[int] = []
+        for item, text in enumerate(wanted.inputs):
+            begin = heapq.heappop(lanes)
+            tolerated = wanted.tolerated_failures
+            if tolerated is not None and sum(at <= begin for at in failures) > tolerated:
+                heapq.heappush(lanes, begin)
+                break
+            one = simulate(
+                flow,
+                jsontext.decode(text),
+                self._outcomes,
+                begin=begin,
+                run_id=f"{self._run.id}.{step.key}.{item}",
+                kind=wanted.kind,
+                depth=self._depth + 1,
+            )
+            end = begin + one.duration_ms
+            heapq.heappush(lanes, end)
+            if one.status is not RunStatus.COMPLETED:
+                failures.append(end)
+            run_id = f"{self._run.id}.{step.key}.{item}"
+            ended.append(EndedChild(run_id, one.status, one.output, one.output_skipped, one.error))
+        return ended, max(lanes)
+
+    def _result(self) -> Simulated:
+        state = self._run.state
+        nodes = self._graph.nodes
+        bars = {node.key: self._bar(node.index, self._run.steps[node.index]) for node in nodes}
+        return Simulated(
+            status=state.status,
+            output=self._output,
+            output_skipped=state.output_skipped,
+            error=state.error,
+            duration_ms=self._now - self._begin,
+            steps=bars,
+            path=[nodes[index].key for index in self._path],
+        )
+
+    def _bar(self, index: int, state: StepState) -> Bar:
+        step = self._graph.nodes[index].step
+        return Bar(
+            key=step.key,
+            component=step.component,
+            status=state.status,
+            started_at=None if state.started_at is None else state.started_at - self._begin,
+            finished_at=None if state.finished_at is None else state.finished_at - self._begin,
+            attempts=state.attempt,
+            source=self._sources.get(index, ""),
+            reason=state.reason,
+            error=state.error,
+            output=self._values.get(index),
+            after=self._graph.dependencies_of(index),
+        )
