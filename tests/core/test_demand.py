@@ -130,9 +130,6 @@ def test_a_default_is_needed_only_when_its_step_was_skipped(drive: Drive) -> Non
     assert not_needed(run) == {"a"}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a value asks again only when all it waits for has ended, so its choices wait for each other"
-)
 def test_a_choice_does_not_wait_for_another_beside_it(drive: Drive) -> None:
     output = [choice(ref("slow"), ref("a"), None), choice(ref("quick"), ref("b"), None)]
     run = drive(needed(echo("slow"), echo("quick"), echo("a"), echo("b"), output=output))

@@ -216,6 +216,16 @@ def test_an_input_that_needs_a_failed_or_skipped_step_has_no_value() -> None:
         evaluate("default($.steps.failed.output, 1)")
 
 
+@pytest.mark.parametrize("sign", ["==", "<", "in", "+", "*"])
+def test_a_failed_operand_beats_a_skipped_one(sign: str) -> None:
+    skipped, failed = "$.steps.skipped.output", "$.steps.failed.output"
+    for left, right in ((skipped, failed), (failed, skipped)):
+        with pytest.raises(UpstreamFailed):
+            evaluate(f"{left} {sign} {right}")
+    with pytest.raises(UpstreamSkipped):
+        evaluate(f"{skipped} {sign} $.steps.done.output.n")
+
+
 def test_text_around_expressions_keeps_strings_bare_and_writes_the_rest_as_json() -> None:
     raw = {"$text": ["n=", {"$expr": "$.steps.done.output.n"}, " ", {"$expr": "'a'"}, {"$expr": "[1, 'b', null]"}]}
     assert compile_value(raw, STEPS).evaluate(World()) == 'n=3 a[1,"b",null]'

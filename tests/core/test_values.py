@@ -51,6 +51,7 @@ def value(raw: Any) -> Any:
         ({"$if": True, "then": 1, "else": ref("failed")}, 1),
         ({"$coalesce": [None, ref("skipped"), ref("null"), 5, ref("failed")]}, 5),
         ({"$coalesce": [None, ref("skipped")]}, None),
+        ({"$coalesce": [ref("skipped")]}, None),
     ],
 )
 def test_templates_expand(raw: Any, expected: Any) -> None:

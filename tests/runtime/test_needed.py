@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from stepflow.client import Client
 from stepflow.components.registry import Registry, builtin_registry
 from stepflow.contracts.component import Component
@@ -83,10 +81,6 @@ async def test_a_map_that_nobody_needs_starts_no_children(storage: SQLiteStorage
     assert storage.statistics()["runs"] == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="retry takes a step over only if every branch of its input ended well, and one not taken was cancelled",
-)
 async def test_a_retry_takes_over_a_step_whose_untaken_branch_never_ran(storage: SQLiteStorage) -> None:
     performed = Performed("last")
     last = note("last", "$.steps.chosen.output")

@@ -38,7 +38,7 @@ from stepflow.core.retry import retry_delay_ms
 from stepflow.core.run import Run, Stopping
 from stepflow.core.secrets import mask
 from stepflow.core.transition import Event, RunState, StepState, step_after_run_ended
-from stepflow.core.values import UpstreamFailed, UpstreamSkipped
+from stepflow.core.values import Needed, UpstreamFailed, UpstreamSkipped, all_needed
 from stepflow.errors import ExpressionError
 from stepflow.model import jsontext
 from stepflow.model.event import EventType
@@ -678,40 +678,36 @@ class Draft(Overlay):
             needs = self._output_needs() if who == OUTPUT else self._step_needs(self.base.graph.nodes[who])
         except NotAtHand:
             return []
-        if needs:
-            waiting = sorted(needs)
-            self.demand.wait(who, waiting)
-            return waiting
+        if needs.steps:
+            return self.demand.wait(who, needs)
         if who != OUTPUT and self.status_of(who) is StepStatus.PENDING and self.step(who).attempt == 0:
             self.added.append(who)
         return []
 
-    def _output_needs(self) -> frozenset[int]:
+    def _output_needs(self) -> Needed:
         graph = self.base.graph
-        if graph.output is not None:
-            return graph.output.needs(self)
-        return frozenset(step for step in graph.sinks if not self.status_of(step).is_final)
+        return self._open(graph.sinks) if graph.output is None else graph.output.needs(self)
 
-    def _step_needs(self, node: Node) -> frozenset[int]:
+    def _step_needs(self, node: Node) -> Needed:
         assert self.demand is not None
         state = self.step(node.index)
         if state.status.is_final or state.attempt > 0:
-            return frozenset()
+            return Needed(frozenset())
         judging = self._open(node.condition_dependencies)
-        if judging:
+        if judging.steps:
             return judging
         if (node.skip_if is not None or node.when is not None) and self.demand.judge(node.index):
             # Judged once, before anything else is wanted for it.
             self._judge_early(node)
             if self.status_of(node.index).is_final:
-                return frozenset()
-        needs = self._open(node.after) | node.input.needs(self)
+                return Needed(frozenset())
+        needs = [self._open(node.after), node.input.needs(self)]
         if node.default is not None:
-            needs |= node.default.needs(self)
-        return needs
+            needs.append(node.default.needs(self))
+        return all_needed(needs)
 
-    def _open(self, steps: frozenset[int] | tuple[int, ...]) -> frozenset[int]:
-        return frozenset(step for step in steps if not self.status_of(step).is_final)
+    def _open(self, steps: frozenset[int] | tuple[int, ...]) -> Needed:
+        return Needed(frozenset(step for step in steps if not self.status_of(step).is_final))
 
     # The end of a run
 

@@ -15,6 +15,8 @@ from stepflow.model.flow import Json
 
 MAX_DIGITS = 4000
 """Of an integer that arithmetic makes."""
+MAX_TEXT = 10_000_000
+"""Characters of a text that a function makes: `str` and `join` inside each other would make it grow without end."""
 _MAX_BITS = int(MAX_DIGITS * math.log2(10))
 
 
@@ -139,6 +141,11 @@ def as_text(value: Json) -> str:
     return value if type(value) is str else jsontext.encode(value)
 
 
+def _check_length(characters: int) -> None:
+    if characters > MAX_TEXT:
+        raise ExpressionError(f"The result has more than {MAX_TEXT:,} characters")
+
+
 # Functions. `now`, `exists` and `default` are made where the scope is known.
 
 
@@ -158,6 +165,12 @@ def _lower(value: Json) -> str:
 
 def _upper(value: Json) -> str:
     return str(value.upper()) if type(value) is str else _wrong("upper", "a text", value)
+
+
+def _str(value: Json) -> str:
+    text = as_text(value)
+    _check_length(len(text))
+    return text
 
 
 def _int(value: Json) -> int:
@@ -225,7 +238,9 @@ def _join(values: Json, between: Json = "") -> str:
         _wrong("join", "a list", values)
     if type(between) is not str:
         _wrong("join", "a text between the items", between)
-    return str(between.join(map(as_text, values)))
+    texts = list(map(as_text, values))
+    _check_length(sum(map(len, texts)) + len(between) * len(texts))
+    return str(between.join(texts))
 
 
 def _split(text: Json, between: Json = None) -> Json:
@@ -240,7 +255,7 @@ FUNCTIONS: Mapping[str, Callable[..., Json]] = {
     "len": _length,
     "lower": _lower,
     "upper": _upper,
-    "str": as_text,
+    "str": _str,
     "int": _int,
     "float": _float,
     "min": _extreme("min", COMPARISONS["<"]),

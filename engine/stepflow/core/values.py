@@ -14,8 +14,8 @@ Only the canonical spellings arrive here (`dsl.spellings` and `dsl.references` f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, assert_never
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, assert_never
 
 from stepflow.core.operators import COMPARISONS, FUNCTIONS, arithmetic, as_text, is_true, negative
 from stepflow.errors import ExpressionError
@@ -79,9 +79,20 @@ class PathNotFound(ExpressionError):
 
 
 Closure = Callable[[Scope], Json]
-Needs = Callable[[Scope], frozenset[int]]
-
 _NOTHING: frozenset[int] = frozenset()
+
+
+class Needed(NamedTuple):
+    """The steps that have to end before more can be said of a value."""
+
+    steps: frozenset[int]
+    deciding: frozenset[int] = _NOTHING
+    """Those of them whose end may tell of others: which branch is taken, which default."""
+
+
+Needs = Callable[[Scope], Needed]
+
+_NOTHING_NEEDED = Needed(_NOTHING)
 
 
 class Value:
@@ -93,7 +104,7 @@ class Value:
         self.evaluate = evaluate
         """Its value in a scope. `UpstreamFailed`, `UpstreamSkipped`, `ExpressionError` where it has none."""
         self.needs = needs
-        """The steps that have to end before more can be said: of branches and defaults, only those that are taken."""
+        """Of branches and defaults, only those that are taken."""
         self.steps = steps
         """Every step it refers to, defaults included."""
         self.constant = constant
@@ -134,8 +145,8 @@ def compile_condition(
 ) -> Condition:
     compiler = _Compiler(steps, fallback_data, locate, tolerant=True)
     evaluate = compiler.compile(raw).evaluate
-    if isinstance(raw, dict) and "$expr" in raw and _is_boolean(parse_expression(raw["$expr"], steps)):
-        return Condition(evaluate, frozenset(compiler.used))
+    if isinstance(raw, dict) and "$expr" in raw:
+        return Condition(_truth(parse_expression(raw["$expr"], steps), evaluate), frozenset(compiler.used))
     return Condition(lambda scope: is_true(evaluate(scope)), frozenset(compiler.used))
 
 
@@ -157,8 +168,8 @@ class _Part:
         self.constant = constant
 
 
-def _needs_nothing(scope: Scope) -> frozenset[int]:
-    return _NOTHING
+def _needs_nothing(scope: Scope) -> Needed:
+    return _NOTHING_NEEDED
 
 
 def _needs_all(parts: list[_Part]) -> Needs:
@@ -167,7 +178,11 @@ def _needs_all(parts: list[_Part]) -> Needs:
         return _needs_nothing
     if len(asking) == 1:
         return asking[0]
-    return lambda scope: _NOTHING.union(*(needs(scope) for needs in asking))
+    return lambda scope: all_needed([needs(scope) for needs in asking])
+
+
+def all_needed(parts: Sequence[Needed]) -> Needed:
+    return Needed(_NOTHING.union(*(part.steps for part in parts)), _NOTHING.union(*(part.deciding for part in parts)))
 
 
 class _Compiler:
@@ -260,15 +275,16 @@ class _Compiler:
             evaluate = lambda scope: scope.status_of(step).value  # noqa: E731 - one of three, beside its siblings
         else:
             evaluate = _step_error(step, path)
-        itself = frozenset((step,))
+        only = frozenset((step,))
+        itself = Needed(only, _NOTHING if default is None else only)
 
-        def needs(scope: Scope) -> frozenset[int]:
+        def needs(scope: Scope) -> Needed:
             status = scope.status_of(step)
             if not status.is_final:
                 return itself
             if default is not None and status is StepStatus.SKIPPED:
                 return default.needs(scope)
-            return _NOTHING
+            return _NOTHING_NEEDED
 
         return _Part(evaluate, needs)
 
@@ -283,14 +299,14 @@ class _Compiler:
             chosen = condition_evaluate(scope)
             return else_evaluate(scope) if chosen is None or chosen is False else then_evaluate(scope)
 
-        def needs(scope: Scope) -> frozenset[int]:
-            first = condition.needs(scope)
+        def needs(scope: Scope) -> Needed:
+            first = condition.needs(scope).steps
             if first:
-                return first
+                return Needed(first, first)
             try:
                 chosen = condition_evaluate(scope)
             except (UpstreamFailed, UpstreamSkipped, ExpressionError):
-                return _NOTHING
+                return _NOTHING_NEEDED
             return (otherwise if chosen is None or chosen is False else then).needs(scope)
 
         return _Part(evaluate, needs)
@@ -300,32 +316,28 @@ class _Compiler:
         closures = [part.evaluate for part in parts]
 
         def evaluate(scope: Scope) -> Json:
-            skipped: UpstreamSkipped | None = None
             for closure in closures:
                 try:
                     value = closure(scope)
-                except UpstreamSkipped as skip:
-                    skipped = skip
+                except UpstreamSkipped:
                     continue
                 if value is not None:
                     return value
-            if skipped is not None and len(closures) == 1:
-                raise skipped
             return None
 
-        def needs(scope: Scope) -> frozenset[int]:
+        def needs(scope: Scope) -> Needed:
             for part in parts:
-                first = part.needs(scope)
+                first = part.needs(scope).steps
                 if first:
-                    return first
+                    return Needed(first, first)
                 try:
                     if part.evaluate(scope) is not None:
-                        return _NOTHING
+                        return _NOTHING_NEEDED
                 except UpstreamSkipped:
                     continue
                 except (UpstreamFailed, ExpressionError):
-                    return _NOTHING
-            return _NOTHING
+                    return _NOTHING_NEEDED
+            return _NOTHING_NEEDED
 
         return _Part(evaluate, needs)
 
@@ -391,16 +403,15 @@ class _Compiler:
     def _operation(self, node: nodes.Operation) -> _Part:
         parts = [self._node(operand) for operand in node.operands]
         closures = [part.evaluate for part in parts]
-        if node.operators[0] == "and":
-            return _Part(lambda scope: all(is_true(closure(scope)) for closure in closures), _needs_all(parts))
-        if node.operators[0] == "or":
-            return _Part(lambda scope: any(is_true(closure(scope)) for closure in closures), _needs_all(parts))
-        first, rest = closures[0], list(zip(node.operators, closures[1:], strict=True))
+        if node.operators[0] in ("and", "or"):
+            judges = [_truth(operand, part.evaluate) for operand, part in zip(node.operands, parts, strict=True)]
+            return _Part(_all_of(judges) if node.operators[0] == "and" else _any_of(judges), _needs_all(parts))
+        operators = node.operators
 
         def evaluate(scope: Scope) -> Json:
-            total = first(scope)
-            for operator, closure in rest:
-                total = arithmetic(operator, total, closure(scope))
+            total, *rest = _collect(closures, scope)
+            for operator, value in zip(operators, rest, strict=True):
+                total = arithmetic(operator, total, value)
             return total
 
         return _Part(evaluate, _needs_all(parts))
@@ -412,7 +423,16 @@ class _Compiler:
         if right.constant:
             constant = right_evaluate(_NO_SCOPE)
             return _Part(lambda scope: compare(left_evaluate(scope), constant), left.needs)
-        return _Part(lambda scope: compare(left_evaluate(scope), right_evaluate(scope)), _needs_all([left, right]))
+
+        both = [left_evaluate, right_evaluate]
+
+        def evaluate(scope: Scope) -> Json:
+            try:
+                return compare(left_evaluate(scope), right_evaluate(scope))
+            except UpstreamSkipped:
+                return compare(*_collect(both, scope))  # a failed step beats a skipped one
+
+        return _Part(evaluate, _needs_all([left, right]))
 
     def _choice(self, node: nodes.Choice) -> _Part:
         condition, then, otherwise = map(self._node, (node.condition, node.then, node.otherwise))
@@ -421,14 +441,14 @@ class _Compiler:
         def evaluate(scope: Scope) -> Json:
             return then_evaluate(scope) if is_true(condition_evaluate(scope)) else else_evaluate(scope)
 
-        def needs(scope: Scope) -> frozenset[int]:
-            first = condition.needs(scope)
+        def needs(scope: Scope) -> Needed:
+            first = condition.needs(scope).steps
             if first:
-                return first
+                return Needed(first, first)
             try:
                 return (then if is_true(condition_evaluate(scope)) else otherwise).needs(scope)
             except (UpstreamFailed, UpstreamSkipped, ExpressionError):
-                return _NOTHING
+                return _NOTHING_NEEDED
 
         return _Part(evaluate, needs)
 
@@ -473,6 +493,30 @@ class _Compiler:
             return other_evaluate(scope) if value is None else value
 
         return _Part(default, _needs_all([tried, other]))
+
+
+def _truth(node: Node, evaluate: Closure) -> Closure:
+    return evaluate if _is_boolean(node) else lambda scope: is_true(evaluate(scope))
+
+
+def _all_of(judges: list[Closure]) -> Closure:
+    def evaluate(scope: Scope) -> bool:
+        for judge in judges:  # noqa: SIM110 - all() over a generator takes twice as long
+            if not judge(scope):
+                return False
+        return True
+
+    return evaluate
+
+
+def _any_of(judges: list[Closure]) -> Closure:
+    def evaluate(scope: Scope) -> bool:
+        for judge in judges:  # noqa: SIM110 - as above
+            if judge(scope):
+                return True
+        return False
+
+    return evaluate
 
 
 def _constant(value: Json) -> _Part:
@@ -607,7 +651,17 @@ def _input_reference(path: Path, literal: str | None, tolerant: bool) -> Closure
             message = f"Path {write_path(path)} not found in the run's input"
             return _absent(scope, PathNotFound(message), message, tolerant)
 
-    return evaluate
+    if len(path) > 1 or type(path[0]) is not str or literal not in (None, path[0]):
+        return evaluate
+    (name,) = path
+
+    def field(scope: Scope) -> Json:
+        try:
+            return scope.input[name]
+        except (KeyError, TypeError):
+            return evaluate(scope)
+
+    return field
 
 
 def _variable(name: str, path: Path, tolerant: bool, source: Mapping[str, Json]) -> Closure:
