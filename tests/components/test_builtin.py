@@ -29,13 +29,12 @@ def test_echo_and_its_other_names_return_their_input(path: str, value: Any, cont
 
 
 def test_log_writes_a_line_with_its_level_and_fields(context: Recorder) -> None:
-    output = call("/builtin/log", {"message": "half", "level": "warn", "fields": {"rows": 5}}, context)
-    assert output == {"message": "half", "level": "warn"}
+    assert call("/builtin/log", {"message": "half", "level": "warn", "fields": {"rows": 5}}, context) is None
     assert context.logs == [("half", "warn", {"rows": 5})]
 
 
 def test_log_writes_a_value_as_json(context: Recorder) -> None:
-    assert call("/builtin/log", {"message": {"n": [1]}}, context) == {"message": '{"n":[1]}', "level": "info"}
+    call("/builtin/log", {"message": {"n": [1]}}, context)
     assert context.logs == [('{"n":[1]}', "info", {})]
 
 

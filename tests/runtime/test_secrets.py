@@ -475,19 +475,14 @@ async def test_a_child_is_started_beside_a_secret_that_it_does_not_get(storage: 
     check_nowhere(storage, SECRET)
 
 
-# Open
-
-
-@pytest.mark.xfail(strict=True, reason="start_run takes a plain value for a secret variable and stores it in clear")
 async def test_a_secret_that_is_given_in_clear_is_refused_at_the_start(storage: SQLiteStorage) -> None:
     save(storage, flow_with(builtin_registry(), {"id": "s", "type": "noop"}))
     async with Client(storage.url) as client:
-        with pytest.raises(InvalidInputError):
+        with pytest.raises(InvalidInputError, match="env:NAME or file:PATH"):
             await client.start_run("secretive", variables={"token": SECRET})
     check_nowhere(storage, SECRET)
 
 
-@pytest.mark.xfail(strict=True, reason="outputs are stored as produced, and a log step's output repeats its message")
 async def test_a_log_steps_output_does_not_repeat_the_secret(storage: SQLiteStorage) -> None:
     step = {"id": "s", "type": "log", "input": {"message": "the token is ${{ $.variables.token }}"}}
     await perform(storage, builtin_registry(), step)

@@ -20,7 +20,8 @@ def echo(value: Json, context: ComponentContext) -> Json:
     return value
 
 
-def log(value: dict[str, Any], context: ComponentContext) -> dict[str, Any]:
+def log(value: dict[str, Any], context: ComponentContext) -> None:
+    """It gives nothing: what is logged is masked, and an output would repeat it as it is."""
     fields = value.get("fields") or {}
     taken = {"message", "level"} & fields.keys()
     if taken:
@@ -29,7 +30,6 @@ def log(value: dict[str, Any], context: ComponentContext) -> dict[str, Any]:
     if not isinstance(message, str):
         message = jsontext.encode(message)
     context.log(message, level, **fields)
-    return {"message": message, "level": level}
 
 
 def fail(value: dict[str, Any], context: ComponentContext) -> NoReturn:
@@ -97,15 +97,8 @@ COMPONENTS: tuple[Component, ...] = (
                 "fields": {"type": ["object", "null"]},
             },
         },
-        output_schema={
-            "type": "object",
-            "required": ["message", "level"],
-            "properties": {"message": {"type": "string"}, "level": {"type": "string"}},
-        },
-        example={
-            "input": {"message": "half of it is done", "level": "info", "fields": {"rows": 500}},
-            "output": {"message": "half of it is done", "level": "info"},
-        },
+        output_schema={"type": "null"},
+        example={"input": {"message": "half of it is done", "level": "info", "fields": {"rows": 500}}, "output": None},
     ),
     Component(
         path="/builtin/fail",

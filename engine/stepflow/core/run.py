@@ -13,7 +13,7 @@ from typing import Literal
 from stepflow.core.demand import Demand
 from stepflow.core.facts import Signalled
 from stepflow.core.graph import Graph
-from stepflow.core.secrets import secret_names, with_marks
+from stepflow.core.secrets import with_marks
 from stepflow.core.transition import PENDING_STEP, RunState, StepState
 from stepflow.model.flow import Json
 from stepflow.model.statuses import StepStatus
@@ -68,7 +68,7 @@ class Run:
         self.input = input
         self.input_problem = input_problem
         """Why a child cannot begin: its input violates its flow's schema."""
-        self.has_secrets = bool(secret_names(graph.flow))
+        self.has_secrets = bool(graph.flow.secrets)
         self.variables: Mapping[str, Json] = with_marks(graph.flow, variables)
         self.signals = list(signals)
         """Received, and waited for by no step so far."""

@@ -17,17 +17,18 @@ _NONCE = secrets.token_hex(8)
 _MARK = re.compile(f"\ue000{_NONCE}:([^\ue001]*)\ue001")
 
 
-def secret_names(flow: Flow) -> frozenset[str]:
-    properties = (flow.variables or {}).get("properties", {})
-    return frozenset(name for name, schema in properties.items() if isinstance(schema, dict) and schema.get("secret"))
-
-
 def with_marks(flow: Flow, variables: Mapping[str, Json] | None) -> Mapping[str, Json]:
     """The variables as values see them."""
-    names = secret_names(flow)
+    names = flow.secrets
     if not names or not variables:
         return variables or {}
     return {name: f"\ue000{_NONCE}:{name}\ue001" if name in names else value for name, value in variables.items()}
+
+
+def with_secrets_named(flow: Flow, variables: Mapping[str, Json] | None) -> dict[str, Json]:
+    """The variables with a name for every secret that was not given one: for a run that is only simulated, which reads
+    none."""
+    return {**{name: f"env:{name}" for name in flow.secrets}, **(variables or {})}
 
 
 def has_mark(value: Json) -> bool:

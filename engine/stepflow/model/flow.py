@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from stepflow.model import jsontext
+
 Json = Any
 """dict, list, str, int, finite float, bool or None."""
 
@@ -90,9 +92,31 @@ class Flow(msgspec.Struct, frozen=True, omit_defaults=True):
         """The paths of the components a worker needs to run this flow, sorted."""
         return tuple(sorted({step.component for step in self.steps}))
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The names of the variables that are secret."""
+        return secrets_of(self.variables)
+
     def to_json(self) -> str:
-        return msgspec.json.encode(self).decode()
+        try:
+            return msgspec.json.encode(self).decode()
+        except UnicodeEncodeError:
+            # Half a surrogate pair: legal as an escape in JSON, and only so.
+            return jsontext.encode(msgspec.to_builtins(self))
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Flow:
-        return msgspec.json.decode(text, type=cls)
+    def from_json(cls, text: str) -> Flow:
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except msgspec.DecodeError:
+            return msgspec.convert(jsontext.decode(text), cls)
+
+
+def secrets_of(variables: Json) -> frozenset[str]:
+    """The names of the secret ones in a `variables` block, in its short form or its long one, right or wrong."""
+    if not isinstance(variables, dict):
+        return frozenset()
+    properties = variables.get("properties", {}) if variables.get("type") == "object" else variables
+    if not isinstance(properties, dict):
+        return frozenset()
+    return frozenset(name for name, schema in properties.items() if isinstance(schema, dict) and schema.get("secret"))

@@ -7,8 +7,9 @@ from typing import Any
 
 from stepflow.contracts.outcomes import CheckOutput
 from stepflow.core.graph import Graph, build_graph
-from stepflow.core.secrets import secret_names
-from stepflow.dsl.schemas import check_value, output_check
+from stepflow.dsl.schemas import output_check
+from stepflow.dsl.starting import check_start
+from stepflow.errors import InvalidInputError
 from stepflow.model.flow import Json
 from stepflow.model.template import TemplateVersion
 from stepflow.runtime.bridge import Bridge
@@ -24,7 +25,7 @@ class LoadedTemplate:
             if step.output_schema is not None
         }
         self.name = version.name
-        self.secrets = secret_names(flow)
+        self.secrets = flow.secrets
         output_problem = None if flow.output_schema is None else output_check(flow.output_schema)
 
         def locate(expression: str) -> dict[str, Any]:
@@ -38,11 +39,10 @@ class LoadedTemplate:
 
     def input_problem(self, value: Json, variables: Mapping[str, Json]) -> str | None:
         """Why a child cannot begin with this."""
-        flow = self.graph.flow
-        for what, schema, given in (("input", flow.input_schema, value), ("variables", flow.variables, variables)):
-            problems = [] if schema is None else check_value(schema, given)
-            if problems:
-                return f"Invalid {what}: {'; '.join(problems)}"
+        try:
+            check_start(self.graph.flow, value, variables)
+        except InvalidInputError as error:
+            return error.message
         return None
 
     def metadata_of(self, step: int) -> dict[str, Any]:
