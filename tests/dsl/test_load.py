@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepflow.dsl.load import MAX_BYTES, MAX_NESTING, Format, load
+from stepflow.dsl.load import MAX_BYTES, MAX_NESTING, load
+from stepflow.dsl.places import Format
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

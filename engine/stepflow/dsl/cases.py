@@ -9,14 +9,16 @@ import msgspec
 
 from stepflow.dsl.diagnostics import did_you_mean
 from stepflow.dsl.kinds import Kinds
-from stepflow.dsl.load import Place
+from stepflow.dsl.places import Place
 from stepflow.dsl.problems import Problems
 from stepflow.model import jsontext
 from stepflow.model.flow import Json
 from stepflow.model.statuses import RunStatus, StepStatus
 
 _CASE_KNOWN = frozenset({"name", "description", "input", "variables", "mocks", "expect", "output"})
-_EXPECT_KNOWN = frozenset({"status", "output", "error", "steps", "outcome", "result"})
+_EXPECTED = ("status", "output", "error", "steps")
+_EXPECT_KNOWN = frozenset({*_EXPECTED, "outcome", "result"})
+_STEP_KNOWN = frozenset({"status", "output", "error", "reason", "attempts"})
 _MOCK_KNOWN = frozenset({"output", "error", "skip"})
 
 
@@ -113,15 +115,19 @@ def _mock(raw: Json, place: Place, problems: Problems, kinds: Kinds) -> Mock:
         return Mock()
     kinds.unknown_keys(raw, _MOCK_KNOWN, place)
     if "error" in raw:
-        error = raw["error"]
-        if isinstance(error, str):
-            error = {"message": error}
-        if not isinstance(error, dict):
-            problems.error("E171", "'error' is {code, message}", (*place, "error"))
-            error = {}
-        message = str(error.get("message") or "mocked")
-        return Mock(error={**error, "code": str(error.get("code") or "MOCKED"), "message": message})
+        if not isinstance(raw["error"], str | dict):
+            problems.error("E171", "'error' is {code, message}, or the message", (*place, "error"))
+            return Mock()
+        return Mock(error=error_record(raw["error"], "MOCKED", "mocked"))
     return Mock(output=raw.get("output"), skip=str(raw["skip"]) if "skip" in raw else None)
+
+
+def error_record(error: str | dict[str, Any], code: str, message: str) -> dict[str, Any]:
+    """An error that somebody wrote down, with a code and a message; its details are a mapping."""
+    given = {"message": error} if isinstance(error, str) else error
+    if not isinstance(given.get("details"), dict | None):
+        given = {**given, "details": {"value": given["details"]}}
+    return {**given, "code": str(given.get("code") or code), "message": str(given.get("message") or message)}
 
 
 def _expected(raw: Json, place: Place, steps: Collection[str], problems: Problems, kinds: Kinds) -> dict[str, Any]:
@@ -132,7 +138,7 @@ def _expected(raw: Json, place: Place, steps: Collection[str], problems: Problem
         return {}
     kinds.unknown_keys(raw, _EXPECT_KNOWN, place)
     found: dict[str, Any] = {key: raw[key] for key in ("output", "error") if key in raw}
-    status = raw.get("status", raw.get("outcome"))
+    status = raw.get("outcome") if raw.get("status") is None else raw["status"]
     if "outcome" in raw and "result" in raw:
         found["output"] = raw["result"]
     if status is not None:
@@ -142,11 +148,13 @@ def _expected(raw: Json, place: Place, steps: Collection[str], problems: Problem
             problems.error("E172", f"'{status}' is not a status", (*place, "status"))
     expected_steps = raw.get("steps")
     if expected_steps is not None:
-        found["steps"] = _expected_steps(expected_steps, (*place, "steps"), steps, problems)
-    return found
+        found["steps"] = _expected_steps(expected_steps, (*place, "steps"), steps, problems, kinds)
+    return {key: found[key] for key in _EXPECTED if key in found}
 
 
-def _expected_steps(raw: Json, place: Place, steps: Collection[str], problems: Problems) -> dict[str, Any]:
+def _expected_steps(
+    raw: Json, place: Place, steps: Collection[str], problems: Problems, kinds: Kinds
+) -> dict[str, Any]:
     if not isinstance(raw, dict):
         problems.error("E172", "'steps' is a mapping of step ids to what is expected of them", place)
         return {}
@@ -161,6 +169,7 @@ def _expected_steps(raw: Json, place: Place, steps: Collection[str], problems: P
                 "E172", "Of a step a status is expected, or a mapping of status, output, error", (*place, key)
             )
             continue
+        kinds.unknown_keys(body, _STEP_KNOWN, (*place, key))
         if "status" in body:
             try:
                 body = {**body, "status": StepStatus(str(body["status"])).value}

@@ -8,6 +8,9 @@ from typing import Literal
 
 import msgspec
 
+LONGEST = 500
+"""Characters of a message or a hint: they quote what authors wrote, which may be of any length."""
+
 
 class Diagnostic(msgspec.Struct, frozen=True):
     code: str
@@ -23,6 +26,12 @@ class Diagnostic(msgspec.Struct, frozen=True):
     hint: str = ""
     """What to do about it."""
 
+    def __post_init__(self) -> None:
+        for field in ("message", "path", "hint"):
+            said = getattr(self, field)
+            if len(said) > LONGEST or not said.isprintable():
+                msgspec.structs.force_setattr(self, field, printable(said if field == "path" else _shortened(said)))
+
     @property
     def place(self) -> str:
         """`file:line:column`, as far as known."""
@@ -30,6 +39,17 @@ class Diagnostic(msgspec.Struct, frozen=True):
         if self.line:
             where += f"{':' if where else ''}{self.line}:{self.column}"
         return where
+
+
+def printable(text: str) -> str:
+    """One line in which whatever has no sign of its own is written as its escape: `\\n`, `\\x1b`."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 from stepflow.dsl.diagnostics import did_you_mean
 from stepflow.dsl.kinds import Kinds
-from stepflow.dsl.load import Place
+from stepflow.dsl.places import Place
 from stepflow.dsl.problems import Problems
 from stepflow.dsl.references import Folder
 from stepflow.dsl.spellings import ON_ERROR_ACTIONS, ON_ERROR_KEYS, RETRY_KEYS, fold_keys
@@ -25,7 +25,8 @@ class Handling:
         self._kinds = kinds
         self._folder = folder
 
-    def of_step(self, raw: dict[str, Any], place: Place) -> tuple[RetryPolicy | None, OnError | None]:
+    def read(self, raw: dict[str, Any], place: Place) -> tuple[RetryPolicy | None, OnError | None]:
+        """Of a step, or of a flow for the steps that say nothing themselves."""
         retry = self.retry(raw.get("retry"), (*place, "retry"))
         loose = {key: raw[key] for key in ("max_retries", "retry_delay", "retry_backoff") if raw.get(key) is not None}
         if loose:
@@ -34,12 +35,17 @@ class Handling:
                     "E104", "'retry' and 'max_retries' say the same", (*place, "retry"), "keep 'retry'"
                 )
             retry = self.retry(loose, place)
-        raw_on_error = raw.get("on_error")
-        on_error = self.on_error(raw_on_error, (*place, "on_error"))
-        action = raw_on_error.get("action") if isinstance(raw_on_error, dict) else raw_on_error
-        if action == "retry" and retry is None:
-            rest = {k: v for k, v in raw_on_error.items() if k != "action"} if isinstance(raw_on_error, dict) else {}
-            retry = self.retry(rest, (*place, "on_error"))
+        written = raw.get("on_error")
+        on_error = self.on_error(written, (*place, "on_error"))
+        body = written if isinstance(written, dict) else {"action": written}
+        if body.get("action") == "retry":
+            # It takes the keys of a retry.
+            how = {key: value for key, value in body.items() if key != "action"}
+            if how and retry is not None:
+                self._problems.error(
+                    "E104", "'retry' and 'on_error' say the same", (*place, "on_error"), "keep 'retry'"
+                )
+            retry = self.retry(how, (*place, "on_error")) if how or retry is None else retry
         return retry, on_error
 
     def retry(self, raw: Json, place: Place) -> RetryPolicy | None:
@@ -61,16 +67,18 @@ class Handling:
             strategy = "jittered"
         attempts = self._kinds.count(folded, "max_attempts", RetryPolicy.__struct_defaults__[1], place)
         if folded.get("max_retries") is not None:
-            if "max_attempts" in folded:
+            if folded.get("max_attempts") is not None:
                 self._problems.error("E104", "'max_attempts' and 'max_retries' say the same", place, "keep one")
             attempts = self._kinds.count(folded, "max_retries", 0, place, least=0) + 1
-        factor = folded.get("factor", 2.0)
+        factor = folded.get("factor")
+        if factor is None:
+            factor = 2.0
         if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor <= 1e6:
             self._problems.error("E117", "'factor' is a number from 1", (*place, "factor"))
             factor = 2.0
-        on = folded.get("on") or []
-        codes = [on] if isinstance(on, str) else on
-        if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
+        on = folded.get("on")
+        codes = [] if on is None else [on] if isinstance(on, str) else on
+        if not isinstance(codes, list) or not all(isinstance(code, str) and code for code in codes):
             self._problems.error("E117", "'on' is a list of error codes", (*place, "on"))
             codes = []
         base = self._kinds.duration(folded.get("base_delay"), (*place, "base_delay"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepflow.dsl.diagnostics import did_you_mean
-from stepflow.dsl.load import Place
+from stepflow.dsl.places import Place
 from stepflow.dsl.problems import Problems
 from stepflow.dsl.schemas import check_schema
 from stepflow.dsl.spellings import WithUnit
@@ -21,6 +21,8 @@ class Kinds:
         self.problems = problems
 
     def unknown_keys(self, raw: Mapping[str, Any], known: frozenset[str], place: Place) -> None:
+        if raw.keys() <= known:
+            return
         for key in raw:
             if key not in known and not key.startswith("x-"):
                 hint = did_you_mean(key, known).removeprefix("; ")
@@ -31,10 +33,8 @@ class Kinds:
     def duration(self, raw: Json, place: Place) -> int | None:
         if raw is None:
             return None
-        if isinstance(raw, WithUnit):
-            return int(raw)
         try:
-            return parse_duration(raw if isinstance(raw, str) else str(raw))
+            return parse_duration(f"{raw:d}ms" if isinstance(raw, WithUnit) else str(raw))
         except ValueError as error:
             self.problems.error("E119", str(error), place)
             return None

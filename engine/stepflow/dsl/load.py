@@ -10,25 +10,19 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, Literal
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
 
-import msgspec
 import yaml
 
+from stepflow.dsl.bounds import LONG_TEXT, MAX_NESTING, MAX_NODES, beyond_bounds
 from stepflow.dsl.diagnostics import Diagnostic
+from stepflow.dsl.places import YAML_READER, Entry, Format, Place, Places, Position, json_as_yaml, write_place
 from stepflow.model.flow import Json
 
 MAX_BYTES = 10 * 1024 * 1024
-MAX_NODES = 200_000
-MAX_NESTING = 100
 
-Place = tuple[str | int, ...]
-"""Where something is in the document: keys and indexes."""
-Position = tuple[int, int]
-"""Line and column, from 1."""
-Format = Literal["yaml", "json"]
-
-_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
@@ -38,27 +32,54 @@ _WORDS: dict[str, Json] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_LINE_BREAKS = ("\n", "\r", "\x85", "\u2028", "\u2029")
+_TOO_MANY_DIGITS = "A number has at most 4,000 digits"
 _NO_NUMBERS = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
-class Document(msgspec.Struct):
+class Document:
     """What a text says, or why it says nothing."""
 
-    data: Json
-    positions: dict[Place, Position]
-    source_format: Format
-    diagnostics: list[Diagnostic]
-    text: str = ""
-    """As the author wrote it."""
+    def __init__(self, text: str, source_format: Format, data: Json = None) -> None:
+        self.data = data
+        self.text = text
+        """As the author wrote it."""
+        self.source_format = source_format
+        self.diagnostics: list[Diagnostic] = []
+        self._renamed: dict[Place, Place] = {}
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return self.text.split("\n")
+
+    @cached_property
+    def _entries(self) -> Mapping[Place, Entry]:
+        return Places(self.text, self.source_format).entries
 
     def position(self, place: Place) -> Position:
         """Of the nearest thing that stands in the text itself."""
-        while place not in self.positions:
+        while True:
+            entry = self._entries.get(place) or self._entries.get(self._written(place))
+            if entry is not None and entry.position is not None:
+                return entry.position
             if not place:
                 return 0, 0
             place = place[:-1]
-        return self.positions[place]
+
+    def holds(self, place: Place) -> bool:
+        """It stands in the text under just these keys."""
+        return place in self._entries
+
+    def renamed(self, before: Place, after: Place) -> None:
+        """What stands at `before` is called `after` from here on."""
+        self._renamed.setdefault(after, before)
+
+    def _written(self, place: Place) -> Place:
+        for end in range(len(place), 0, -1):
+            before = self._renamed.get(place[:end])
+            if before is not None:
+                return (*before, *place[end:])
+        return place
 
 
 class _Refused(Exception):
@@ -78,8 +99,13 @@ class _Refused(Exception):
 def load(text: str, source_format: Format | None = None) -> Document:
     """Never raises for what is in the text."""
     chosen: Format = source_format or ("json" if text.lstrip()[:1] in ("{", "[") else "yaml")
-    document = Document(None, {}, chosen, [], text)
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+    document = Document(text, chosen)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        document.diagnostics.append(_no_character(text, error.start))
+        return document
+    if size > MAX_BYTES:
         message = f"The text is larger than {MAX_BYTES // 1024 // 1024} MB"
         document.diagnostics.append(
             Diagnostic("E001", "error", message, hint="move data into files and read them with /builtin/load_file")
@@ -89,7 +115,7 @@ def load(text: str, source_format: Format | None = None) -> Document:
         problem, data = _json(text)
         if problem is None:
             # YAML's reader gives the positions; the values are JSON's own.
-            _compose(_as_yaml(text), document, lenient=True)
+            _compose(json_as_yaml(text), document, is_json=True)
             document.data = data
             return document
         if source_format == "json" or _yaml_problem(text):
@@ -99,15 +125,22 @@ def load(text: str, source_format: Format | None = None) -> Document:
     return document
 
 
-def _compose(text: str, document: Document, *, lenient: bool = False) -> None:
-    """`lenient`: what YAML alone dislikes costs positions and nothing else."""
+def _no_character(text: str, at: int) -> Diagnostic:
+    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    message = "Half a surrogate pair is no character"
+    return Diagnostic("E002", "error", message, line=line, column=column, hint="save the text as UTF-8")
+
+
+def _compose(text: str, document: Document, *, is_json: bool = False) -> None:
+    """`is_json`: what YAML alone dislikes costs positions and nothing else."""
     try:
-        document.data = _Composer(text, document.positions).compose()
+        document.data = _Composer(text).compose()
     except _Refused as refusal:
         document.diagnostics.append(refusal.diagnostic)
     except yaml.YAMLError as error:
-        if not lenient:
-            document.diagnostics.append(_syntax_error(error))
+        problem = _json_problem(document.text) if is_json else _syntax_error(error, text)
+        if problem is not None:
+            document.diagnostics.append(problem)
 
 
 def _json(text: str) -> tuple[Diagnostic | None, Json]:
@@ -123,38 +156,49 @@ def _json(text: str) -> tuple[Diagnostic | None, Json]:
         message = f"Not valid JSON: {error.msg}"
         return Diagnostic("E002", "error", message, line=error.lineno, column=error.colno, hint=hint), None
     except ValueError as error:
-        return Diagnostic("E010", "error", f"{error} is not a JSON number", hint="quote it to keep it as text"), None
+        is_word = str(error) in ("NaN", "Infinity", "-Infinity")
+        message = f"{error} is not a JSON number" if is_word else _TOO_MANY_DIGITS
+        return Diagnostic("E010", "error", message, hint="quote it to keep it as text"), None
     except RecursionError:
         return Diagnostic("E003", "error", f"Nested deeper than {MAX_NESTING} levels"), None
 
 
-def _as_yaml(text: str) -> str:
-    """JSON as YAML's reader takes it, with everything at its place: without tabs and without surrogate escapes."""
-    return _SURROGATE.sub(r"\\u0020", text.replace("\t", " "))
+def _json_problem(text: str) -> Diagnostic | None:
+    """What YAML's reader would have refused in JSON that it cannot read."""
+
+    def unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+        found: dict[str, Json] = {}
+        for key, value in pairs:
+            if key in found:
+                raise _Refused("E009", f"Duplicate key '{key}'", None, "remove one of them")
+            found[key] = value
+        return found
+
+    try:
+        return beyond_bounds(json.loads(text, object_pairs_hook=unique))
+    except _Refused as refusal:
+        return refusal.diagnostic
 
 
 def _yaml_problem(text: str) -> bool:
     try:
-        for _ in yaml.parse(text, Loader=_PARSER):
+        for _ in yaml.parse(text, Loader=YAML_READER):
             pass
     except yaml.YAMLError:
         return True
     return False
 
 
-def _syntax_error(error: yaml.YAMLError) -> Diagnostic:
+def _syntax_error(error: yaml.YAMLError, text: str) -> Diagnostic:
     problem = getattr(error, "problem", None) or str(error)
     context = getattr(error, "context", None)
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     message = f"Not valid YAML: {problem}" + (f" ({context})" if context else "")
-    return Diagnostic(
-        code="E002",
-        level="error",
-        message=message,
-        line=mark.line + 1 if mark is not None else 0,
-        column=mark.column + 1 if mark is not None else 0,
-        hint=_syntax_hint(problem),
-    )
+    line, column = (0, 0) if mark is None else (mark.line + 1, mark.column + 1)
+    if mark is not None and line > 1 and column == 1 and mark.index + text.startswith("\ufeff") >= len(text) and not text.endswith(_LINE_BREAKS):
+        # The reader counts a line break at the end that is not there.
+        line, column = line - 1, len(text) - text.rfind("\n")
+    return Diagnostic("E002", "error", message, line=line, column=column, hint=_syntax_hint(problem))
 
 
 def _syntax_hint(problem: str) -> str:
@@ -174,24 +218,33 @@ def _syntax_hint(problem: str) -> str:
 
 
 class _Frame:
-    __slots__ = ("anchor", "data", "is_mapping", "key", "mark", "nodes", "place")
+    """A collection that is being read."""
 
-    def __init__(self, is_mapping: bool, place: Place, anchor: str | None, mark: Any) -> None:
+    __slots__ = ("anchor", "data", "is_mapping", "key", "nodes")
+
+    def __init__(self, is_mapping: bool, anchor: str | None) -> None:
         self.is_mapping = is_mapping
         self.data: Any = {} if is_mapping else []
-        self.place = place
         self.anchor = anchor
-        self.mark = mark
         self.key: str | None = None
         self.nodes = 1
+        """What an alias of it counts for: it and all in it, long texts more than once, aliases each time."""
+
+    def add(self, value: Json, nodes: int) -> None:
+        self.nodes += nodes
+        if self.is_mapping:
+            self.data[self.key] = value
+            self.key = None
+        else:
+            self.data.append(value)
 
 
 class _Composer:
-    """Builds data from the parser's events, without recursion."""
+    """Builds data from the parser's events, without recursion. Most events are scalars: what is done for each of them
+    is what loading costs."""
 
-    def __init__(self, text: str, positions: dict[Place, Position]) -> None:
+    def __init__(self, text: str) -> None:
         self._text = text
-        self._positions = positions
         self._stack: list[_Frame] = []
         self._anchors: dict[str, tuple[Json, int]] = {}
         self._nodes = 0
@@ -199,9 +252,12 @@ class _Composer:
         self._documents = 0
 
     def compose(self) -> Json:
-        for event in yaml.parse(self._text, Loader=_PARSER):
+        next_event = YAML_READER(self._text).get_event
+        scalar, stream_end = yaml.ScalarEvent, yaml.StreamEndEvent
+        while True:
+            event = next_event()
             kind = type(event)
-            if kind is yaml.ScalarEvent:
+            if kind is scalar:
                 self._scalar(event)
             elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
                 self._begin(event, kind is yaml.MappingStartEvent)
@@ -215,99 +271,81 @@ class _Composer:
                     raise _Refused(
                         "E004", "A second document begins here", event.start_mark, "one file is one template"
                     )
-        return self._root
-
-    def _place(self) -> Place:
-        if not self._stack:
-            return ()
-        top = self._stack[-1]
-        return (*top.place, top.key if top.is_mapping and top.key is not None else len(top.data))
-
-    def _is_key(self) -> bool:
-        return bool(self._stack) and self._stack[-1].is_mapping and self._stack[-1].key is None
+            elif kind is stream_end:
+                return self._root
 
     def _count(self, nodes: int, mark: Any) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
             raise _Refused("E005", f"More than {MAX_NODES:,} values (aliases count each time)", mark)
 
+    def _refuse_as_key(self, mark: Any) -> None:
+        if self._stack and self._stack[-1].is_mapping and self._stack[-1].key is None:
+            raise _Refused("E006", "A key must be a plain text", mark)
+
     def _begin(self, event: Any, is_mapping: bool) -> None:
+        mark = event.start_mark
         if event.tag is not None and event.tag != "!":
             raise _tag(event)
-        if self._is_key():
-            raise _Refused("E006", "A key must be a plain text", event.start_mark)
+        self._refuse_as_key(mark)
         if len(self._stack) >= MAX_NESTING:
-            raise _Refused("E003", f"Nested deeper than {MAX_NESTING} levels", event.start_mark)
-        place = self._place()
-        self._count(1, event.start_mark)
-        self._positions.setdefault(place, _position(event.start_mark))
-        self._stack.append(_Frame(is_mapping, place, event.anchor, event.start_mark))
+            raise _Refused("E003", f"Nested deeper than {MAX_NESTING} levels", mark)
+        self._count(1, mark)
+        self._stack.append(_Frame(is_mapping, event.anchor))
 
     def _end(self) -> None:
         frame = self._stack.pop()
         if frame.anchor is not None:
             self._anchors[frame.anchor] = (frame.data, frame.nodes)
-        self._add(frame.data, frame.nodes, frame.mark)
+        if self._stack:
+            self._stack[-1].add(frame.data, frame.nodes)
+        else:
+            self._root = frame.data
 
     def _alias(self, event: Any) -> None:
+        mark = event.start_mark
         if event.anchor not in self._anchors:
-            raise _Refused("E007", f"Unknown anchor '*{event.anchor}'", event.start_mark, "define it first with &name")
+            raise _Refused("E007", f"Unknown anchor '*{event.anchor}'", mark, "define it first with &name")
+        self._refuse_as_key(mark)
         data, nodes = self._anchors[event.anchor]
-        self._count(nodes, event.start_mark)
-        if self._is_key():
-            raise _Refused("E006", "A key must be a plain text", event.start_mark)
-        self._positions[self._place()] = _position(event.start_mark)
-        self._add(data, nodes, event.start_mark)
+        self._count(nodes, mark)
+        self._stack[-1].add(data, nodes)
 
     def _scalar(self, event: Any) -> None:
-        if event.tag is not None and event.tag != "!":
+        tag = event.tag
+        if tag is not None and tag != "!":
             raise _tag(event)
-        self._count(1, event.start_mark)
-        if self._is_key():
-            self._key(event)
-            return
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            self._count(0, event.start_mark)
+        frame = self._stack[-1] if self._stack else None
         value: Json = event.value
-        if event.style in (None, "") and event.tag is None:
-            value = _plain(event.value, event)
-        # A value stands where it begins; an empty one where its key does.
-        if event.value or event.style not in (None, ""):
-            place = self._place()
-            self._positions[place] = _position(event.start_mark)
-        if event.anchor is not None:
-            self._anchors[event.anchor] = (value, 1)
-        self._add(value, 1, event.start_mark)
-
-    def _key(self, event: Any) -> None:
-        frame = self._stack[-1]
-        key = event.value
-        if key == "<<" and event.style in (None, ""):
-            raise _Refused(
-                "E008",
-                "Merge keys (<<) are not part of YAML 1.2",
-                event.start_mark,
-                "write the keys out here",
-                frame.place,
-            )
-        if key in frame.data:
-            first = self._positions.get((*frame.place, key), (0, 0))
-            raise _Refused(
-                "E009", f"Duplicate key '{key}'", event.start_mark,
-                f"it stands already in line {first[0]}; remove one of them", (*frame.place, key),
-            )  # fmt: skip
-        frame.key = key
-        self._positions[(*frame.place, key)] = _position(event.start_mark)
-
-    def _add(self, value: Json, nodes: int, mark: Any) -> None:
-        if not self._stack:
-            self._root = value
+        if frame is not None and frame.is_mapping and frame.key is None:
+            if value in frame.data or (value == "<<" and not event.style):
+                raise self._refused_key(event)
+            frame.key = value
+            frame.nodes += 1 + len(value) // LONG_TEXT
             return
-        frame = self._stack[-1]
-        frame.nodes += nodes
-        if frame.is_mapping:
-            frame.data[frame.key] = value
-            frame.key = None
+        nodes = 1 + len(value) // LONG_TEXT
+        if not event.style and tag is None:
+            value = _plain(event.value, event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (value, nodes)
+        if frame is None:
+            self._root = value
         else:
-            frame.data.append(value)
+            frame.add(value, nodes)
+
+    def _refused_key(self, event: Any) -> _Refused:
+        key, mark = event.value, event.start_mark
+        place = tuple(frame.key if frame.key is not None else len(frame.data) for frame in self._stack[:-1])
+        if key == "<<" and not event.style:
+            message = "Merge keys (<<) are not part of YAML 1.2"
+            return _Refused("E008", message, mark, "write the keys out here", place)
+        first = Places(self._text, "yaml").entries.get((*place, key))
+        line = self._text.count("\n", 0, first.key[0]) + 1 if first is not None and first.key is not None else 0
+        hint = f"it stands already {f'in line {line}' if line else 'above'}; remove one of them"
+        return _Refused("E009", f"Duplicate key '{key}'", mark, hint, (*place, key))
 
 
 def _plain(text: str, event: Any) -> Json:
@@ -333,26 +371,9 @@ def _plain(text: str, event: Any) -> Json:
 
 def _integer(digits: str, base: int, event: Any) -> int:
     if len(digits) > 4000:
-        raise _Refused("E010", "A number has at most 4,000 digits", event.start_mark, "quote it to keep it as text")
+        raise _Refused("E010", _TOO_MANY_DIGITS, event.start_mark, "quote it to keep it as text")
     return int(digits, base)
 
 
 def _tag(event: Any) -> _Refused:
     return _Refused("E011", f"Tags like {event.tag} are not allowed", event.start_mark, "leave the tag out")
-
-
-def _position(mark: Any) -> Position:
-    return mark.line + 1, mark.column + 1
-
-
-def write_place(place: Place) -> str:
-    """`steps[0].input.x`"""
-    text = ""
-    for part in place:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif re.fullmatch(r"[\w$-]+", part):
-            text += f".{part}" if text else part
-        else:
-            text += f'["{part}"]'
-    return text

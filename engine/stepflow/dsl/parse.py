@@ -8,15 +8,15 @@ from typing import Any
 from stepflow.dsl.cases import read_cases
 from stepflow.dsl.handling import Handling
 from stepflow.dsl.kinds import Kinds
-from stepflow.dsl.load import Place
+from stepflow.dsl.places import Place
 from stepflow.dsl.problems import Problems
 from stepflow.dsl.references import SUB_FLOW_KEYS, Folder
 from stepflow.dsl.schemas import check_schema
 from stepflow.dsl.spellings import FLOW_KEYS, STEP_KEYS, fold_component, fold_keys
 from stepflow.dsl.triggers import read_triggers
-from stepflow.model.flow import Flow, Json, OnError, RetryPolicy, Step
+from stepflow.model.flow import Flow, Json, OnError, RetryPolicy, Step, secrets_of
 
-_FLOW_KNOWN = frozenset(
+FLOW_KNOWN = frozenset(
     [
         "name",
         "description",
@@ -42,7 +42,7 @@ _FLOW_KNOWN = frozenset(
         "examples",
     ]
 )
-_STEP_KNOWN = frozenset(
+STEP_KNOWN = frozenset(
     [
         "id",
         "name",
@@ -66,6 +66,7 @@ _STEP_KNOWN = frozenset(
         "retry_backoff",
     ]
 )
+_SIMULATE_KNOWN = frozenset({"output", "duration", "error"})
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SUB_FLOW_COMPONENTS = ("/builtin/eval", "/builtin/map", "/builtin/iterate")
 
@@ -92,13 +93,12 @@ class Parser:
             self.problems.error("E101", "A template is a mapping with 'steps'", (), "begin it with `steps:`")
             return None
         raw = fold_keys(data, FLOW_KEYS, (), self.problems)
-        self._kinds.unknown_keys(raw, _FLOW_KNOWN, ())
+        self._kinds.unknown_keys(raw, FLOW_KNOWN, ())
         self._flow_schemas(raw)
         listed = self._listed_steps(raw.get("steps"))
         self.folder = Folder([key for key, _, _ in listed], self.problems)
         self._handling = Handling(self.problems, self._kinds, self.folder)
-        default_retry = self._handling.retry(raw.get("retry"), ("retry",))
-        default_on_error = self._handling.on_error(raw.get("on_error"), ("on_error",))
+        default_retry, default_on_error = self._handling.read(raw, ())
         steps = tuple(self._step(key, body, place, default_retry, default_on_error) for key, body, place in listed)
         has_output = raw.get("output") is not None
         output = self.folder.fold(raw["output"], ("output",)) if has_output else None
@@ -129,12 +129,12 @@ class Parser:
     def _name(self, name: Json) -> str:
         if name is None:
             return ""
-        text = str(name)
+        text = "" if isinstance(name, list | dict) else str(name)
         if _NAME.fullmatch(text):
             return text
         slug = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")
         if not slug:
-            self.problems.error("E105", f"'{text}' cannot be a name", ("name",), "use letters, digits, - and _")
+            self.problems.error("E105", f"{name!r} cannot be a name", ("name",), "use letters, digits, - and _")
         return slug
 
     def _flow_schemas(self, raw: dict[str, Any]) -> None:
@@ -147,13 +147,13 @@ class Parser:
             self.problems.error("E106", "'schemas' needs 'properties'", ("schemas",), "or write `input_schema:`")
             return
         for name, key in (("input", "input_schema"), ("output", "output_schema"), ("variables", "variables")):
-            if name in properties:
-                raw.setdefault(key, properties[name])
+            if name in properties and raw.get(key) is None:
+                raw[key] = properties[name]
                 self.problems.renamed(("schemas", "properties", name), (key,))
 
     def _secrets_are_inputs(self, variables: Json) -> None:
         """A secret goes into the input of a step and nowhere else."""
-        secrets = _secret_names(variables)
+        secrets = secrets_of(variables)
         for reference in self.folder.references if secrets else ():
             if reference.kind == "variable" and reference.name in secrets and not _is_step_input(reference.place):
                 self.problems.error(
@@ -174,7 +174,7 @@ class Parser:
         if raw is None:
             return None
         schema = raw if isinstance(raw, dict) and raw.get("type") == "object" else {"type": "object", "properties": raw}
-        properties = schema.get("properties") or {}
+        properties = {} if schema.get("properties") is None else schema["properties"]
         if not isinstance(properties, dict):
             self.problems.error("E107", "'variables' is a mapping of names to schemas", ("variables",))
             return None
@@ -219,7 +219,7 @@ class Parser:
         return listed
 
     def _step_key(self, body: dict[str, Any], place: Place, given: str | None) -> str | None:
-        named = body.get("id", given if given is not None else body.get("name"))
+        named = next((one for one in (body.get("id"), given, body.get("name")) if one is not None), None)
         if named is None:
             self.problems.error("E110", f"Missing required field: steps[{place[1]}].id", place, "give the step an id")
             return None
@@ -243,12 +243,10 @@ class Parser:
         default_retry: RetryPolicy | None,
         default_on_error: OnError | None,
     ) -> Step:
-        self._kinds.unknown_keys(raw, _STEP_KNOWN, place)
+        self._kinds.unknown_keys(raw, STEP_KNOWN, place)
         component = self._component(raw.get("component"), place)
-        retry, on_error = self._handling.of_step(raw, place)
+        retry, on_error = self._handling.read(raw, place)
         sub_flows = SUB_FLOW_KEYS if component in _SUB_FLOW_COMPONENTS else ()
-        if raw.get("simulate") is not None and not isinstance(raw["simulate"], dict):
-            self.problems.error("E113", "'simulate' is a mapping of output, duration and error", (*place, "simulate"))
         return Step(
             key=key,
             component=component,
@@ -265,8 +263,20 @@ class Parser:
             output_schema=self._kinds.schema(raw, "output_schema", place),
             metadata=self._kinds.mapping(raw, "metadata", place),
             description=self._kinds.text(raw, "description", place),
-            simulate=raw.get("simulate"),
+            simulate=self._simulated(raw.get("simulate"), (*place, "simulate")),
         )
+
+    def _simulated(self, raw: Json, place: Place) -> dict[str, Any] | None:
+        if raw is None:
+            return None
+        if not isinstance(raw, dict):
+            self.problems.error("E113", "'simulate' is a mapping of output, duration and error", place)
+            return None
+        self._kinds.unknown_keys(raw, _SIMULATE_KNOWN, place)
+        self._kinds.duration(raw.get("duration"), (*place, "duration"))
+        if not isinstance(raw.get("error"), str | dict | None):
+            self.problems.error("E113", "'error' is {code, message}, or the message", (*place, "error"))
+        return raw
 
     def _component(self, written: Json, place: Place) -> str:
         if written is None:
@@ -275,7 +285,7 @@ class Parser:
                 "E114", f"Missing required field: steps{where}.type", place, "say what it runs, e.g. `type: http.get`"
             )
             return ""
-        if not isinstance(written, str) or not written or not re.fullmatch(r"[/\w.-]+", written):
+        if not isinstance(written, str) or not written or not re.fullmatch(r"[A-Za-z0-9_./-]+", written):
             self.problems.error("E115", f"{written!r} is not a component", (*place, "component"), "e.g. /http/get")
             return ""
         return fold_component(written)
@@ -291,15 +301,6 @@ class Parser:
             self.problems.error("E116", "'depends_on' is a list of step ids", place)
             return ()
         return tuple(dict.fromkeys(names))
-
-
-def _secret_names(variables: Json) -> frozenset[str]:
-    if not isinstance(variables, dict):
-        return frozenset()
-    properties = variables.get("properties", {}) if variables.get("type") == "object" else variables
-    if not isinstance(properties, dict):
-        return frozenset()
-    return frozenset(name for name, schema in properties.items() if isinstance(schema, dict) and schema.get("secret"))
 
 
 def _is_step_input(place: Place) -> bool:

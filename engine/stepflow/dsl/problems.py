@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from stepflow.dsl.diagnostics import Diagnostic
-from stepflow.dsl.load import Document, Place, write_place
+from stepflow.dsl.load import Document
+from stepflow.dsl.places import Place, write_place
 
 SEARCHED_LINES = 200
 """Below the beginning of a value: how far something in it is looked for."""
@@ -52,22 +53,21 @@ class Problems:
         )
 
     def _inside(self, line: int, column: int, piece: str, offset: int) -> tuple[int, int]:
-        """Where `offset` of `piece` stands, which begins somewhere below line and column."""
-        first = piece.split("\n", 1)[0]
-        lines = self._document.text.split("\n", line + SEARCHED_LINES)[line - 1 : line - 1 + SEARCHED_LINES]
+        """Where `offset` of `piece` stands, which begins somewhere below line and column; these, where the text has it
+        in other words."""
+        lines = self._document.lines[line - 1 : line - 1 + SEARCHED_LINES]
+        written = piece.split("\n")
+        before = piece[:offset].split("\n")
+        below = len(before) - 1
         for number, text in enumerate(lines):
-            found = text.find(first, column - 1 if number == 0 else 0)
-            if found >= 0:
-                before = piece[:offset]
-                below = before.count("\n")
+            start = text.find(written[0], column - 1 if number == 0 else 0)
+            if start >= 0:
                 if not below:
-                    return line + number, found + 1 + offset
-                return line + number + below, offset - before.rfind("\n")
+                    return line + number, start + 1 + offset
+                start = lines[number + below].find(written[below]) if number + below < len(lines) else -1
+                return (line + number + below, start + 1 + len(before[-1])) if start >= 0 else (line, column)
         return line, column
 
     def renamed(self, before: Place, after: Place) -> None:
         """What stood at `before` is called `after` from here on, and still stands where it stood."""
-        positions = self._document.positions
-        before, after = (*self._base, *before), (*self._base, *after)
-        if before in positions:
-            positions.setdefault(after, positions[before])
+        self._document.renamed((*self._base, *before), (*self._base, *after))

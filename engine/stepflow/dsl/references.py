@@ -12,9 +12,8 @@ from typing import Any, Literal
 import msgspec
 
 from stepflow.dsl.diagnostics import did_you_mean
-from stepflow.dsl.load import Place
+from stepflow.dsl.places import Place
 from stepflow.dsl.problems import Problems
-from stepflow.model import expressions
 from stepflow.model.expressions import ExpressionSyntaxError, parse_expression, references_in
 from stepflow.model.flow import Json
 from stepflow.model.paths import Path, parse_path
@@ -30,19 +29,28 @@ _BESIDE = {
     "$coalesce": {"$coalesce"},
     "$literal": {"$literal"},
 }
+_OLDER_ACTIONS = {"useDefault": "use_default", "skip": "skip_step"}
 SUB_FLOW_KEYS = ("workflow", "flow")
 _KEY_END = re.compile(r"[.\[]")
+_ROOTS_WRITTEN = {"step": "$.steps.", "input": "$.input", "variable": "$.variables.", "run": "$.run"}
+
+
+Kind = Literal["step", "input", "variable", "run"]
 
 
 class Reference(msgspec.Struct, frozen=True):
-    kind: Literal["step", "input", "variable", "run"]
+    kind: Kind
     name: str
     path: Path
-    written: str
-    """As messages show it."""
     place: Place
     tolerant: bool = False
     """It is only asked whether it is there."""
+
+    @property
+    def written(self) -> str:
+        """As messages show it."""
+        root = _ROOTS_WRITTEN[self.kind] + self.name
+        return root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
 
 
 class Folder:
@@ -58,15 +66,15 @@ class Folder:
     def fold(self, raw: Json, place: Place, *, sub_flow_at: Collection[str] = ()) -> Json:
         """The canonical template. Under the keys `sub_flow_at` stand sub-flows, which have their own scope."""
         if isinstance(raw, str):
-            return self._text(raw, place)
+            return self._text(raw, place) if "$" in raw else raw
         if isinstance(raw, list):
             return [self.fold(item, (*place, index)) for index, item in enumerate(raw)]
         if isinstance(raw, dict):
-            form = next((key for key in FORMS if key in raw), None)
-            if form is not None:
-                return self._form(form, raw, place)
             for key in raw:
                 if key.startswith("$"):
+                    form = next((one for one in FORMS if one in raw), None)
+                    if form is not None:
+                        return self._form(form, raw, place)
                     hint = f"{did_you_mean(key, FORMS).removeprefix('; ')} To keep it as data, wrap it in $literal"
                     self._problems.error("E121", f"Unknown form '{key}'", (*place, key), hint.strip())
             return {
@@ -133,34 +141,49 @@ class Folder:
     def _from(self, source: Json, raw: dict[str, Any], place: Place) -> Json:
         path_text = raw.get("path")
         path = self._path(path_text, (*place, "path"))
-        folded: dict[str, Any] = {}
-        match source:
-            case {"step": str(name), **rest} if not rest:
-                self._remember("step", name, path, f"$.steps.{name}", place)
-                folded = {"$from": {"step": name}}
-            case {"workflow": "input", **rest} if not rest:
-                self._remember("input", "", path, "$.input", place)
-                folded = {"$from": {"workflow": "input"}}
-            case {"variable": str(name), **rest} if not rest.keys() - {"default"}:
-                self._remember("variable", name, path, f"$.variables.{name}", place)
-                folded = {"$from": {"variable": name, **rest}}
-            case _:
-                self._problems.error(
-                    "E124", "$from takes { step: ID }, { workflow: input } or { variable: NAME }", (*place, "$from")
-                )
-                return None
+        name = self._source(source)
+        if name is None:
+            self._problems.error(
+                "E124", "$from takes { step: ID }, { workflow: input } or { variable: NAME }", (*place, "$from")
+            )
+            return None
+        self._remember(*name, path, place)
+        folded: dict[str, Any] = {"$from": source}
         if path_text is not None:
             folded["path"] = path_text
         self._on_skip(raw, place, folded)
         return folded
 
+    @staticmethod
+    def _source(source: Json) -> tuple[Kind, str] | None:
+        """What a `$from` refers to: the kind of thing, and its name."""
+        if not isinstance(source, dict):
+            return None
+        keys = source.keys()
+        if keys == {"step"} and isinstance(source["step"], str):
+            return "step", source["step"]
+        if source == {"workflow": "input"}:
+            return "input", ""
+        if "variable" in keys and keys <= {"variable", "default"} and isinstance(source["variable"], str):
+            return "variable", source["variable"]
+        return None
+
     def _on_skip(self, raw: dict[str, Any], place: Place, folded: dict[str, Any]) -> None:
         action = raw.get("$on_skip")
         default = raw.get("$default")
         has_default = "$default" in raw
-        if isinstance(raw.get("onSkip"), dict):
-            older = raw["onSkip"]
-            action = {"useDefault": "use_default", "skip": "skip_step"}.get(older.get("action"), older.get("action"))
+        older = raw.get("onSkip")
+        if older is not None:
+            if not isinstance(older, dict) or older.keys() - {"action", "defaultValue"}:
+                self._problems.error("E125", "'onSkip' is { action, defaultValue }", (*place, "onSkip"))
+                return
+            if action is not None or has_default:
+                self._problems.error(
+                    "E104", "'onSkip' and '$on_skip' say the same", (*place, "onSkip"), "keep '$on_skip'"
+                )
+                return
+            action = older.get("action")
+            action = _OLDER_ACTIONS.get(action, action) if isinstance(action, str) else action
             default, has_default = older.get("defaultValue"), "defaultValue" in older
         if action is not None and action not in ("use_default", "skip_step"):
             self._problems.error("E125", f"$on_skip is use_default or skip_step, not '{action}'", (*place, "$on_skip"))
@@ -231,7 +254,8 @@ class Folder:
             )
             return None
         for one, tolerant in references_in(node):
-            self._remember(one.kind, one.name, one.path, _root_of(one), place, tolerant)
+            name = "" if one.kind == "run" else one.name
+            self._remember(one.kind, name, one.path, place, tolerant)
         return {"$expr": text}
 
     def _step_text(self, text: str, place: Place) -> Json:
@@ -256,13 +280,15 @@ class Folder:
         self._problems.error("E124", f"'{text}' reads no output", place, f"write it like $.steps.{key}.output.field")
         return None
 
-    def _remember(self, kind: Any, name: str, path: Path, root: str, place: Place, tolerant: bool = False) -> None:
-        dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-        self.references.append(Reference(kind, name, path, root + dotted, place, tolerant))
+    def _remember(self, kind: Kind, name: str, path: Path, place: Place, tolerant: bool = False) -> None:
+        self.references.append(Reference(kind, name, path, place, tolerant))
 
 
 def _end_of_expression(text: str, position: int) -> int:
     """Of the `}}` that is not inside quotes; -1: there is none."""
+    end = text.find("}}", position)
+    if end < 0 or ('"' not in text[position:end] and "'" not in text[position:end]):
+        return end
     quote = ""
     while position < len(text):
         character = text[position]
@@ -277,18 +303,6 @@ def _end_of_expression(text: str, position: int) -> int:
             return position
         position += 1
     return -1
-
-
-def _root_of(reference: expressions.Reference) -> str:
-    match reference.kind:
-        case "step":
-            return f"$.steps.{reference.name}"
-        case "variable":
-            return f"$.variables.{reference.name}"
-        case "run":
-            return "$.run"
-        case "input":
-            return "$.input"
 
 
 def _path_of(rest: str) -> dict[str, str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stepflow.dsl.load import Place
+from stepflow.dsl.places import Place
 from stepflow.dsl.problems import Problems
 from stepflow.model.flow import Json
+from stepflow.model.times import MAX_DURATION_MS
 
 FLOW_KEYS = {
     "inputSchema": "input_schema",
@@ -72,19 +73,24 @@ COMPONENT_WORDS = {
     "approval": "/builtin/wait_event",
 }
 
+_NO_LONGER_WRITTEN = frozenset({"outputs", "test", "key", "parameters", "args", "skip", "default_value"})
+"""Beside every key in camelCase. `type`, `delay` and keys that name their unit in lower case are spellings of today."""
+
 UNIT_OF_KEY = {"timeoutSeconds": 1000, "timeout_ms": 1, "delay_ms": 1, "base_delay_ms": 1, "baseDelayMs": 1,
                "max_delay_ms": 1, "maxDelayMs": 1}  # fmt: skip
 """Keys that name their unit, in milliseconds: under them a bare number is a duration."""
 
 
 class WithUnit(int):
-    """A bare number that stood under a key which names its unit: milliseconds."""
+    """A bare number that stood under a key which names its unit: milliseconds, `MAX_DURATION_MS` and one at most."""
 
 
 def fold_keys(
     raw: Mapping[str, Json], spellings: Mapping[str, str], place: Place, problems: Problems
 ) -> dict[str, Any]:
     """`raw` under canonical keys. Two spellings of one key beside each other are an error."""
+    if spellings.keys().isdisjoint(raw):
+        return dict(raw)
     folded: dict[str, Any] = {}
     spelled: dict[str, str] = {}
     for key, value in raw.items():
@@ -95,7 +101,8 @@ def fold_keys(
             )
             continue
         if key in UNIT_OF_KEY and isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-            value = WithUnit(round(value * UNIT_OF_KEY[key]))
+            duration_ms = value * UNIT_OF_KEY[key]
+            value = WithUnit(round(duration_ms) if duration_ms <= MAX_DURATION_MS else MAX_DURATION_MS + 1)
         folded[canonical] = value
         spelled[canonical] = key
         if canonical != key:
@@ -103,12 +110,16 @@ def fold_keys(
     return folded
 
 
+def is_older(key: str) -> bool:
+    """Of another spelling of a key: it is accepted and no longer written."""
+    return key in _NO_LONGER_WRITTEN or key != key.lower()
+
+
 def fold_component(written: str) -> str:
     """`http.get` is `/http/get`, `wait` is `/builtin/sleep`, `/builtins/x` is `/builtin/x`."""
-    if written.startswith("/"):
-        return f"/builtin/{written.removeprefix('/builtins/')}" if written.startswith("/builtins/") else written
     if written in COMPONENT_WORDS:
         return COMPONENT_WORDS[written]
-    if "." in written or "/" in written:
-        return "/" + written.replace(".", "/")
-    return f"/builtin/{written}"
+    if "." not in written and "/" not in written:
+        return f"/builtin/{written}"
+    path = written if written.startswith("/") else "/" + written.replace(".", "/")
+    return f"/builtin/{path.removeprefix('/builtins/')}" if path.startswith("/builtins/") else path

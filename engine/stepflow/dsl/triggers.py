@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from stepflow.dsl.kinds import Kinds
-from stepflow.dsl.load import Place
+from stepflow.dsl.places import Place
 from stepflow.dsl.problems import Problems
 from stepflow.dsl.spellings import TRIGGER_KEYS, fold_keys
 from stepflow.model.flow import Json
@@ -38,7 +38,8 @@ def read_triggers(raw: Json, problems: Problems, kinds: Kinds) -> Json:
 
 
 def _trigger(raw: Json, place: Place, problems: Problems, kinds: Kinds) -> dict[str, Any] | None:
-    if not isinstance(raw, dict) or ("cron" in raw) == ("after" in raw):
+    trigger = fold_keys(raw, TRIGGER_KEYS, place, problems) if isinstance(raw, dict) else {}
+    if ("cron" in trigger) == ("after" in trigger):
         problems.error(
             "E160",
             "A trigger has either 'cron' or 'after'",
@@ -46,7 +47,6 @@ def _trigger(raw: Json, place: Place, problems: Problems, kinds: Kinds) -> dict[
             'e.g. `cron: "0 7 * * *"` or `after: other-template`',
         )
         return None
-    trigger = fold_keys(raw, TRIGGER_KEYS, place, problems)
     kinds.unknown_keys(trigger, _CRON_KNOWN if "cron" in trigger else _AFTER_KNOWN, place)
     kinds.flag(trigger, "enabled", place)
     if "cron" in trigger:

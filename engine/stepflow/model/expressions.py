@@ -147,12 +147,13 @@ def references_in(node: Node) -> Iterator[tuple[Reference, bool]]:
 
 _TOKEN = re.compile(
     r"""
-      (?P<space>\s+)
-    | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)
+    \s* (?:
+      (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)
     | (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
     | (?P<reference>\$(?:\.[\w-]+|\[-?\d+\]|\["(?:[^"\\]|\\.)*"\]|\['[^']*'\])*)
     | (?P<word>[^\W\d]\w*)
     | (?P<operator>==|!=|<=|>=|&&|\|\||[<>!+\-*/%()\[\],])
+    )
     """,
     re.VERBOSE,
 )
@@ -173,23 +174,26 @@ class _Token(msgspec.Struct, frozen=True):
 
 def _tokens(text: str) -> list[_Token]:
     found: list[_Token] = []
-    position = 0
-    while position < len(text):
+    position, end = 0, len(text.rstrip())
+    while position < end:
         match = _TOKEN.match(text, position)
         if match is None:
-            character = text[position]
-            hint = _BAD_ENDINGS.get(character, "")
-            if character in "\"'":
-                hint = "the closing quote is missing"
-            raise ExpressionSyntaxError(f"Unexpected {character!r}", position, hint)
+            raise _no_token(text, position)
         kind = str(match.lastgroup)
-        if kind == "operator" or (kind == "word" and match[0] in _WORD_OPERATORS):
-            found.append(_Token("operator", _SAME.get(match[0], match[0]), position))
-        elif kind != "space":
-            found.append(_Token(kind, match[0], position))
+        word, column = match[kind], match.start(kind)
+        if kind == "operator" or (kind == "word" and word in _WORD_OPERATORS):
+            kind, word = "operator", _SAME.get(word, word)
+        found.append(_Token(kind, word, column))
         position = match.end()
     found.append(_Token("end", "", len(text)))
     return found
+
+
+def _no_token(text: str, position: int) -> ExpressionSyntaxError:
+    position += len(text[position:]) - len(text[position:].lstrip())
+    character = text[position]
+    hint = "the closing quote is missing" if character in "\"'" else _BAD_ENDINGS.get(character, "")
+    return ExpressionSyntaxError(f"Unexpected {character!r}", position, hint)
 
 
 # Precedence: choice < or < and < not < comparison < sum < product < sign < the rest
@@ -303,14 +307,16 @@ class _Parser:
         return None
 
     def _sum(self) -> Node:
-        return self._arithmetic(("+", "-"), self._product)
+        return self._arithmetic(("+", "-"), self._product(), self._product)
 
     def _product(self) -> Node:
-        return self._arithmetic(("*", "/", "%"), self._signed)
+        # Most operands are a word of their own, with no sign and no arithmetic around them.
+        first = self._signed() if self._tokens[self._at].kind == "operator" else self._primary()
+        return self._arithmetic(("*", "/", "%"), first, self._signed)
 
-    def _arithmetic(self, signs: tuple[str, ...], operand: object) -> Node:
-        first: Node = operand()  # type: ignore[operator]  # one of the methods of this class
-        if not self._peek(*signs):
+    def _arithmetic(self, signs: tuple[str, ...], first: Node, operand: object) -> Node:
+        token = self._tokens[self._at]
+        if token.kind != "operator" or token.text not in signs:
             return first
         column = self._tokens[self._at].column
         operators: list[str] = []
@@ -432,13 +438,14 @@ def _reference(token: _Token, steps: Collection[str]) -> Reference:
 
 def _step_reference(keys: tuple[Key, ...], token: _Token, steps: Collection[str]) -> Reference:
     """The longest known step id matches, so an id with a dot may be written plainly where nothing else is meant."""
+    name = longer = str(keys[0])
     length = 1
-    if keys[0] not in steps or len(keys) > 1:
-        for end in range(len(keys), 1, -1):
-            if all(isinstance(key, str) for key in keys[:end]) and ".".join(map(str, keys[:end])) in steps:
-                length = end
-                break
-    name = ".".join(map(str, keys[:length]))
+    for end, key in enumerate(keys[1:], start=2):
+        if not isinstance(key, str):
+            break
+        longer = f"{longer}.{key}"
+        if longer in steps:
+            name, length = longer, end
     match keys[length:]:
         case ("output", *path):
             return Reference("step", name, "output", tuple(path), token.column, token.text)

@@ -20,6 +20,9 @@ _PART = re.compile(
     re.VERBOSE,
 )
 
+_PLAIN = re.compile(r"\$?\.?[^\W\d][\w-]*(?:\.[^\W\d][\w-]*)*")
+"""Names and dots: most paths."""
+
 MAX_PATH = 1000
 """Characters."""
 
@@ -32,6 +35,8 @@ def parse_path(text: str) -> Path:
     """The keys of a path. `ValueError` says where it is wrong."""
     if len(text) > MAX_PATH:
         raise ValueError(f"a path has at most {MAX_PATH} characters")
+    if _PLAIN.fullmatch(text):
+        return tuple(text.lstrip("$.").split("."))
     if text.startswith("/"):
         return tuple(part.replace("~1", "/").replace("~0", "~") for part in text[1:].split("/"))
     rest = text.removeprefix("$")

@@ -11,8 +11,10 @@ import time
 from datetime import UTC, datetime
 
 _UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_WHOLE = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(ms|[smhdw])")
+
+DURATION = r"[ \t\r\n]*(?:[0-9]+(?:\.[0-9]+)? *(?:ms|[smhdw])[ \t\r\n]*)+"
+"""What a duration looks like, for those who read patterns."""
 
 MAX_DURATION_MS = 100 * 365 * 86_400_000
 
@@ -38,12 +40,12 @@ def iso(instant: int) -> str:
 
 def parse_duration(text: str) -> int:
     """Milliseconds of `250ms`, `30s`, `5m`, `1h30m`, `2d`. `ValueError` says what was expected."""
-    compact = text.strip().replace(" ", "")
-    if not _WHOLE.fullmatch(compact):
-        if re.fullmatch(r"\d+(\.\d+)?", compact):
-            raise ValueError(f"a duration needs a unit: '{compact}s' or '{compact}ms', '{compact}m', '{compact}h'")
+    if not re.fullmatch(DURATION, text):
+        bare = text.strip()
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", bare):
+            raise ValueError(f"a duration needs a unit: '{bare}s' or '{bare}ms', '{bare}m', '{bare}h'")
         raise ValueError(f"'{text}' is not a duration; write it like 250ms, 30s, 5m, 1h30m or 2d")
-    total = sum(float(number) * _UNIT_MS[unit] for number, unit in _PART.findall(compact))
+    total = sum(float(number) * _UNIT_MS[unit] for number, unit in _PART.findall(text))
     if total > MAX_DURATION_MS:
         raise ValueError(f"'{text}' is longer than 100 years")
     return round(total)

@@ -14,7 +14,8 @@ from stepflow.dsl.lint.rule import Finding, Rule
 from stepflow.dsl.lint.source import Edit
 from stepflow.dsl.lint.suppressions import Suppressions, find_suppressions, is_suppressed
 from stepflow.dsl.lint.view import ComponentFacts, View
-from stepflow.dsl.load import Format, load
+from stepflow.dsl.load import load
+from stepflow.dsl.places import Format
 from stepflow.dsl.validate import read_flow
 from stepflow.model.flow import Flow
 

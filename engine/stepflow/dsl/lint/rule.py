@@ -9,7 +9,7 @@ import msgspec
 
 from stepflow.dsl.lint.source import Edit
 from stepflow.dsl.lint.view import ComponentFacts, View
-from stepflow.dsl.load import Place
+from stepflow.dsl.places import Place
 
 
 class Finding(msgspec.Struct, frozen=True):

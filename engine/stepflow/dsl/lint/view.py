@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from stepflow.dsl.lint.source import Source
-from stepflow.dsl.load import Document, Place, Position, write_place
+from stepflow.dsl.load import Document
 from stepflow.dsl.parse import Parser
+from stepflow.dsl.places import Place, Position, write_place
 from stepflow.dsl.problems import Problems
 from stepflow.dsl.references import SUB_FLOW_KEYS, Reference
 from stepflow.dsl.spellings import FLOW_KEYS, ON_ERROR_KEYS, RETRY_KEYS, STEP_KEYS
@@ -122,9 +123,7 @@ class View:
 
     def position(self, place: Place) -> Position:
         written = (*self._written_base, *self.written_place(place))
-        if written in self._document.positions:
-            return self._document.position(written)
-        return self._document.position((*self._base, *place))
+        return self._document.position(written if self._document.holds(written) else (*self._base, *place))
 
     def path(self, place: Place) -> str:
         """As diagnostics name it, `steps[0].input.x`."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from stepflow.dsl.lint.rule import Finding, Rule
 from stepflow.dsl.lint.source import Edit
 from stepflow.dsl.lint.view import View
-from stepflow.dsl.load import Place
+from stepflow.dsl.places import Place
 from stepflow.dsl.spellings import (
     FLOW_KEYS,
     ON_ERROR_ACTIONS,
@@ -16,11 +16,9 @@ from stepflow.dsl.spellings import (
     STEP_KEYS,
     UNIT_OF_KEY,
     fold_component,
+    is_older,
 )
 from stepflow.model.flow import Json
-
-OLDER = frozenset({"outputs", "test", "key", "parameters", "args", "skip", "default_value"})
-"""Beside every key in camelCase. `type`, `delay` and keys that name their unit in lower case are spellings of today."""
 
 
 def check(view: View) -> Iterator[Finding]:
@@ -46,7 +44,7 @@ def _rules_for_errors(view: View, place: Place) -> Iterator[Finding]:
 def _keys(view: View, place: Place, spellings: Mapping[str, str]) -> Iterator[Finding]:
     written = view.written_at(place)
     for key in written if isinstance(written, dict) else ():
-        if key in spellings and (key in OLDER or key != key.lower()):
+        if key in spellings and is_older(key):
             yield _finding(key, spellings[key], (*place, key))
 
 

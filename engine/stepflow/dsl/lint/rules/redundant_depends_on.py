@@ -8,7 +8,7 @@ from stepflow.dsl.lint.dependencies import implied_dependencies
 from stepflow.dsl.lint.rule import Finding, Rule
 from stepflow.dsl.lint.source import Edit
 from stepflow.dsl.lint.view import View
-from stepflow.dsl.load import Place
+from stepflow.dsl.places import Place
 
 
 def check(view: View) -> Iterator[Finding]:

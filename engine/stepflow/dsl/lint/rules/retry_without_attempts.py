@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from stepflow.dsl.lint.rule import Finding, Rule
 from stepflow.dsl.lint.view import View
-from stepflow.dsl.load import Place
+from stepflow.dsl.places import Place
 from stepflow.dsl.spellings import RETRY_KEYS
 from stepflow.model.flow import Json
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from stepflow.dsl.lint.rule import Finding, Rule
 from stepflow.dsl.lint.view import View, is_reference, property_names, strings_in
-from stepflow.dsl.load import Place
+from stepflow.dsl.places import Place
 
 _SECRET_NAME = re.compile(
     r"(.*_)?(password|passwd|passphrase|secret|token|credentials?|authorization"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from stepflow.dsl.lint.rule import Finding, Rule
 from stepflow.dsl.lint.view import View
 from stepflow.model.flow import Json
-from stepflow.model.times import format_duration, parse_duration
+from stepflow.model.times import MAX_DURATION_MS, format_duration, parse_duration
 
 SLEEP = "/builtin/sleep"
 
@@ -32,10 +32,10 @@ def _duration_ms(value: Json) -> float:
     for key, unit_ms in (("seconds", 1000), ("duration_ms", 1)):
         amount = value.get(key)
         if isinstance(amount, int | float) and not isinstance(amount, bool):
-            return amount * unit_ms
+            return min(amount * unit_ms, MAX_DURATION_MS)
     try:
-        return parse_duration(value["duration"])
-    except (KeyError, ValueError, AttributeError):
+        return parse_duration(str(value.get("duration")))
+    except ValueError:
         return 0
 
 

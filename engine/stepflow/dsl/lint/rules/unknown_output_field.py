@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from stepflow.dsl.diagnostics import did_you_mean
 from stepflow.dsl.lint.rule import Finding, Rule
 from stepflow.dsl.lint.view import View, property_names
-from stepflow.dsl.load import Place
+from stepflow.dsl.places import Place
 from stepflow.model.flow import Json
 from stepflow.model.paths import parse_path
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from stepflow.dsl.diagnostics import did_you_mean
 from stepflow.dsl.lint.rule import Finding, Rule
 from stepflow.dsl.lint.view import View, property_names, strings_in
-from stepflow.dsl.load import Place
+from stepflow.dsl.places import Place
 
 ROOTS = ("input", "steps", "variables", "run")
 _LOOKS_LIKE_ONE = re.compile(r"\$\.(?P<root>[A-Za-z_][\w-]*)(?P<rest>[.\[].*)?", re.DOTALL)

@@ -1,0 +1,139 @@
+"""The language: reading templates, simulating them, and evaluating what they say. One process, no storage."""
+
+from __future__ import annotations
+
+import gc
+import time
+import timeit
+from collections.abc import Callable
+
+import yaml
+
+from benchmarks.report import Figure
+from stepflow.components.registry import builtin_registry
+from stepflow.core.decide import Draft
+from stepflow.core.graph import build_graph
+from stepflow.core.run import Run
+from stepflow.core.transition import RunState
+from stepflow.dsl.validate import read_flow
+from stepflow.simulate.planned import Plan
+from stepflow.workbench import Workbench
+
+_HEAD = """\
+name: measured
+input_schema: {type: object, properties: {who: {type: string}, limit: {type: integer}}}
+output: { $from: { step: s0 }, path: count }
+steps:
+"""
+
+_STEP = """\
+  - id: s{i}
+    component: /builtin/echo
+    input:
+      url: https://example.org/items/{i}
+      who: $.input.who
+      label: "item ${{{{ $.steps.s{before}.output.count + 1 }}}}"
+      count: {{ $from: {{ step: s{before} }}, path: count }}
+"""
+_HANDLED = """\
+    timeout: 30s
+    retry: {{ strategy: exponential, max_attempts: 3 }}
+    on_error: {{ action: continue, default_output: {{ count: 0 }} }}
+"""
+_CONDITIONAL = """\
+    skip_if: $.steps.s{before}.output.count > $.input.limit
+    metadata: {{ group: "items", owner: data }}
+"""
+
+
+def template(steps: int) -> str:
+    """A template like people's: every step refers to others, every second one handles its errors, every fourth has a
+    condition."""
+    parts = [_HEAD, "  - id: s0\n    component: /builtin/echo\n    input: { count: 1 }\n"]
+    for i in range(1, steps):
+        text = _STEP + (_HANDLED if i % 2 else "") + ("" if i % 4 else _CONDITIONAL)
+        parts.append(text.format(i=i, before=(i - 1) // 2))
+    return "".join(parts)
+
+
+def seconds(act: Callable[[], object], rounds: int = 7) -> float:
+    """Of processor time, the least of `rounds`: it is all one thread."""
+    gc.collect()
+    return min(timeit.repeat(act, number=1, repeat=rounds, timer=time.process_time))
+
+
+def _read(text: str) -> Callable[[], object]:
+    known = builtin_registry().paths
+
+    def read() -> object:
+        found = read_flow(text, file="measured.yaml", components=known)
+        assert found.flow is not None, found.diagnostics[:3]
+        return found
+
+    return read
+
+
+def _bare(text: str) -> Callable[[], object]:
+    return lambda: yaml.load(text, Loader=yaml.CSafeLoader)
+
+
+def simulation_seconds(steps: int) -> float:
+    flow = read_flow(yaml.load(template(steps), Loader=yaml.CSafeLoader)).flow  # longer than a text may be
+    assert flow is not None
+    workbench = Workbench(None)
+
+    def once() -> object:
+        made = workbench.simulate(flow, {"who": "ada", "limit": 5}, Plan())
+        assert made.success, made.error
+        assert made.step_count == steps, made.step_count
+        return made
+
+    return seconds(once, 3)
+
+
+def _evaluations() -> tuple[float, float, float]:
+    """Nanoseconds of a dict look-up, of a reference, of a condition; the loop around each is the same."""
+    flow = read_flow(
+        {
+            "steps": [
+                {"id": "a", "type": "noop"},
+                {"id": "b", "type": "echo", "input": "$.steps.a.output.n", "when": "$.steps.a.output.n > 3"},
+            ]
+        }
+    ).flow
+    assert flow is not None
+    graph = build_graph(flow)
+    run = Run(graph, "exec_measured", RunState(), {})
+    run.values[0] = {"n": 5}
+    condition = graph.nodes[1].when
+    assert condition is not None
+    known = {
+        "scope": Draft(run, 0),
+        "table": {f"key{i}": i for i in range(100)},
+        "key": "key50",
+        "reference": graph.nodes[1].input.evaluate,
+        "condition": condition.evaluate,
+    }
+
+    def nanoseconds(statement: str) -> float:
+        number = 1_000_000
+        return min(timeit.repeat(statement, globals=known, number=number, repeat=7)) / number * 1e9
+
+    return nanoseconds("table[key]"), nanoseconds("reference(scope)"), nanoseconds("condition(scope)")
+
+
+def figures() -> list[Figure]:
+    small, large = template(200), template(5000)
+    lines = template(1000)
+    small_ms, large_seconds = seconds(_read(small)) * 1000, seconds(_read(large), 5)
+    lines_ms = seconds(_read(lines)) * 1000
+    simulated = simulation_seconds(10_000)
+    lookup, reference, condition = _evaluations()
+    return [
+        Figure("Load and validate, 200 steps", small_ms, "ms", "at most 15", small_ms <= 15, seconds(_bare(small)) * 1000),
+        Figure("Load and validate, 5,000 steps", large_seconds, "s", "at most 0.5", large_seconds <= 0.5, seconds(_bare(large), 5)),
+        Figure("Load and validate, 10,000 lines", lines_ms, "ms", "well under 200", lines_ms <= 150, seconds(_bare(lines)) * 1000),
+        Figure("Simulation of 10,000 steps", simulated, "s", "at most 1", simulated <= 1),
+        Figure("A reference, in dict look-ups", reference, "ns", "at most 4 look-ups", reference <= 4 * lookup, lookup),
+        Figure("A condition, in dict look-ups", condition, "ns", "at most 12 look-ups", condition <= 12 * lookup, lookup),
+    ]
