@@ -152,8 +152,12 @@ class WorkflowTimeoutError(WorkflowEngineError):
 class ExpressionError(WorkflowEngineError):
     """A reference or condition that has no value, e.g. "Path $.x not found in the output of step 's'"."""
 
-    def __init__(self, message: str, details: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, details: dict[str, Any] | None = None, place: tuple[str | int, ...] | None = None
+    ) -> None:
         super().__init__("EXPRESSION_FAILED", message, details)
+        self.place = place
+        """Keys and indexes of the value in the flow; who knows the author's text makes a line and a column of them."""
 
 
 class StorageError(WorkflowEngineError):

@@ -187,6 +187,7 @@ class TemplateText(msgspec.Struct, frozen=True):
     description: str | None
     base_dir: str | None
     now: int
+    file: str | None = None
 
 
 class Listener(Protocol):

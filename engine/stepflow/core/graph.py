@@ -10,8 +10,12 @@ from typing import Any
 
 import msgspec
 
-from stepflow.core.values import Condition, Value, compile_condition, compile_value
+from stepflow.core.values import Condition, Place, Value, compile_condition, compile_value
 from stepflow.model.flow import Flow, Json, Step
+
+Locate = Callable[[Place, str | None], dict[str, Any]]
+"""Where in the author's text the value at a place stands, and the expression in it: `path`, and `file line column`
+where they are known."""
 
 
 class Node(msgspec.Struct):
@@ -52,6 +56,7 @@ class Graph(msgspec.Struct):
     """What is wrong with a run's output by the flow's `output_schema`."""
     input_problem: Callable[[Json], str | None] | None = None
     """What is wrong with a child's input by the flow's `input_schema`; of other runs it was judged at their start."""
+    locate: Locate | None = None
 
     @property
     def is_lazy(self) -> bool:
@@ -67,24 +72,25 @@ def build_graph(
     *,
     output_problem: Callable[[Json], str | None] | None = None,
     input_problem: Callable[[Json], str | None] | None = None,
-    locate: Callable[[str], dict[str, Any]] | None = None,
+    locate: Locate | None = None,
     falls_back_to_data: Callable[[str], bool] = lambda component: component == "/builtin/load_file",
 ) -> Graph:
     """Compile `flow`, which `dsl.validate` has accepted. `falls_back_to_data` tells of a component whether paths not
-    found in its output are looked up in the output's `data`; `locate` where in the author's text an expression
-    stands."""
+    found in its output are looked up in the output's `data`."""
     index_of = {step.key: index for index, step in enumerate(flow.steps)}
     fallback = frozenset(i for i, step in enumerate(flow.steps) if falls_back_to_data(step.component))
     nodes: list[Node] = []
     for index, step in enumerate(flow.steps):
-        value = compile_value(step.input, index_of, fallback_data=fallback, locate=locate)
+        place: Place = ("steps", index)
+        value = compile_value(step.input, index_of, fallback_data=fallback, place=(*place, "input"))
         skip_if, when = (
-            None if raw is None else compile_condition(raw, index_of, fallback_data=fallback, locate=locate)
-            for raw in (step.skip_if, step.when)
+            None if raw is None else compile_condition(raw, index_of, fallback_data=fallback, place=(*place, name))
+            for name, raw in (("skip_if", step.skip_if), ("when", step.when))
         )
         default = None
         if step.on_error.action == "continue":
-            default = compile_value(step.on_error.default_output, index_of, fallback_data=fallback, locate=locate)
+            place = (*place, "on_error", "default_output")
+            default = compile_value(step.on_error.default_output, index_of, fallback_data=fallback, place=place)
         after = tuple(index_of[key] for key in step.depends_on)
         if flow.order == "sequential" and index > 0 and index - 1 not in after:
             after = (*after, index - 1)
@@ -117,7 +123,7 @@ def build_graph(
                 nodes[dependency].condition_dependents.append(node.index)
     output = None
     if flow.has_output:
-        output = compile_value(flow.output, index_of, fallback_data=fallback, locate=locate)
+        output = compile_value(flow.output, index_of, fallback_data=fallback, place=("output",))
     sinks = tuple(node.index for node in nodes if not node.dependents)
     return Graph(
         flow=flow,
@@ -127,4 +133,5 @@ def build_graph(
         sinks=sinks,
         output_problem=output_problem,
         input_problem=input_problem,
+        locate=locate,
     )

@@ -79,6 +79,8 @@ class PathNotFound(ExpressionError):
 
 
 Closure = Callable[[Scope], Json]
+Place = tuple[str | int, ...]
+"""Where a value stands in its flow."""
 _NOTHING: frozenset[int] = frozenset()
 
 
@@ -126,13 +128,13 @@ def compile_value(
     steps: Mapping[str, int],
     *,
     fallback_data: frozenset[int] = _NOTHING,
-    locate: Callable[[str], dict[str, Any]] | None = None,
+    place: Place = (),
 ) -> Value:
     """`steps` gives the index of each step key; paths that are not found in the output of a step in `fallback_data`
-    are looked up in the output's `data`. `locate` tells where in the author's text an expression stands, for errors.
+    are looked up in the output's `data`. `place` is where the value stands in the flow: its errors have theirs.
     `ExpressionError` for a template that `dsl.validate` would have refused."""
-    compiler = _Compiler(steps, fallback_data, locate, tolerant=False)
-    part = compiler.compile(raw)
+    compiler = _Compiler(steps, fallback_data, tolerant=False)
+    part = compiler.compile(raw, place)
     return Value(part.evaluate, part.needs, frozenset(compiler.used), part.constant)
 
 
@@ -141,10 +143,10 @@ def compile_condition(
     steps: Mapping[str, int],
     *,
     fallback_data: frozenset[int] = _NOTHING,
-    locate: Callable[[str], dict[str, Any]] | None = None,
+    place: Place = (),
 ) -> Condition:
-    compiler = _Compiler(steps, fallback_data, locate, tolerant=True)
-    evaluate = compiler.compile(raw).evaluate
+    compiler = _Compiler(steps, fallback_data, tolerant=True)
+    evaluate = compiler.compile(raw, place).evaluate
     if isinstance(raw, dict) and "$expr" in raw:
         return Condition(_truth(parse_expression(raw["$expr"], steps), evaluate), frozenset(compiler.used))
     return Condition(lambda scope: is_true(evaluate(scope)), frozenset(compiler.used))
@@ -190,58 +192,56 @@ class _Compiler:
         self,
         steps: Mapping[str, int],
         fallback_data: frozenset[int],
-        locate: Callable[[str], dict[str, Any]] | None,
         *,
         tolerant: bool,
     ) -> None:
         self.steps = steps
         self.fallback_data = fallback_data
-        self.locate = locate
         self.tolerant = tolerant
         self.used: set[int] = set()
 
     # Templates
 
-    def compile(self, raw: Json) -> _Part:
+    def compile(self, raw: Json, place: Place) -> _Part:
         if type(raw) is list:
-            return self._list(raw)
+            return self._list(raw, place)
         if type(raw) is dict:
             if "$from" in raw:
-                return self._from(raw)
+                return self._from(raw, place)
             if "$expr" in raw:
-                return self._expression(raw["$expr"])
+                return self._expression(raw["$expr"], place)
             if "$text" in raw:
-                return self._text(raw["$text"])
+                return self._text(raw["$text"], place)
             if "$if" in raw:
-                return self._if(raw)
+                return self._if(raw, place)
             if "$coalesce" in raw:
-                return self._coalesce(raw["$coalesce"])
+                return self._coalesce(raw["$coalesce"], (*place, "$coalesce"))
             if "$literal" in raw:
                 return _constant(raw["$literal"])
-            return self._object(raw)
+            return self._object(raw, place)
         return _constant(raw)
 
-    def _list(self, raw: list[Json]) -> _Part:
-        parts = [self.compile(item) for item in raw]
+    def _list(self, raw: list[Json], place: Place) -> _Part:
+        parts = [self.compile(item, (*place, index)) for index, item in enumerate(raw)]
         if all(part.constant for part in parts):
             return _constant([part.evaluate(_NO_SCOPE) for part in parts])
         closures = [part.evaluate for part in parts]
         return _Part(lambda scope: _collect(closures, scope), _needs_all(parts))
 
-    def _object(self, raw: dict[str, Json]) -> _Part:
-        parts = [self.compile(value) for value in raw.values()]
+    def _object(self, raw: dict[str, Json], place: Place) -> _Part:
+        parts = [self.compile(value, (*place, key)) for key, value in raw.items()]
         keys = list(raw)
         if all(part.constant for part in parts):
             return _constant({key: part.evaluate(_NO_SCOPE) for key, part in zip(keys, parts, strict=True)})
         closures = [part.evaluate for part in parts]
         return _Part(lambda scope: dict(zip(keys, _collect(closures, scope), strict=True)), _needs_all(parts))
 
-    def _text(self, raw: list[Json]) -> _Part:
-        parts = [self.compile(item) for item in raw]
+    def _text(self, raw: list[Json], place: Place) -> _Part:
+        parts = [self.compile(item, place) for item in raw]
         closures = [part.evaluate for part in parts]
         return _Part(lambda scope: "".join(map(as_text, _collect(closures, scope))), _needs_all(parts))
 
-    def _from(self, raw: dict[str, Json]) -> _Part:
+    def _from(self, raw: dict[str, Json], place: Place) -> _Part:
         source = raw["$from"]
         path = _parsed(raw.get("path"))
         literal = raw.get("path")
@@ -251,13 +251,13 @@ class _Compiler:
             part = source.get("part", "output")
             default = None
             if raw.get("$on_skip", "use_default") == "use_default" and ("$default" in raw or "$on_skip" in raw):
-                default = self.compile(raw.get("$default"))
-            return self._step(source["step"], part, path, literal, default)
+                default = self.compile(raw.get("$default"), (*place, "$default"))
+            return self._step(source["step"], part, path, literal, default, place)
         if "workflow" in source:
-            return _Part(_input_reference(path, literal, self.tolerant), _needs_nothing)
+            return _Part(_input_reference(path, literal, self.tolerant, place), _needs_nothing)
         if "run" in source:
             return _Part(lambda scope: scope.run["id"], _needs_nothing)
-        return _Part(_variable(source["variable"], path, self.tolerant, source), _needs_nothing)
+        return _Part(_variable(source["variable"], path, self.tolerant, source, place), _needs_nothing)
 
     def _index(self, key: str) -> int:
         try:
@@ -267,10 +267,13 @@ class _Compiler:
         self.used.add(index)
         return index
 
-    def _step(self, key: str, part: str, path: Path, literal: str | None, default: _Part | None) -> _Part:
+    def _step(
+        self, key: str, part: str, path: Path, literal: str | None, default: _Part | None, place: Place | None
+    ) -> _Part:
         step = self._index(key)
         if part == "output":
-            evaluate = _step_output(step, key, path, literal, default, step in self.fallback_data, self.tolerant)
+            in_data = step in self.fallback_data
+            evaluate = _step_output(step, key, path, literal, default, in_data, self.tolerant, place)
         elif part == "status":
             evaluate = lambda scope: scope.status_of(step).value  # noqa: E731 - one of three, beside its siblings
         else:
@@ -288,10 +291,10 @@ class _Compiler:
 
         return _Part(evaluate, needs)
 
-    def _if(self, raw: dict[str, Json]) -> _Part:
-        condition = self.compile(raw["$if"])
-        then = self.compile(raw.get("then"))
-        otherwise = self.compile(raw.get("else"))
+    def _if(self, raw: dict[str, Json], place: Place) -> _Part:
+        condition = self.compile(raw["$if"], (*place, "$if"))
+        then = self.compile(raw.get("then"), (*place, "then"))
+        otherwise = self.compile(raw.get("else"), (*place, "else"))
         condition_evaluate, then_evaluate, else_evaluate = condition.evaluate, then.evaluate, otherwise.evaluate
 
         def evaluate(scope: Scope) -> Json:
@@ -311,8 +314,8 @@ class _Compiler:
 
         return _Part(evaluate, needs)
 
-    def _coalesce(self, items: list[Json]) -> _Part:
-        parts = [self.compile(item) for item in items]
+    def _coalesce(self, items: list[Json], place: Place) -> _Part:
+        parts = [self.compile(item, (*place, index)) for index, item in enumerate(items)]
         closures = [part.evaluate for part in parts]
 
         def evaluate(scope: Scope) -> Json:
@@ -343,19 +346,17 @@ class _Compiler:
 
     # Expressions
 
-    def _expression(self, text: str) -> _Part:
+    def _expression(self, text: str, place: Place) -> _Part:
         part = self._node(parse_expression(text, self.steps))
         inner = part.evaluate
-        locate = self.locate
 
         def evaluate(scope: Scope) -> Json:
             try:
                 return inner(scope)
             except ExpressionError as error:
-                if "expression" not in error.details:
+                if error.place is None:
+                    error.place = place
                     error.details["expression"] = text
-                    if locate is not None:
-                        error.details.update(locate(text))
                 raise
 
         return _Part(evaluate, part.needs, part.constant)
@@ -392,11 +393,11 @@ class _Compiler:
     def _reference(self, node: nodes.Reference) -> _Part:
         match node.kind:
             case "step":
-                return self._step(node.name, node.part, node.path, None, None)
+                return self._step(node.name, node.part, node.path, None, None, None)
             case "input":
-                return _Part(_input_reference(node.path, None, self.tolerant), _needs_nothing)
+                return _Part(_input_reference(node.path, None, self.tolerant, None), _needs_nothing)
             case "variable":
-                return _Part(_variable(node.name, node.path, self.tolerant, {}), _needs_nothing)
+                return _Part(_variable(node.name, node.path, self.tolerant, {}, None), _needs_nothing)
             case "run":
                 return _Part(lambda scope: scope.run["id"], _needs_nothing)
 
@@ -467,7 +468,7 @@ class _Compiler:
 
     def _tolerant_call(self, node: nodes.Call) -> _Part:
         """`exists` and `default` see what is not there; the rest of a condition only sees null."""
-        strict = _Compiler(self.steps, self.fallback_data, None, tolerant=False)
+        strict = _Compiler(self.steps, self.fallback_data, tolerant=False)
         tried = strict._node(node.arguments[0])
         self.used |= strict.used
         tried_evaluate = tried.evaluate
@@ -550,9 +551,17 @@ def _collect(closures: list[Closure], scope: Scope) -> list[Json]:
 
 
 def _step_output(
-    step: int, key: str, path: Path, literal: str | None, default: _Part | None, in_data: bool, tolerant: bool
+    step: int,
+    key: str,
+    path: Path,
+    literal: str | None,
+    default: _Part | None,
+    in_data: bool,
+    tolerant: bool,
+    place: Place | None,
 ) -> Closure:
-    slow = _slow_output(step, key, path, literal, default, in_data, tolerant)
+    """`place` is None inside an expression, which has one."""
+    slow = _slow_output(step, key, path, literal, default, in_data, tolerant, place)
     if not path:
 
         def whole(scope: Scope) -> Json:
@@ -586,7 +595,14 @@ def _step_output(
 
 
 def _slow_output(
-    step: int, key: str, path: Path, literal: str | None, default: _Part | None, in_data: bool, tolerant: bool
+    step: int,
+    key: str,
+    path: Path,
+    literal: str | None,
+    default: _Part | None,
+    in_data: bool,
+    tolerant: bool,
+    place: Place | None,
 ) -> Closure:
     def evaluate(scope: Scope) -> Json:
         status = scope.status_of(step)
@@ -603,7 +619,7 @@ def _slow_output(
                     except Missing:
                         pass
                 message = f"Path {write_path(path)} not found in the output of step '{key}'"
-                return _absent(scope, PathNotFound(message, {"step": key}), message, tolerant)
+                return _absent(scope, PathNotFound(message, {"step": key}, place), message, tolerant)
         if status is StepStatus.SKIPPED:
             if default is not None:
                 return default.evaluate(scope)
@@ -640,7 +656,7 @@ def follow_named(value: Json, path: Path, literal: str | None) -> Json:
     return follow(value, path)
 
 
-def _input_reference(path: Path, literal: str | None, tolerant: bool) -> Closure:
+def _input_reference(path: Path, literal: str | None, tolerant: bool, place: Place | None) -> Closure:
     if not path:
         return lambda scope: scope.input
 
@@ -649,7 +665,7 @@ def _input_reference(path: Path, literal: str | None, tolerant: bool) -> Closure
             return follow_named(scope.input, path, literal)
         except Missing:
             message = f"Path {write_path(path)} not found in the run's input"
-            return _absent(scope, PathNotFound(message), message, tolerant)
+            return _absent(scope, PathNotFound(message, place=place), message, tolerant)
 
     if len(path) > 1 or type(path[0]) is not str or literal not in (None, path[0]):
         return evaluate
@@ -664,7 +680,7 @@ def _input_reference(path: Path, literal: str | None, tolerant: bool) -> Closure
     return field
 
 
-def _variable(name: str, path: Path, tolerant: bool, source: Mapping[str, Json]) -> Closure:
+def _variable(name: str, path: Path, tolerant: bool, source: Mapping[str, Json], place: Place | None) -> Closure:
     has_default = "default" in source
     default = source.get("default")
 
@@ -675,12 +691,12 @@ def _variable(name: str, path: Path, tolerant: bool, source: Mapping[str, Json])
             value = default
         else:
             message = f"Variable '{name}' was not given and has no default"
-            return _absent(scope, PathNotFound(message), message, tolerant)
+            return _absent(scope, PathNotFound(message, place=place), message, tolerant)
         try:
             return follow(value, path)
         except Missing:
             message = f"Path {write_path(path)} not found in variable '{name}'"
-            return _absent(scope, PathNotFound(message), message, tolerant)
+            return _absent(scope, PathNotFound(message, place=place), message, tolerant)
 
     return evaluate
 

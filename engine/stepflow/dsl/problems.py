@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stepflow.dsl.diagnostics import Diagnostic
+from stepflow.dsl.diagnostics import Diagnostic, Suggestions
 from stepflow.dsl.load import Document
-from stepflow.dsl.places import Place, write_place
+from stepflow.dsl.places import Place, Position, write_place
 
 SEARCHED_LINES = 200
 """Below the beginning of a value: how far something in it is looked for."""
@@ -18,11 +18,13 @@ class Problems:
         self._file = file
         self._base = base
         self.found: list[Diagnostic] = []
+        self.suggestion = Suggestions()
 
     def inside(self, place: Place) -> Problems:
         """For a flow that stands at `place`; what is found goes with the rest."""
         nested = Problems(self._document, self._file, (*self._base, *place))
         nested.found = self.found
+        nested.suggestion = self.suggestion
         return nested
 
     @property
@@ -44,13 +46,16 @@ class Problems:
     def _add(
         self, code: str, level: str, message: str, place: Place, hint: str, at: tuple[str, int] | None = None
     ) -> None:
-        place = (*self._base, *place)
-        line, column = self._document.position(place)
-        if at is not None and line:
-            line, column = self._inside(line, column, *at)
+        line, column = self.position(place, at)
+        path = write_place((*self._base, *place))
         self.found.append(
-            Diagnostic(code, level, message, write_place(place), self._file, line, column, hint)  # type: ignore[arg-type]  # the three above say which levels there are
+            Diagnostic(code, level, message, path, self._file, line, column, hint)  # type: ignore[arg-type]  # the three above say which levels there are
         )
+
+    def position(self, place: Place, at: tuple[str, int] | None = None) -> Position:
+        """Of a value, or of what stands in its text; (0, 0): it stands nowhere."""
+        line, column = self._document.position((*self._base, *place))
+        return self._inside(line, column, *at) if at is not None and line else (line, column)
 
     def _inside(self, line: int, column: int, piece: str, offset: int) -> tuple[int, int]:
         """Where `offset` of `piece` stands, which begins somewhere below line and column; these, where the text has it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -20,12 +21,13 @@ class TemplateVersion(msgspec.Struct, frozen=True):
     """1, 2, … within the template."""
     source: str
     """The text as the author wrote it."""
-    source_format: str
-    """`yaml` or `json`."""
+    source_format: Literal["yaml", "json"]
     flow: Flow
     base_dir: str | None
     """The folder the text was read from; `/builtin/load_file` reads relative to it."""
     created_at: datetime
+    file: str | None = None
+    """The text's file, as it was named."""
 
 
 class Template(msgspec.Struct, frozen=True):

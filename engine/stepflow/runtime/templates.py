@@ -7,6 +7,7 @@ from typing import Any
 
 from stepflow.contracts.outcomes import CheckOutput
 from stepflow.core.graph import Graph, build_graph
+from stepflow.dsl.locate import Locator
 from stepflow.dsl.schemas import output_check
 from stepflow.dsl.starting import check_start
 from stepflow.errors import InvalidInputError
@@ -28,13 +29,9 @@ class LoadedTemplate:
         self.secrets = flow.secrets
         output_problem = None if flow.output_schema is None else output_check(flow.output_schema)
 
-        def locate(expression: str) -> dict[str, Any]:
-            at = version.source.find(expression)
-            if at < 0:
-                return {}
-            before = version.source[:at]
-            return {"line": before.count("\n") + 1, "column": at - before.rfind("\n")}
-
+        # A flow written out inside another has a text that nobody wrote.
+        source = "" if "/" in version.name else version.source
+        locate = Locator(source, version.source_format, version.file, tuple(step.key for step in flow.steps))
         self.graph: Graph = build_graph(flow, output_problem=output_problem, locate=locate)
 
     def input_problem(self, value: Json, variables: Mapping[str, Json]) -> str | None:

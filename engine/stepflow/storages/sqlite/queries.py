@@ -373,11 +373,12 @@ COUNT_TEMPLATES = "SELECT count(*) FROM templates WHERE NOT deleted"
 
 INSERT_VERSION = """
 INSERT INTO template_versions (template, version, source, source_format, flow, components, base_dir, created_at,
-  flow_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
+  flow_hash, file) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
 """A new version."""
 
 _VERSION = """
-SELECT v.num, t.name, v.version, v.source, v.source_format, v.flow, v.base_dir, v.created_at
+SELECT v.num, t.name, v.version, v.source, v.source_format, v.flow, v.base_dir, v.created_at,
+  v.file
 FROM template_versions v JOIN templates t ON t.num = v.template"""
 
 NEWEST_VERSION = f"{_VERSION} WHERE t.name = ? AND NOT t.deleted AND v.version = t.newest"

@@ -12,6 +12,7 @@ from typing import Any
 from stepflow.contracts.storage import EndedChildren, ProcessGroup, Request, StoredRun
 from stepflow.core.facts import Signalled
 from stepflow.core.graph import Graph, build_graph
+from stepflow.core.sensitive import NOTHING_HIDDEN, hidden_output
 from stepflow.errors import RunNotFoundError, StorageError, TemplateNotFoundError
 from stepflow.model import jsontext
 from stepflow.model.event import WorkflowEvent
@@ -36,6 +37,7 @@ class Reader:
         self._closed = False
         # A version never changes, so what is compiled from it is kept.
         self._version = lru_cache(maxsize=256)(self._read_version)
+        self._hidden_output = lru_cache(maxsize=256)(lambda number: hidden_output(self._version(number).flow))
         self._graph = lru_cache(maxsize=64)(lambda number: build_graph(self._version(number).flow))
 
     def connection(self) -> sqlite3.Connection:
@@ -140,8 +142,7 @@ class Reader:
         row = self.fetch_one(queries.GET_RUN, (run_id,))
         if row is None:
             raise RunNotFoundError(run_id)
-        hidden = rows.hidden_keys(self._version(row[-1]).flow)
-        return rows.run_record(row, last_seq=last_seq, hidden=hidden)
+        return rows.run_record(row, last_seq=last_seq, hidden=self._hidden_output(row[-1]))
 
     def list_runs(
         self,
@@ -269,12 +270,13 @@ class Reader:
         events = []
         for row in found:
             run_id, kind, step, duration_ms = "", "", None, None
-            hidden: tuple[str, ...] = ()
+            hidden = NOTHING_HIDDEN
             if row[1] is not None:
                 run_id, kind, version, started_at, finished_at = names[row[1]]
                 flow = self._version(version).flow
                 step = None if row[4] is None else flow.steps[row[4]]
-                hidden = rows.hidden_keys(flow) if row[9] is not None and step is None else ()
+                if row[9] is not None and step is None:
+                    hidden = self._hidden_output(version)
                 if started_at is not None and finished_at is not None:
                     duration_ms = finished_at - started_at
             events.append(rows.event(row, run_id, kind, step, duration_ms, hidden))

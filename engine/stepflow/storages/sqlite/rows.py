@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 from stepflow.contracts.component import EndedChild
@@ -10,6 +9,7 @@ from stepflow.contracts.storage import StoredRun
 from stepflow.core.decide import Perform
 from stepflow.core.facts import Signalled
 from stepflow.core.secrets import mask
+from stepflow.core.sensitive import NOTHING_HIDDEN, HiddenOutput
 from stepflow.core.transition import RunState, StepState
 from stepflow.model import jsontext
 from stepflow.model.event import EVENT_TYPES, LEVELS, EventType, WorkflowEvent
@@ -122,7 +122,7 @@ def ended_child(row: Row) -> EndedChild:
     return EndedChild(run_id, RUN_STATUSES[status], decode(output), bool(output_skipped), decode(error), reason)
 
 
-def run_record(row: Row, *, last_seq: int = 0, hidden: Collection[str] = ()) -> RunRecord:
+def run_record(row: Row, *, last_seq: int = 0, hidden: HiddenOutput = NOTHING_HIDDEN) -> RunRecord:
     """From the run columns of `queries`, and `input, output, metadata` where they follow."""
     (_, run_id, template, version, status, created_at, started_at, finished_at, wake_at, error, reason) = row[:11]
     (cancel_requested, output_skipped, priority, retry_of, step_count, open_steps, worker, parent) = row[11:19]
@@ -154,16 +154,13 @@ def run_record(row: Row, *, last_seq: int = 0, hidden: Collection[str] = ()) -> 
     )
 
 
-def shown_output(output: Any, hidden: Collection[str]) -> Any:
-    """A run's output by step key, without what sensitive steps gave."""
-    if not hidden or not isinstance(output, dict):
+def shown_output(output: Any, hidden: HiddenOutput) -> Any:
+    """A run's output without what sensitive steps gave."""
+    if hidden.whole and output is not None:
+        return HIDDEN
+    if not hidden.keys or not isinstance(output, dict):
         return output
-    return {key: HIDDEN if key in hidden else value for key, value in output.items()}
-
-
-def hidden_keys(flow: Flow) -> tuple[str, ...]:
-    """The sensitive steps whose outputs stand in the run's output by themselves."""
-    return () if flow.has_output else tuple(step.key for step in flow.steps if step.sensitive)
+    return {key: HIDDEN if key in hidden.keys else value for key, value in output.items()}
 
 
 def step_record(
@@ -217,7 +214,7 @@ def template(row: Row) -> Template:
 
 
 def template_version(row: Row) -> TemplateVersion:
-    number, name, version, source, source_format, flow, base_dir, created_at = row
+    number, name, version, source, source_format, flow, base_dir, created_at, file = row
     return TemplateVersion(
         id=number,
         name=name,
@@ -227,11 +224,12 @@ def template_version(row: Row) -> TemplateVersion:
         flow=Flow.from_json(flow),
         base_dir=base_dir,
         created_at=to_datetime(created_at),
+        file=file,
     )
 
 
 def event(
-    row: Row, run_id: str, kind: str, step: Step | None, duration_ms: int | None, hidden: Collection[str] = ()
+    row: Row, run_id: str, kind: str, step: Step | None, duration_ms: int | None, hidden: HiddenOutput = NOTHING_HIDDEN
 ) -> WorkflowEvent:
     """An event with its bodies: what stands on the step or the run is put back into the payload."""
     seq, _, run_seq, code, _, attempt, level, at, payload_text, output, error = row

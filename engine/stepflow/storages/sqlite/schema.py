@@ -165,6 +165,8 @@ CREATE INDEX runs_by_parent ON runs (parent, num) WHERE parent IS NOT NULL;
 ALTER TABLE steps ADD COLUMN awaits TEXT;
 -- of a flow without a template of its own
 ALTER TABLE template_versions ADD COLUMN flow_hash TEXT;
+-- the text's file, as it was named
+ALTER TABLE template_versions ADD COLUMN file TEXT;
 CREATE INDEX template_versions_by_hash ON template_versions (template, flow_hash) WHERE flow_hash IS NOT NULL;
 CREATE TABLE child_groups (          -- the children a step waits for, and how far they are
   num INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: runs refer to it for ever

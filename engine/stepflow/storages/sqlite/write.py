@@ -351,7 +351,18 @@ def save_template(group: Group, text: TemplateText, *, create: bool, update: boo
     components = jsontext.encode(list(text.flow.components))
     connection.execute(
         queries.INSERT_VERSION,
-        (template, newest + 1, text.source, text.source_format, flow, components, text.base_dir, text.now, None),
+        (
+            template,
+            newest + 1,
+            text.source,
+            text.source_format,
+            flow,
+            components,
+            text.base_dir,
+            text.now,
+            None,
+            text.file,
+        ),
     ).fetchone()
     connection.execute(queries.UPDATE_TEMPLATE, (newest + 1, text.description, text.now, template))
     _add(group, None, None, EventType.TEMPLATE_SAVED, text.now, {"name": text.name, "version": newest + 1})
@@ -376,7 +387,18 @@ def save_inline_template(group: Group, text: TemplateText, components: Sequence[
     needs = jsontext.encode(list(components))
     (number,) = connection.execute(
         queries.INSERT_VERSION,
-        (template, newest + 1, text.source, text.source_format, flow, needs, text.base_dir, text.now, flow_hash),
+        (
+            template,
+            newest + 1,
+            text.source,
+            text.source_format,
+            flow,
+            needs,
+            text.base_dir,
+            text.now,
+            flow_hash,
+            text.file,
+        ),
     ).fetchone()
     connection.execute(queries.SET_NEWEST, (newest + 1, template))
     return rows.template_version(connection.execute(queries.VERSION_BY_NUM, (number,)).fetchone())
