@@ -343,6 +343,32 @@ def test_on_crash_fail_fails_a_step_whose_worker_died(drive: Drive) -> None:
     assert decision.state.error["code"] == "WORKER_LOST"
 
 
+@pytest.mark.parametrize(("on", "status"), [((), RunStatus.FAILED), (("WORKER_LOST",), RunStatus.AWAITING_RETRY)])
+def test_what_must_not_run_twice_is_not_retried_when_its_worker_died_unless_told(
+    drive: Drive, on: tuple[str, ...], status: RunStatus
+) -> None:
+    retry = RetryPolicy(strategy="fixed", max_attempts=3, base_delay_ms=50, on=on)
+    run = drive(flow(echo("charge", on_crash="fail", retry=retry)))
+    run.claim()
+    assert run.claim().state.status is status
+
+
+def test_a_default_that_has_no_value_is_said_and_the_step_fails_with_its_own_error(drive: Drive) -> None:
+    default = OnError("continue", {"gone": ref("first", "nowhere")})
+    run = drive(flow(echo("first"), echo("second", ref("first"), on_error=default)))
+    run.claim()
+    run.succeed("first", {})
+    decision = run.fail("second")
+    assert decision.state.error is not None
+    assert decision.state.error["message"] == "it broke"
+    (said,) = [event.payload for event in run.events if event.type == "log"]
+    assert said == {
+        "level": "warn",
+        "message": "default_output has no value, so the step fails: Path $.nowhere not found in the output of step "
+        "'first'",
+    }
+
+
 def test_the_fifth_loss_in_a_row_stalls_the_run(drive: Drive) -> None:
     run = drive(flow(echo("kills_its_worker")))
     run.claim()

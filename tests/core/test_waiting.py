@@ -18,6 +18,7 @@ from stepflow.core.facts import (
     Collected,
     Failed,
     Signalled,
+    Slept,
     StepSkipped,
     Succeeded,
     Woken,
@@ -232,3 +233,37 @@ def test_ending_a_cancelled_run_reads_no_outputs(drive: Drive, options: dict[str
     assert decision.state.status is RunStatus.CANCELLED
     assert isinstance(decision.draft, Draft)
     assert decision.stop == [], "what ran was another worker's"
+
+
+# Sleeps
+
+
+def sleeps(run: Driver, key: str, for_ms: int) -> Decision:
+    perform = run.performing.pop(key)
+    return run.give(Slept(perform.step, perform.attempt, run.now + for_ms))
+
+
+@pytest.mark.parametrize(("for_ms", "status"), [(300, "failed"), (200, "completed"), (100, "completed")])
+def test_a_sleep_that_is_longer_than_its_step_may_take_times_out(drive: Drive, for_ms: int, status: str) -> None:
+    run = drive(flow(echo("nap", timeout_ms=200)))
+    run.claim()
+    decision = sleeps(run, "nap", for_ms)
+    assert decision.wake_at == run.now + min(for_ms, 200)
+    run.now = decision.wake_at
+    run.claim()
+    assert run.status("nap") == status
+    error = run.run.steps[0].error
+    assert (error["code"] if error else None) == ("STEP_TIMEOUT" if status == "failed" else None)
+
+
+def test_a_sleep_that_timed_out_is_tried_again(drive: Drive) -> None:
+    run = drive(flow(echo("nap", timeout_ms=200, retry=quick_retry(2, 50))))
+    run.claim()
+    sleeps(run, "nap", 1000)
+    run.now += 200
+    assert run.claim().state.status is RunStatus.AWAITING_RETRY
+    run.now += 50
+    run.claim()
+    sleeps(run, "nap", 100)
+    run.now += 100
+    assert run.claim().state.status is RunStatus.COMPLETED

@@ -513,3 +513,24 @@ async def test_what_a_sensitive_step_gives_is_used_and_never_shown(storage: SQLi
     assert steps_of(storage, run.id)["uses"].output == len("s3cret")
     events = storage.get_events(run.id, after_seq=0, before_seq=None, limit=100, newest=False)
     assert "s3cret" not in repr((run, storage.get_steps(run.id, bodies=True, attempts=True), events))
+
+
+@pytest.mark.parametrize(
+    ("output", "shown"),
+    [
+        (ref("secret"), "[sensitive]"),
+        ({"token": ref("secret", "token"), "n": ref("uses")}, {"token": "[sensitive]", "n": 6}),
+        ([ref("uses"), {"$text": ["x", {"$expr": "$.steps.secret.output.token"}]}], "[sensitive]"),
+        ({"n": ref("uses")}, {"n": 6}),
+    ],
+)
+async def test_an_output_that_comes_from_a_sensitive_step_is_shown_no_more_than_that(
+    storage: SQLiteStorage, output: Any, shown: Any
+) -> None:
+    made = registry(secret=lambda value, context: {"token": "s3cret"}, size=lambda value, context: len(value))
+    secret = Step(key="secret", component="/test/secret", sensitive=True)
+    uses = Step(key="uses", component="/test/size", input=ref("secret", "token"))
+    run = await finish(storage, flow(secret, uses, output=output, has_output=True), registry=made)
+    events = storage.get_events(run.id, after_seq=0, before_seq=None, limit=100, newest=False)
+    assert run.output == shown
+    assert "s3cret" not in repr((run, events))

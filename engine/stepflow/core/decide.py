@@ -53,6 +53,8 @@ CHILDREN = "children"
 """What a step awaits whose children run."""
 EVENT = "event "
 """The same before the name of a signal."""
+TIMEOUT = "timeout"
+"""What a step awaits that sleeps for longer than it may take."""
 
 _SKIPPED_BY = ("step '", "' was skipped")
 """Around the key of the step that started a chain of skips."""
@@ -245,7 +247,7 @@ class Draft(Overlay):
                     self._skip(step, reason)
             case Slept(step, attempt, until):
                 if self._is_performing(step, attempt):
-                    self.move(EventType.STEP_SLEEPING, step, {"wake_at": until})
+                    self._sleep(step, until)
             case Awaiting(step, attempt):
                 if self._is_performing(step, attempt):
                     self._await(fact)
@@ -357,17 +359,22 @@ class Draft(Overlay):
         match state.status:
             case StepStatus.AWAITING_RETRY:
                 self.added.append(step)
+            case StepStatus.SLEEPING if state.awaits == TIMEOUT:
+                self._time_out(step)
             case StepStatus.SLEEPING:
                 self._complete_with(step, {"until": iso(state.wake_at)})
             case StepStatus.WAITING:
-                node = self.base.graph.nodes[step]
-                limit = _step_deadline(node, state)
+                limit = _step_deadline(self.base.graph.nodes[step], state)
                 if limit is not None and limit <= self.now:
-                    message = f"Step '{node.key}' did not finish within {node.step.timeout_ms} ms"
-                    details = {"timeout_ms": node.step.timeout_ms}
-                    self._fail(step, {"code": "STEP_TIMEOUT", "message": message, "details": details}, own=True)
+                    self._time_out(step)
                 else:
                     self._complete_with(step, {"received": False, "timeout": True, "data": None})
+
+    def _time_out(self, step: int) -> None:
+        node = self.base.graph.nodes[step]
+        message = f"Step '{node.key}' did not finish within {node.step.timeout_ms} ms"
+        details = {"timeout_ms": node.step.timeout_ms}
+        self._fail(step, {"code": "STEP_TIMEOUT", "message": message, "details": details}, own=True)
 
     def _stop_all(self, why: Stopping) -> None:
         if self.stopping in (None, "release"):
@@ -386,7 +393,14 @@ class Draft(Overlay):
         self.move(EventType.STEP_RELEASED, step, {"reason": reason})
         self.added.append(step)
 
-    # Signals and children
+    # Sleeps, signals and children
+
+    def _sleep(self, step: int, until: int) -> None:
+        limit = _step_deadline(self.base.graph.nodes[step], self.step(step))
+        if limit is not None and limit < until:
+            self.move(EventType.STEP_SLEEPING, step, {"wake_at": limit, "awaits": TIMEOUT})
+        else:
+            self.move(EventType.STEP_SLEEPING, step, {"wake_at": until})
 
     def _await(self, fact: Awaiting) -> None:
         pending = self.base.signals if self.signals is None else self.signals
@@ -496,13 +510,22 @@ class Draft(Overlay):
                     value = self.evaluate(node.default)
                 except NotAtHand:
                     return True
-                except (UpstreamFailed, UpstreamSkipped, ExpressionError):
+                except (UpstreamFailed, UpstreamSkipped, ExpressionError) as problem:
+                    self._warn_of_default(node.index, problem)
                     return False
                 self._hand_over(node.index, "continue", error)
                 self._complete(node.index, value, jsontext.encode(value), recovered=True)
                 return True
             case "fail":
                 return False
+
+    def _warn_of_default(self, step: int, problem: UpstreamFailed | UpstreamSkipped | ExpressionError) -> None:
+        why = str(problem)
+        if not isinstance(problem, ExpressionError):
+            ended = "failed" if isinstance(problem, UpstreamFailed) else "was skipped"
+            why = f"step '{self.base.graph.nodes[problem.step].key}' {ended}"
+        self.current = step
+        self.warn(f"default_output has no value, so the step fails: {why}")
 
     def _end(self, step: int) -> None:
         self.open -= 1
@@ -590,7 +613,7 @@ class Draft(Overlay):
             except NotAtHand:
                 return
             except ExpressionError as error:
-                self._fail(node.index, error.to_record(), own=False)
+                self._fail(node.index, self._located(error), own=False)
 
     def _skipped_by_condition(self, node: Node) -> bool:
         self.current = node.index
@@ -626,12 +649,19 @@ class Draft(Overlay):
             self._skip(step, f"{_SKIPPED_BY[0]}{root}{_SKIPPED_BY[1]}", by=root)
             return
         except ExpressionError as error:
-            self._fail(step, error.to_record(), own=False)
+            self._fail(step, self._located(error), own=False)
             return
         # A worker lost charges no attempt: a released step starts again under the same number.
         attempt = max(state.attempt, 1) if state.status is StepStatus.PENDING else state.attempt + 1
         self.move(EventType.STEP_STARTED, step, None, attempt=attempt)
         self.perform.append(Perform(step, attempt, value, node.input_is_sensitive))
+
+    def _located(self, error: ExpressionError) -> dict[str, Any]:
+        """The error as it is stored, with the place in the author's text."""
+        locate = self.base.graph.locate
+        if locate is not None and error.place is not None:
+            error.details.update(locate(error.place, error.details.get("expression")))
+        return error.to_record()
 
     def _upstream_error(self, step: int) -> dict[str, Any]:
         """Names the step that failed by itself, however far up it is."""
@@ -728,7 +758,7 @@ class Draft(Overlay):
             self._end_open_steps(EventType.RUN_FAILED, None, error)
             return
         except ExpressionError as error:
-            record = mask(error.to_record()) if self.base.has_secrets else error.to_record()
+            record = mask(self._located(error)) if self.base.has_secrets else self._located(error)
             self._end_open_steps(EventType.RUN_FAILED, None, record)
             return
         problem = self.base.graph.output_problem(output) if self.base.graph.output_problem is not None else None

@@ -18,10 +18,11 @@ _MARK = re.compile(f"\ue000{_NONCE}:([^\ue001]*)\ue001")
 
 
 def with_marks(flow: Flow, variables: Mapping[str, Json] | None) -> Mapping[str, Json]:
-    """The variables as values see them."""
+    """The variables as values see them, with their defaults."""
     names = flow.secrets
-    if not names or not variables:
-        return variables or {}
+    variables = {**flow.variable_defaults, **(variables or {})}
+    if not names:
+        return variables
     return {name: f"\ue000{_NONCE}:{name}\ue001" if name in names else value for name, value in variables.items()}
 
 

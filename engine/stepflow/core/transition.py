@@ -41,7 +41,8 @@ class StepState(msgspec.Struct, frozen=True):
     recovered: bool = False
     reused: bool = False
     awaits: str | None = None
-    """What a waiting step waits for: `event NAME`, or `children`."""
+    """What a waiting step waits for: `event NAME`, or `children`; a sleeping one that will not wake in time:
+    `timeout`."""
 
 
 PENDING_STEP = StepState()

@@ -14,7 +14,9 @@ from stepflow.model import jsontext
 Json = Any
 """dict, list, str, int, finite float, bool or None."""
 
-NEVER_RETRIED = frozenset({"EXPRESSION_FAILED", "COMPONENT_NOT_FOUND", "INVALID_INPUT", "UPSTREAM_FAILED"})
+NEVER_RETRIED = frozenset(
+    {"EXPRESSION_FAILED", "COMPONENT_NOT_FOUND", "INVALID_INPUT", "UPSTREAM_FAILED", "WORKER_LOST"}
+)
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -96,6 +98,16 @@ class Flow(msgspec.Struct, frozen=True, omit_defaults=True):
     def secrets(self) -> frozenset[str]:
         """The names of the variables that are secret."""
         return secrets_of(self.variables)
+
+    @property
+    def variable_defaults(self) -> dict[str, Json]:
+        """The values of variables that nobody gives."""
+        properties = (self.variables or {}).get("properties") or {}
+        return {
+            name: schema["default"]
+            for name, schema in properties.items()
+            if isinstance(schema, dict) and "default" in schema
+        }
 
     def to_json(self) -> str:
         try:

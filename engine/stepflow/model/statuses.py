@@ -103,8 +103,8 @@ STEP_MOVES: dict[StepStatus, frozenset[StepStatus]] = {
         }
     ),
     _S.AWAITING_RETRY: _WAKES,
-    _S.SLEEPING: _WAKES,
-    _S.WAITING: _WAKES | {_S.AWAITING_RETRY},  # its children failed it
+    _S.SLEEPING: _WAKES | {_S.AWAITING_RETRY},  # it timed out
+    _S.WAITING: _WAKES | {_S.AWAITING_RETRY},  # it timed out, or its children failed it
     _S.COMPLETED: frozenset(),
     _S.SKIPPED: frozenset(),
     _S.FAILED: frozenset(),
