@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+from stepflow.dsl.diagnostics import did_you_mean
 from stepflow.dsl.schemas import check_value
 from stepflow.errors import InvalidInputError
 from stepflow.model.flow import Flow, Json
@@ -15,6 +16,7 @@ def check_start(flow: Flow, value: Json, variables: Mapping[str, Json] | None) -
     """`InvalidInputError` says everything that is wrong with them."""
     given = dict(variables or {})
     problems = [_CLEAR.format(name) for name in sorted(flow.secrets & given.keys()) if not _is_reference(given[name])]
+    problems += [f"there is no variable '{name}'{did_you_mean(name, known)}" for name, known in _unknown(flow, given)]
     if problems:
         # Before the schemas, which would repeat the secret in what they say.
         raise InvalidInputError(f"Invalid variables: {'; '.join(problems)}", {"problems": problems})
@@ -22,6 +24,14 @@ def check_start(flow: Flow, value: Json, variables: Mapping[str, Json] | None) -
         problems = [] if schema is None else check_value(schema, what_is_given)
         if problems:
             raise InvalidInputError(f"Invalid {what}: {'; '.join(problems)}", {"problems": problems})
+
+
+def _unknown(flow: Flow, given: Mapping[str, Json]) -> Iterator[tuple[str, Collection[str]]]:
+    """Each given variable that the template does not name, with those that it does."""
+    schema = flow.variables or {}
+    properties = schema.get("properties") or {}
+    if not schema.get("additionalProperties") and "patternProperties" not in schema:
+        yield from ((name, properties.keys()) for name in given if name not in properties)
 
 
 def _is_reference(value: Json) -> bool:
