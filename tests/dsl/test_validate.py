@@ -112,6 +112,7 @@ def test_the_longest_step_id_matches_in_a_reference() -> None:
         ("wait", "/builtin/sleep"),
         ("echo", "/builtin/echo"),
         ("/builtins/fail", "/builtin/fail"),
+        ("builtins.fail", "/builtin/fail"),
         ("/shell/run", "/shell/run"),
     ],
 )
@@ -135,6 +136,8 @@ def test_every_spelling_of_a_component_is_folded(written: str, canonical: str) -
         ({"max_retries": 1, "retry_delay": "1s", "retry_backoff": 1}, RetryPolicy(max_attempts=2, factor=1.0)),
         ({"on_error": {"action": "retry", "max_attempts": 9}}, RetryPolicy(max_attempts=9)),
         ({"on_error": "retry"}, RetryPolicy()),
+        ({"retry": "fixed", "on_error": "retry"}, RetryPolicy(strategy="fixed")),
+        ({"retry": {"max_attempts": None, "max_retries": 3, "factor": None, "on": None}}, RetryPolicy()),
     ],
 )
 def test_every_spelling_of_a_retry_is_folded(body: dict[str, Any], policy: RetryPolicy) -> None:
@@ -161,6 +164,9 @@ def test_steps_may_be_a_mapping_and_ids_may_be_keys_or_names() -> None:
     assert [step.key for step in flow_of({"steps": {"x": {"type": "noop"}, "y": {"type": "noop"}}}).steps] == ["x", "y"]
     assert [step.key for step in flow_of({"steps": [{"key": "x", "type": "noop"}]}).steps] == ["x"]
     assert [step.key for step in flow_of({"steps": [{"name": "x", "type": "noop"}]}).steps] == ["x"]
+    unnamed = {"id": None, "type": "noop"}
+    assert [step.key for step in flow_of({"steps": {"x": unnamed}}).steps] == ["x"]
+    assert [step.key for step in flow_of({"steps": [{**unnamed, "name": "x"}]}).steps] == ["x"]
 
 
 def test_the_flows_defaults_are_the_steps_and_a_steps_own_replace_them() -> None:
@@ -170,10 +176,14 @@ def test_the_flows_defaults_are_the_steps_and_a_steps_own_replace_them() -> None
     assert flow.steps[0].on_error == OnError("skip")
     assert flow.steps[1].retry == RetryPolicy(max_attempts=9)
     assert flow.steps[1].on_error == OnError()
+    flow = flow_of({"on_error": {"action": "retry", "max_attempts": 2}, "steps": [{"id": "a", "type": "noop"}, own]})
+    assert [step.retry for step in flow.steps] == [RetryPolicy(max_attempts=2), RetryPolicy(max_attempts=9)]
+    assert [step.on_error for step in flow.steps] == [OnError(), OnError()]
 
 
 @pytest.mark.parametrize(
-    ("written", "expected"), [("90s", 90_000), ("1h30m", 5_400_000), ("250ms", 250), ("2d", 172_800_000)]
+    ("written", "expected"),
+    [("90s", 90_000), ("1h30m", 5_400_000), (" 1 h 30m\n", 5_400_000), ("250ms", 250), ("2d", 172_800_000)],
 )
 def test_durations_have_units(written: str, expected: int) -> None:
     assert step_of(timeout=written).timeout_ms == expected
@@ -196,6 +206,7 @@ def test_a_title_becomes_a_slug() -> None:
     [
         ({"timeout": 5}, "E119", "needs a unit"),
         ({"timeout": "soon"}, "E119", "not a duration"),
+        ({"timeoutSeconds": 1e308}, "E119", "longer than 100 years"),
         ({"bogus": 1}, "E120", "Unknown key 'bogus'"),
         ({"dependson": []}, "E120", "Unknown key"),
         ({"depends_on": ["zz"]}, "E140", "Unknown step 'zz'"),
@@ -204,6 +215,8 @@ def test_a_title_becomes_a_slug() -> None:
         ({"input": {"$from": {"step": "a"}, "extra": 1}}, "E122", "cannot stand beside $from"),
         ({"input": {"$form": 1}}, "E121", "Unknown form '$form'"),
         ({"input": {"$from": {"thing": 1}}}, "E124", "$from takes"),
+        ({"input": {"$step": "a", "onSkip": {"action": [1]}}}, "E125", "is use_default or skip_step"),
+        ({"input": {"$step": "a", "onSkip": "skip"}}, "E125", "'onSkip' is { action, defaultValue }"),
         ({"input": {"$from": {"step": "a"}, "path": "a[["}}, "E126", "not a path"),
         ({"input": "$.steps.a.result"}, "E124", "reads no output"),
         ({"input": "$.variables.v"}, "E144", "Invalid reference: $.variables.v"),
@@ -212,6 +225,7 @@ def test_a_title_becomes_a_slug() -> None:
         ({"skip_if": "1 = 1"}, "E127", "Unexpected '='"),
         ({"retry": {"max_attempts": 0}}, "E119", "whole number"),
         ({"retry": 3}, "E117", "mapping or a strategy"),
+        ({"retry": True, "on_error": {"action": "retry", "factor": 2}}, "E104", "'retry' and 'on_error' say the same"),
         ({"on_error": "explode"}, "E118", "Unknown action"),
         ({"on_error": {"action": "skip", "default_output": 1}}, "E118", "goes with"),
         ({"output_schema": {"type": "nonsense"}}, "E108", "not a JSON Schema"),
@@ -234,6 +248,53 @@ def test_a_cycle_is_spelled_out() -> None:
 def test_duplicate_ids_and_two_spellings_of_one_key_are_errors() -> None:
     assert error_of({"steps": [{"id": "a", "type": "noop"}, {"id": "a", "type": "noop"}]}).code == "E112"
     assert error_of({"steps": [{"id": "a", "type": "noop", "component": "/builtin/noop"}]}).code == "E104"
+
+
+SECRET_INPUT = """\
+variables: {{ t: {{ secret: true }}, plain: {{ type: string }} }}
+steps:
+  - id: a
+    type: echo
+    input: {value}
+"""
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "$.variables.t",
+        "{ $variable: t }",
+        '"${{ $.variables.t }}"',
+        '"Bearer ${{ $.variables.t }}"',
+        '"${{ $.variables.t if $.input.x else null }}"',
+        '"${{ default($.variables.t, $.variables.plain) }}"',
+        "{ $coalesce: [$.input.x, $.variables.t] }",
+        "{ $if: $.input.x, then: $.variables.t }",
+    ],
+)
+def test_a_secret_is_handed_to_a_step_as_it_is(value: str) -> None:
+    assert read_flow(SECRET_INPUT.format(value=value)).diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '"${{ len($.variables.t) }}"',
+        "\"${{ $.variables.t == 'x' }}\"",
+        '"${{ upper($.variables.t) }}"',
+        '"${{ [$.variables.t] }}"',
+        '"${{ 1 if $.variables.t else 2 }}"',
+        "$.variables.t.inner",
+        "{ $variable: t, path: inner }",
+        "{ $if: $.variables.t, then: 1 }",
+    ],
+)
+def test_a_secret_is_never_worked_on(value: str) -> None:
+    """While a run is decided it is a mark, and so would be what an expression makes of it."""
+    found = read_flow(SECRET_INPUT.format(value=value)).diagnostics
+    assert [(one.code, one.message) for one in found] == [
+        ("E133", "The secret variable 't' can only be used as it is")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -341,6 +402,7 @@ def test_triggers_are_checked_and_said_to_be_inactive() -> None:
     assert read.flow is not None
     assert read.flow.triggers == good
     assert [diagnostic.code for diagnostic in read.diagnostics] == ["I131"]
+    assert flow_of({"triggers": {"schedule": "@daily"}, "steps": [step]}).triggers == [{"cron": "@daily"}]
 
 
 @pytest.mark.parametrize(

@@ -389,6 +389,16 @@ async def test_a_wait_that_nobody_answers_ends_with_its_timeout(storage: SQLiteS
     assert run.error["code"] == "STEP_TIMEOUT"
 
 
+@pytest.mark.parametrize(("received", "status"), [(True, RunStatus.FAILED), (False, RunStatus.COMPLETED)])
+async def test_what_a_wait_gives_is_judged_by_its_steps_schema(
+    storage: SQLiteStorage, received: bool, status: RunStatus
+) -> None:
+    schema = {"properties": {"received": {"const": received}}}
+    run = await finish(storage, one_step("wait_event", {"name": "go", "timeout": "10ms"}, output_schema=schema))
+    assert run.status is status
+    assert (run.error or {}).get("code") == ("INVALID_OUTPUT" if received else None)
+
+
 async def test_a_signal_reaches_a_run_that_is_busy_with_something_else(storage: SQLiteStorage) -> None:
     steps = [
         {"id": "busy", "component": "/shell/run", "input": {"command": "read line < fifo; echo $line", "shell": True}},

@@ -458,7 +458,13 @@ class Draft(Overlay):
     # Outcomes of steps
 
     def _complete_with(self, step: int, value: Json) -> None:
-        self._complete(step, value, jsontext.encode(value))
+        """Of a step that waited: nobody has judged its output yet."""
+        find_problem = self.base.graph.nodes[step].output_problem
+        problem = None if find_problem is None else find_problem(value)
+        if problem is None:
+            self._complete(step, value, jsontext.encode(value))
+        else:
+            self._fail(step, {"code": "INVALID_OUTPUT", "message": problem}, own=True)
 
     def _complete(self, step: int, value: Json, text: str, *, recovered: bool = False) -> None:
         self.move(EventType.STEP_COMPLETED, step, {"recovered": True} if recovered else None)

@@ -5,7 +5,7 @@ Steps are indexes from here on; keys are for people and for the storage's border
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -16,6 +16,10 @@ from stepflow.model.flow import Flow, Json, Step
 Locate = Callable[[Place, str | None], dict[str, Any]]
 """Where in the author's text the value at a place stands, and the expression in it: `path`, and `file line column`
 where they are known."""
+
+
+FindProblem = Callable[[Json], str | None]
+"""What is wrong with a value; None: nothing."""
 
 
 class Node(msgspec.Struct):
@@ -38,6 +42,8 @@ class Node(msgspec.Struct):
     """It refers to the output of a sensitive step, so it is shown no more than that."""
     condition_is_early: bool
     """Its condition can be judged before all its dependencies are final."""
+    output_problem: FindProblem | None
+    """What is wrong with its output by its `output_schema`; what a worker performs was judged there."""
     dependents: list[int] = []
     """Steps that have this one among their dependencies."""
     condition_dependents: list[int] = []
@@ -52,9 +58,9 @@ class Graph(msgspec.Struct):
     """Steps whose outputs the run's output needs."""
     sinks: tuple[int, ...]
     """Steps nobody depends on: the run's output where the flow does not say another."""
-    output_problem: Callable[[Json], str | None] | None = None
+    output_problem: FindProblem | None = None
     """What is wrong with a run's output by the flow's `output_schema`."""
-    input_problem: Callable[[Json], str | None] | None = None
+    input_problem: FindProblem | None = None
     """What is wrong with a child's input by the flow's `input_schema`; of other runs it was judged at their start."""
     locate: Locate | None = None
 
@@ -70,8 +76,9 @@ class Graph(msgspec.Struct):
 def build_graph(
     flow: Flow,
     *,
-    output_problem: Callable[[Json], str | None] | None = None,
-    input_problem: Callable[[Json], str | None] | None = None,
+    output_problem: FindProblem | None = None,
+    input_problem: FindProblem | None = None,
+    step_problems: Mapping[int, FindProblem] | None = None,
     locate: Locate | None = None,
     falls_back_to_data: Callable[[str], bool] = lambda component: component == "/builtin/load_file",
 ) -> Graph:
@@ -111,6 +118,7 @@ def build_graph(
                 condition_dependencies=conditions,
                 input_is_sensitive=any(flow.steps[i].sensitive for i in value.steps),
                 condition_is_early=has_condition and conditions != dependencies,
+                output_problem=(step_problems or {}).get(index),
                 dependents=[],
                 condition_dependents=[],
             )

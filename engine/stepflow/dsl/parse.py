@@ -10,7 +10,7 @@ from stepflow.dsl.handling import Handling
 from stepflow.dsl.kinds import Kinds
 from stepflow.dsl.places import Place
 from stepflow.dsl.problems import Problems
-from stepflow.dsl.references import SUB_FLOW_KEYS, Folder
+from stepflow.dsl.references import MAX_STEP_KEY, SUB_FLOW_KEYS, Folder
 from stepflow.dsl.schemas import check_schema
 from stepflow.dsl.spellings import FLOW_KEYS, STEP_KEYS, fold_component, fold_keys
 from stepflow.dsl.triggers import read_triggers
@@ -152,13 +152,20 @@ class Parser:
                 self.problems.renamed(("schemas", "properties", name), (key,))
 
     def _secrets_are_inputs(self, variables: Json) -> None:
-        """A secret goes into the input of a step and nowhere else."""
+        """A secret goes into the input of a step as it is, and nowhere else: it is read when the step is performed."""
         secrets = secrets_of(variables)
         for reference in self.folder.references if secrets else ():
-            if reference.kind == "variable" and reference.name in secrets and not _is_step_input(reference.place):
+            if reference.kind != "variable" or reference.name not in secrets:
+                continue
+            if not _is_step_input(reference.place):
                 self.problems.error(
                     "E133", f"The secret variable '{reference.name}' can only be used in the input of a step",
                     reference.place, "what is judged, kept or handed out is stored and shown",
+                )  # fmt: skip
+            elif reference.is_worked_on or reference.path or "$if" in reference.place:
+                self.problems.error(
+                    "E133", f"The secret variable '{reference.name}' can only be used as it is", reference.place,
+                    "its value is not known before the step is performed; work with it in the component",
                 )  # fmt: skip
 
     def _read_nested(self) -> None:
@@ -224,7 +231,7 @@ class Parser:
             self.problems.error("E110", f"Missing required field: steps[{place[1]}].id", place, "give the step an id")
             return None
         key = str(named) if isinstance(named, str | int) and not isinstance(named, bool) else ""
-        if not key or len(key) > 200 or any(ord(character) < 32 for character in key):
+        if not key or len(key) > MAX_STEP_KEY or not key.isprintable():
             self.problems.error("E111", f"{named!r} cannot be a step's id", (*place, "id"), "use letters, digits and -")
             return None
         if key in self.places:

@@ -14,7 +14,7 @@ import msgspec
 from stepflow.dsl.diagnostics import did_you_mean
 from stepflow.dsl.places import Place
 from stepflow.dsl.problems import Problems
-from stepflow.model.expressions import ExpressionSyntaxError, parse_expression, references_in
+from stepflow.model.expressions import ExpressionSyntaxError, handed_on, parse_expression, references_in
 from stepflow.model.flow import Json
 from stepflow.model.paths import Path, parse_path
 
@@ -30,6 +30,8 @@ _BESIDE = {
     "$literal": {"$literal"},
 }
 _OLDER_ACTIONS = {"useDefault": "use_default", "skip": "skip_step"}
+MAX_STEP_KEY = 200
+"""Characters."""
 SUB_FLOW_KEYS = ("workflow", "flow")
 _KEY_END = re.compile(r"[.\[]")
 _ROOTS_WRITTEN = {"step": "$.steps.", "input": "$.input", "variable": "$.variables.", "run": "$.run"}
@@ -45,6 +47,8 @@ class Reference(msgspec.Struct, frozen=True):
     place: Place
     tolerant: bool = False
     """It is only asked whether it is there."""
+    is_worked_on: bool = False
+    """An expression makes something else of it."""
 
     @property
     def written(self) -> str:
@@ -253,9 +257,10 @@ class Folder:
                 "E127", f"{error.message} in the expression", place, error.hint, at=(text, error.column)
             )
             return None
+        as_it_is = handed_on(node)
         for one, tolerant in references_in(node):
             name = "" if one.kind == "run" else one.name
-            self._remember(one.kind, name, one.path, place, tolerant)
+            self.references.append(Reference(one.kind, name, one.path, place, tolerant, one not in as_it_is))
         return {"$expr": text}
 
     def _step_text(self, text: str, place: Place) -> Json:
@@ -265,7 +270,7 @@ class Folder:
             return self._step_output(rest[2:end], rest[end + 2 :], text, place)
         rest = rest.removeprefix(".")
         # The longest known step id matches first.
-        ends = [*(found.start() for found in _KEY_END.finditer(rest)), len(rest)]
+        ends = [*(found.start() for found in _KEY_END.finditer(rest, 0, MAX_STEP_KEY + 1)), len(rest)]
         end = next((end for end in reversed(ends) if rest[:end] in self._step_keys), ends[0])
         return self._step_output(rest[:end], rest[end:], text, place)
 
@@ -280,8 +285,8 @@ class Folder:
         self._problems.error("E124", f"'{text}' reads no output", place, f"write it like $.steps.{key}.output.field")
         return None
 
-    def _remember(self, kind: Kind, name: str, path: Path, place: Place, tolerant: bool = False) -> None:
-        self.references.append(Reference(kind, name, path, place, tolerant))
+    def _remember(self, kind: Kind, name: str, path: Path, place: Place) -> None:
+        self.references.append(Reference(kind, name, path, place))
 
 
 def _end_of_expression(text: str, position: int) -> int:

@@ -20,7 +20,7 @@ def check_start(flow: Flow, value: Json, variables: Mapping[str, Json] | None) -
     if problems:
         # Before the schemas, which would repeat the secret in what they say.
         raise InvalidInputError(f"Invalid variables: {'; '.join(problems)}", {"problems": problems})
-    for what, schema, what_is_given in (("input", flow.input_schema, value), ("variables", flow.variables, given)):
+    for what, schema, what_is_given in (("input", flow.input_schema, value), ("variables", _judged(flow), given)):
         problems = [] if schema is None else check_value(schema, what_is_given)
         if problems:
             raise InvalidInputError(f"Invalid {what}: {'; '.join(problems)}", {"problems": problems})
@@ -32,6 +32,13 @@ def _unknown(flow: Flow, given: Mapping[str, Json]) -> Iterator[tuple[str, Colle
     properties = schema.get("properties") or {}
     if not schema.get("additionalProperties") and "patternProperties" not in schema:
         yield from ((name, properties.keys()) for name in given if name not in properties)
+
+
+def _judged(flow: Flow) -> Json:
+    """Secrets are not looked at: what is given of them is only where they are."""
+    if not flow.secrets:
+        return flow.variables
+    return {**flow.variables, "properties": {**flow.variables["properties"], **dict.fromkeys(flow.secrets, True)}}
 
 
 def _is_reference(value: Json) -> bool:

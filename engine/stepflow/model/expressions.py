@@ -143,6 +143,19 @@ def references_in(node: Node) -> Iterator[tuple[Reference, bool]]:
                 pass
 
 
+def handed_on(node: Node) -> frozenset[Reference]:
+    """The references whose value may be the expression's own, as it is; with all others it works."""
+    match node:
+        case Reference():
+            return frozenset((node,))
+        case Choice():
+            return handed_on(node.then) | handed_on(node.otherwise)
+        case Call("default", arguments):
+            return frozenset().union(*map(handed_on, arguments))
+        case _:
+            return frozenset()
+
+
 # Tokens
 
 _TOKEN = re.compile(

@@ -32,7 +32,9 @@ class LoadedTemplate:
         # A flow written out inside another has a text that nobody wrote.
         source = "" if "/" in version.name else version.source
         locate = Locator(source, version.source_format, version.file, tuple(step.key for step in flow.steps))
-        self.graph: Graph = build_graph(flow, output_problem=output_problem, locate=locate)
+        self.graph: Graph = build_graph(
+            flow, output_problem=output_problem, step_problems=self.output_checks, locate=locate
+        )
 
     def input_problem(self, value: Json, variables: Mapping[str, Json]) -> str | None:
         """Why a child cannot begin with this."""
