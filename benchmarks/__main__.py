@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import engine, raw, screen
+from benchmarks import engine, language, raw, screen
 from benchmarks.machine import machine
 from benchmarks.report import Figure, write
 
@@ -67,6 +67,8 @@ def main(arguments: list[str]) -> int:
     try:
         if only in (None, "engine"):
             figures += engine_figures(folder)
+        if only in (None, "language"):
+            figures += language.figures()
         if only in (None, "screen"):
             figures += screen.figures(_new(folder))
     finally:
