@@ -21,7 +21,7 @@ class Prediction(msgspec.Struct, frozen=True):
     median_ms: int
     p95_ms: int
     critical_path: tuple[str, ...]
-    """The steps whose sum is the duration."""
+    """The steps that the end waited for, one after the other."""
     executions: int
     """Of history that it was made from."""
 
@@ -65,7 +65,7 @@ def make_simulation(
 
     run = once(plan)
     slow = once(msgspec.structs.replace(plan, percentile=SLOW)) if plan.history.durations_ms else run
-    prediction = Prediction(run.duration_ms, slow.duration_ms, critical_path(run), plan.history.executions)
+    prediction = Prediction(run.duration_ms, slow.duration_ms, tuple(run.critical_path), plan.history.executions)
     return Simulation(
         success=run.status is RunStatus.COMPLETED,
         status=run.status,
@@ -78,24 +78,3 @@ def make_simulation(
         predicted=prediction,
         steps=tuple(run.steps.values()),
     )
-
-
-def critical_path(run: Simulated) -> tuple[str, ...]:
-    """From the step that ended last back through the dependencies that ended last before each."""
-    ended = [bar for bar in run.steps.values() if bar.started_at is not None]
-    if not ended:
-        return ()
-    bar = max(ended, key=_end)
-    path = [bar.key]
-    while True:
-        before = [
-            one for key in bar.after if (one := run.steps[key]).started_at is not None and one.finished_at is not None
-        ]
-        if not before:
-            return tuple(reversed(path))
-        bar = max(before, key=_end)
-        path.append(bar.key)
-
-
-def _end(bar: Bar) -> int:
-    return bar.finished_at or 0

@@ -16,7 +16,18 @@ from stepflow.contracts.component import Component, EndedChild
 from stepflow.contracts.outcomes import CheckOutput, Ended, children_fact
 from stepflow.contracts.storage import EndedChildren
 from stepflow.core.decide import Decision, Missing, Perform, StartChildren, advance, decide
-from stepflow.core.facts import Claimed, DeadlineReached, Fact, Failed, Stopped, Woken
+from stepflow.core.facts import (
+    Awaiting,
+    ChildrenStarted,
+    Claimed,
+    DeadlineReached,
+    Fact,
+    Failed,
+    Signalled,
+    Slept,
+    Stopped,
+    Woken,
+)
 from stepflow.core.graph import Graph, build_graph
 from stepflow.core.run import Run
 from stepflow.core.transition import RunState, StepState
@@ -25,6 +36,7 @@ from stepflow.model import jsontext
 from stepflow.model.event import EventType
 from stepflow.model.flow import Flow, Json, Step
 from stepflow.model.statuses import RunStatus, StepStatus
+from stepflow.simulate.causes import Causes
 
 MAX_DEPTH = 64
 
@@ -46,8 +58,11 @@ class Attempt(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True):
     fact: Ended
     duration_ms: int = 0
+    """Of the attempt, its wait included: for children at least that long; for a signal, until it comes."""
     source: str = ""
     """Where it comes from: `mock`, `history`, `example` …"""
+    is_answered: bool = False
+    """The signal that it waits for comes."""
 
 
 class Outcomes(Protocol):
@@ -72,8 +87,6 @@ class Bar(msgspec.Struct):
     reason: str | None = None
     error: dict[str, Json] | None = None
     output: Json = None
-    after: tuple[str, ...] = ()
-    """The steps it waited for."""
 
 
 class Simulated(msgspec.Struct):
@@ -86,6 +99,8 @@ class Simulated(msgspec.Struct):
     """In the flow's order."""
     path: list[str]
     """What ran, in order of start."""
+    critical_path: list[str] = []
+    """What the end waited for, one after the other: dependencies, slots, retries."""
 
 
 def simulate(
@@ -125,7 +140,7 @@ class _Simulator:
             if step.output_schema is not None
         }
         output_problem = None if flow.output_schema is None else output_check(flow.output_schema)
-        self._graph: Graph = build_graph(flow, output_problem=output_problem)
+        self._graph: Graph = build_graph(flow, output_problem=output_problem, step_problems=self._checks)
         problems = [] if flow.input_schema is None else check_value(flow.input_schema, value)
         self._run = Run(
             self._graph,
@@ -139,9 +154,13 @@ class _Simulator:
         self._now = begin
         self._heap: list[tuple[int, int, Fact]] = []
         self._serial = 0
+        self._signals = 0
+        self._waits_until: dict[int, int] = {}
+        """The end of the wait of a step, as its outcome says."""
         self._values: dict[int, Json] = {}
         self._sources: dict[int, str] = {}
         self._path: list[int] = []
+        self._causes = Causes(self._graph)
         self._output: Json = None
         self._deadline_is_set = False
 
@@ -162,6 +181,7 @@ class _Simulator:
                 facts.append(heapq.heappop(self._heap)[2])
 
     def _take(self, decision: Decision) -> None:
+        self._causes.note(decision.events, self._run.steps)
         advance(self._run, decision)
         for step in decision.outputs:
             self._values[step] = decision.draft.values[step]
@@ -195,12 +215,20 @@ class _Simulator:
         )
         outcome = self._outcomes.outcome(attempt, self._checks.get(perform.step))
         self._sources[perform.step] = outcome.source
-        if step.timeout_ms is not None and outcome.duration_ms > step.timeout_ms:
+        fact, end = outcome.fact, self._now + outcome.duration_ms
+        if isinstance(fact, Slept | Awaiting | ChildrenStarted):
+            # It waits without a slot, and the decision says how long at most.
+            self._at(self._now, fact)
+            self._waits_until[perform.step] = end
+            if outcome.is_answered and isinstance(fact, Awaiting):
+                self._signals += 1
+                self._at(end, Signalled(self._signals, fact.name, None))
+        elif step.timeout_ms is not None and outcome.duration_ms > step.timeout_ms:
             message = f"Step '{step.key}' did not finish within {step.timeout_ms} ms"
             error = {"code": "STEP_TIMEOUT", "message": message, "details": {"timeout_ms": step.timeout_ms}}
             self._at(self._now + step.timeout_ms, Failed(perform.step, perform.attempt, error))
         else:
-            self._at(self._now + outcome.duration_ms, outcome.fact)
+            self._at(end, fact)
 
     def _start_children(self, start: StartChildren) -> None:
         step = self._graph.nodes[start.step].step
@@ -209,6 +237,7 @@ class _Simulator:
         children, end = self._children(start, step)
         self._serial += 1
         ended = EndedChildren(self._serial, start.step, start.attempt, start.children.spec, tuple(children))
+        end = max(end, self._waits_until.get(start.step, 0))
         self._at(end, children_fact(component, ended, self._checks.get(start.step)))
 
     def _children(self, start: StartChildren, step: Step) -> tuple[list[EndedChild], int]:
@@ -253,6 +282,7 @@ class _Simulator:
             duration_ms=self._now - self._begin,
             steps=bars,
             path=[nodes[index].key for index in self._path],
+            critical_path=self._causes.critical_path(self._run.steps),
         )
 
     def _bar(self, index: int, state: StepState) -> Bar:
@@ -268,5 +298,4 @@ class _Simulator:
             reason=state.reason,
             error=state.error,
             output=self._values.get(index),
-            after=self._graph.dependencies_of(index),
         )
