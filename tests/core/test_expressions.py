@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepflow.core.operators import is_true
-from stepflow.core.values import UpstreamFailed, UpstreamSkipped, compile_condition, compile_value
+from stepflow.core.scope import UpstreamFailed, UpstreamSkipped
+from stepflow.core.values import compile_condition, compile_value
 from stepflow.errors import ExpressionError
 from stepflow.model import expressions as nodes
 from stepflow.model.expressions import (

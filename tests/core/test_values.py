@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepflow.core.values import UpstreamFailed, UpstreamSkipped, compile_condition, compile_value
+from stepflow.core.scope import UpstreamFailed, UpstreamSkipped
+from stepflow.core.values import compile_condition, compile_value
 from stepflow.errors import ExpressionError
 from stepflow.model.paths import Missing, follow, parse_path, write_path
 from tests.core.world import OUTPUTS, STEPS, World

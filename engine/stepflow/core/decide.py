@@ -34,11 +34,12 @@ from stepflow.core.facts import (
 )
 from stepflow.core.graph import Node
 from stepflow.core.overlay import NotAtHand, Overlay
+from stepflow.core.parts import Needed, all_needed
 from stepflow.core.retry import retry_delay_ms
 from stepflow.core.run import Run, Stopping
+from stepflow.core.scope import UpstreamFailed, UpstreamSkipped
 from stepflow.core.secrets import mask
 from stepflow.core.transition import Event, RunState, StepState, step_after_run_ended
-from stepflow.core.values import Needed, UpstreamFailed, UpstreamSkipped, all_needed
 from stepflow.errors import ExpressionError
 from stepflow.model import jsontext
 from stepflow.model.event import EventType

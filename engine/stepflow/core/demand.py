@@ -7,7 +7,7 @@ statuses.
 
 from __future__ import annotations
 
-from stepflow.core.values import Needed
+from stepflow.core.parts import Needed
 
 OUTPUT = -1
 """The run's output, among the steps that want others."""

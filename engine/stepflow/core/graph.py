@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from stepflow.core.values import Condition, Place, Value, compile_condition, compile_value
+from stepflow.core.scope import Place
+from stepflow.core.values import Condition, Value, compile_condition, compile_value
 from stepflow.model.flow import Flow, Json, Step
 
 Locate = Callable[[Place, str | None], dict[str, Any]]

@@ -7,6 +7,7 @@ run at once.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right, insort
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -250,7 +251,7 @@ class _Simulator:
         for item, text in enumerate(wanted.inputs):
             begin = heapq.heappop(lanes)
             tolerated = wanted.tolerated_failures
-            if tolerated is not None and sum(at <= begin for at in failures) > tolerated:
+            if tolerated is not None and bisect_right(failures, begin) > tolerated:
                 heapq.heappush(lanes, begin)
                 break
             one = simulate(
@@ -265,10 +266,10 @@ class _Simulator:
             end = begin + one.duration_ms
             heapq.heappush(lanes, end)
             if one.status is not RunStatus.COMPLETED:
-                failures.append(end)
+                insort(failures, end)
             run_id = f"{self._run.id}.{step.key}.{item}"
             ended.append(EndedChild(run_id, one.status, one.output, one.output_skipped, one.error))
-        return ended, max(lanes)
+        return ended, max(lanes, default=self._now)
 
     def _result(self) -> Simulated:
         state = self._run.state
