@@ -153,6 +153,28 @@ VALUES: list[Any] = [
     {"deep": [{"x-y": {"$literal": 1}, "path": 1, "": 2}]},
 ]
 
+FORMS: dict[str, Any] = {
+    "$from": {"step": "a"}, "$step": "a", "$input": "x", "$variable": "v", "$if": True, "$coalesce": [1], "$literal": 1,
+}  # fmt: skip
+BESIDE: dict[str, Any] = {
+    "path": "x", "$on_skip": "skip_step", "$default": 1, "onSkip": {}, "default": 1, "then": 1, "else": 1, "x-note": 1,
+}  # fmt: skip
+STANDS_BESIDE = {
+    "$from": {"path", "$on_skip", "$default", "onSkip"},
+    "$step": {"path", "$on_skip", "$default", "onSkip"},
+    "$variable": {"path", "default"},
+    "$if": {"then", "else"},
+}
+
+
+def forms_with_a_key(*, accepted: bool) -> Iterator[Any]:
+    """Each form with each key beside it that belongs there, or that does not."""
+    for form, value in FORMS.items():
+        for key, beside in {**BESIDE, **FORMS}.items():
+            if key != form and (key in STANDS_BESIDE.get(form, ())) == accepted:
+                yield {form: value, key: beside}
+
+
 SUB_FLOWS: list[Any] = [
     INNER,
     {"$literal": INNER},
@@ -252,6 +274,7 @@ def accepted() -> Iterator[tuple[str, Template]]:
     yield from named("on-error", [step(on_error=handled) for handled in ON_ERRORS])
     yield from named("default", [step(on_error={"action": "continue", name: {"x": VALUES[2]}}) for name in defaults])
     yield from named("value", [step(input={"x": [value]}) for value in VALUES])
+    yield from named("beside", [step(input=value) for value in forms_with_a_key(accepted=True)])
     yield from named("whole", [step(input=value) for value in VALUES])
     yield from named("condition", [step(when=value) for value in VALUES if not isinstance(value, str)])
     yield from named("output", [{**step(), "output": value} for value in VALUES])
@@ -261,7 +284,12 @@ def accepted() -> Iterator[tuple[str, Template]]:
         bodies = [{"id": "b", "type": word, "input": {key: f}} for f in SUB_FLOWS for key in ("workflow", "flow")]
         yield from named(f"sub-flow-of-{word}", [{"steps": [A, body]} for body in bodies])
     yield from named("steps", [{"steps": steps} for steps in STEPS])
-    triggers = [*TRIGGERS, *({TRIGGER: "@daily"} for TRIGGER, key in TRIGGER_KEYS.items() if key == "cron")]
+    triggers = [
+        *TRIGGERS,
+        *({"cron": "@daily", **keys} for keys in in_every_spelling({"timezone": ["UTC"]}, TRIGGER_KEYS)),
+        *in_every_spelling({"cron": ["@daily"]}, TRIGGER_KEYS),
+        *({"after": "x", **keys} for keys in in_every_spelling({"statuses": [[], "failed"]}, TRIGGER_KEYS)),
+    ]
     yield from named("trigger", [flow(triggers=trigger) for trigger in triggers])
     yield from named("case", [case(**keys) for keys in CASES])
     yield "both-retries", step(retry={"max_attempts": 3}, on_error="retry")
@@ -333,7 +361,7 @@ def refused() -> Iterator[tuple[str, Template]]:
     yield from (("E118", step(on_error={"action": a, "default_output": 1})) for a in ("fail", "skip", "terminate"))
     yield "E118", step(onError={"action": "skip", "defaultValue": 0})
     durations: tuple[Any, ...] = (
-        5, 0, -1, 1.5, "5", "soon", "", "5 parsecs", "-5s", "1e3s", "٣s", "1_0s", "5s!", "5 S", True, [], {}, "5 0s",
+        5, 0, -1, 1.5, "5", "soon", "", "-5s", "1e3s", "٣s", "1_0s", "5s!", "5 S", "1y", True, [], {}, "5 0s",
     )  # fmt: skip
     yield from (("E119", flow(timeout=duration)) for duration in durations)
     yield from (("E119", step(retry_delay=duration)) for duration in durations)
@@ -374,14 +402,8 @@ def refused() -> Iterator[tuple[str, Template]]:
     yield from (("E121", step(**{key: {"$text": []}})) for key in ("when", "skip_if"))
     yield "E121", flow(output={"x": [{"$env": "HOME"}]})
     yield "E121", step(on_error={"action": "continue", "default_output": {"$x": 1}})
-    yield from (
-        ("E122", step(input=value))
-        for value in (
-            {"$from": {"step": "a"}, "extra": 1}, {"$step": "a", "default": 1}, {"$input": "x", "path": "y"},
-            {"$variable": "v", "$default": 1}, {"$if": 1, "otherwise": 2}, {"$coalesce": [1], "x": 2},
-            {"$literal": 1, "x": 2}, {"$from": {"step": "a"}, "$step": "a"},
-        )
-    )  # fmt: skip
+    yield from (("E122", step(input=value)) for value in forms_with_a_key(accepted=False))
+    yield "E122", step(input={"x": [{"$from": {"step": "a"}, "extra": 1}]})
     yield from (("E123", step(input={"$coalesce": items})) for items in ([], 3, {}, "x", None))
     bad_sources: list[Any] = [
         {}, {"thing": 1}, "a", None, {"step": 3}, {"step": "a", "path": "x"}, {"workflow": "output"},
@@ -435,8 +457,9 @@ def refused() -> Iterator[tuple[str, Template]]:
     yield "E172", case(output={"outcome": "splendid"})
     yield "E172", case(expect={"steps": {"zz": "failed"}})
     for code, inner in _REFUSED_INSIDE:
-        yield code, {"steps": [A, {"id": "b", "type": "map", "input": {"workflow": inner, "items": []}}]}
-        yield code, {"steps": [A, {"id": "b", "component": "/builtins/eval", "args": {"flow": {"$literal": inner}}}]}
+        for word in ("map", "/builtins/eval", "builtin.iterate"):
+            yield code, {"steps": [A, {"id": "b", "type": word, "input": {"workflow": inner, "items": []}}]}
+            yield code, {"steps": [A, {"id": "b", "component": word, "args": {"flow": {"$literal": inner}}}]}
 
 
 _REFUSED_INSIDE: list[tuple[str, Template]] = [

@@ -4,6 +4,7 @@ it says. Held on a corpus, on random templates, and on templates that a random c
 from __future__ import annotations
 
 import copy
+import json
 import re
 from typing import Any
 
@@ -13,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepflow.components.registry import builtin_registry
+from stepflow.contracts.component import Component
 from stepflow.dsl.diagnostics import Diagnostic
 from stepflow.dsl.handling import RETRY_KNOWN
 from stepflow.dsl.parse import FLOW_KNOWN, STEP_KNOWN
 from stepflow.dsl.references import FORMS
 from stepflow.dsl.schema.template import template_schema
-from stepflow.dsl.spellings import FLOW_KEYS, ON_ERROR_KEYS, RETRY_KEYS, STEP_KEYS, TRIGGER_KEYS
+from stepflow.dsl.spellings import FLOW_KEYS, ON_ERROR_KEYS, RETRY_KEYS, STEP_KEYS, TRIGGER_KEYS, fold_component
 from stepflow.dsl.validate import read_flow
 from tests.dsl import corpus
 from tests.dsl.corpus import FLOW_VALUES, RETRY_VALUES, STEP_VALUES, VALUES, Template
@@ -132,6 +134,11 @@ def test_what_only_the_text_tells_passes_the_schema(pattern: str) -> None:
     assert passed
 
 
+@pytest.mark.parametrize("cron", ["", "* * * *", "* * * * * *", 5, None, "@" * 201])
+def test_the_schema_counts_the_fields_of_a_cron_expression(cron: Any) -> None:
+    assert not VALIDATORS["any"].is_valid(corpus.flow(triggers={"cron": cron}))
+
+
 def test_the_corpus_has_every_key_of_flows_and_steps() -> None:
     assert {*FLOW_VALUES, "steps"} == FLOW_KNOWN
     assert set(STEP_VALUES) == STEP_KNOWN
@@ -205,13 +212,6 @@ def random_templates(draw: st.DrawFn, depth: int = 0) -> Template:
     return {**flow, "steps": steps if draw(st.booleans()) else {body["id"]: body for body in steps}}
 
 
-@with_components
-@given(template=random_templates())
-@settings(max_examples=400, deadline=None)
-def test_schema_and_validator_agree_on_random_templates(template: Template, components: str) -> None:
-    check_agreement(template, components)
-
-
 ACCEPTED = [template for _, template in corpus.accepted()]
 WORDS = sorted(
     {*FLOW_VALUES, *STEP_VALUES, *RETRY_VALUES, *FLOW_KEYS, *STEP_KEYS, *RETRY_KEYS, *TRIGGER_KEYS, *ON_ERROR_KEYS}
@@ -245,11 +245,110 @@ def damaged_templates(draw: st.DrawFn) -> Template:
     return whole[""]
 
 
+SAMPLE = [
+    pytest.param(200, id="sample"),
+    pytest.param(10_000, id="many", marks=[pytest.mark.full, pytest.mark.timeout(1200)]),
+]
+
+
 @with_components
-@given(template=damaged_templates())
-@settings(max_examples=800, deadline=None)
-def test_schema_and_validator_agree_on_what_is_damaged(template: Template, components: str) -> None:
-    check_agreement(template, components)
+@pytest.mark.parametrize("number", SAMPLE)
+@pytest.mark.parametrize("templates", [random_templates(), damaged_templates()], ids=["random", "damaged"])
+def test_schema_and_validator_agree_on(templates: st.SearchStrategy[Template], number: int, components: str) -> None:
+    @settings(max_examples=number, deadline=None)
+    @given(templates)
+    def check(template: Template) -> None:
+        check_agreement(template, components)
+
+    check()
 
 
 # What editors make of it
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+def test_it_is_a_json_schema_of_2020_12(schema: Any) -> None:
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    jsonschema_rs.meta.validate(schema)
+    references = set(re.findall(r'"\$ref": "#/\$defs/([^"]*)"', json.dumps(schema)))
+    assert references == {name.replace("/", "~1") for name in schema["$defs"]}
+
+
+def schemas_in(schema: Any) -> list[Any]:
+    """Every object in it that has properties."""
+    inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    found = [one for value in inner for one in schemas_in(value)]
+    return [schema, *found] if isinstance(schema, dict) and isinstance(schema.get("properties"), dict) else found
+
+
+def test_every_key_that_is_offered_is_explained() -> None:
+    silent = [
+        (key, one)
+        for schema in schemas_in(SCHEMAS["any"])
+        if schema.get("additionalProperties") is False
+        for key, one in schema["properties"].items()
+        if isinstance(one, dict) and not one.get("doNotSuggest") and not one.get("description")
+    ]
+    assert silent == []
+
+
+def test_only_the_canonical_spelling_of_a_key_is_offered() -> None:
+    def offered(schema: Any) -> set[str]:
+        return {key for key, one in schema["properties"].items() if not one.get("doNotSuggest")}
+
+    assert offered(SCHEMAS["ours"]) == FLOW_KNOWN - {"schemas", "schema", "examples"}
+    assert offered(SCHEMAS["ours"]["$defs"]["step"]) == STEP_KNOWN
+    step = SCHEMAS["ours"]["$defs"]["step"]["properties"]
+    assert (step["type"].get("deprecated"), step["parameters"].get("deprecated")) == (None, True)
+
+
+def test_every_component_is_offered_with_its_description() -> None:
+    offered = SCHEMAS["ours"]["$defs"]["component"]["anyOf"]
+    assert {one["const"]: one["description"] for one in offered if "const" in one} == {
+        component.path: component.description for component in OURS
+    }
+
+
+def input_in(schema: Any, written: str) -> list[str]:
+    """The definitions by which an editor completes the input of a step that runs `written`."""
+    step = {"id": "a", "component": written}
+    rules = [rule for rule in schema["$defs"]["step"]["allOf"] if "input:" in json.dumps(rule.get("then"))]
+    taken = [rule["then"] for rule in rules if jsonschema_rs.is_valid(rule["if"], step)]
+    return [re.findall(r"\$defs/(input:[^\"]*)", json.dumps(then))[0].replace("~1", "/") for then in taken]
+
+
+@pytest.mark.parametrize("written", ["/http/get", "http.get", "http/get"])
+def test_the_input_is_completed_by_component_in_every_spelling(written: str) -> None:
+    (name,) = input_in(SCHEMAS["ours"], written)
+    http_get = OURS.get("/http/get")
+    assert SCHEMAS["ours"]["$defs"][name]["properties"].keys() == http_get.input_schema["properties"].keys()
+    assert input_in(SCHEMAS["ours"], "/http/gets") == input_in(SCHEMAS["any"], written) == []
+
+
+@given(text=COMPONENT_TEXTS)
+def test_a_spelling_is_one_of_a_component_if_it_is_folded_into_its_path(text: str) -> None:
+    meant = fold_component(text)
+    has_keys = meant in OURS and isinstance(OURS.get(meant).input_schema, dict)
+    assert input_in(SCHEMAS["ours"], text) == ([f"input:{meant}"] if has_keys else [])
+
+
+@pytest.mark.parametrize(
+    "input_schema",
+    [
+        None,
+        True,
+        False,
+        {},
+        {"type": "object"},
+        {"properties": {"x": True, "y": {"type": ["string", "null"]}, "z": {}}},
+    ],
+)
+def test_a_component_of_the_workspace_may_have_any_input_schema(input_schema: Any) -> None:
+    component = Component("/user/load.v1", lambda value, context: value, "sync", "Loads", input_schema=input_schema)
+    schema = template_schema([*OURS, component])
+    jsonschema_rs.meta.validate(schema)
+    step = {"id": "a", "component": "/user/load.v1", "input": {"z": {"$input": "x"}, "more": 1}}
+    assert jsonschema_rs.is_valid(schema, {"steps": [step]})
+    has_keys = isinstance(input_schema, dict) and "properties" in input_schema
+    assert input_in(schema, "/user/load.v1") == (["input:/user/load.v1"] if has_keys else [])
+    assert input_in(schema, "/user/load/v1") == []

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from stepflow.dsl.diagnostics import did_you_mean
 from stepflow.dsl.kinds import Kinds
 from stepflow.dsl.places import Place
 from stepflow.dsl.problems import Problems
@@ -100,7 +99,7 @@ def _mocks(
     found: dict[str, tuple[Mock, ...]] = {}
     for name, outcome in raw.items():
         if name not in steps and not name.startswith("/"):
-            hint = did_you_mean(name, steps).removeprefix("; ")
+            hint = problems.suggestion(name, steps)
             problems.error("E171", f"'{name}' is neither a step nor a component", (*place, name), hint)
         listed = outcome if isinstance(outcome, list) else [outcome]
         found[name] = tuple(_mock(one, (*place, name), problems, kinds) for one in listed)
@@ -161,7 +160,7 @@ def _expected_steps(
     found: dict[str, Any] = {}
     for key, expected in raw.items():
         if key not in steps:
-            hint = did_you_mean(key, steps).removeprefix("; ")
+            hint = problems.suggestion(key, steps)
             problems.error("E172", f"There is no step '{key}'", (*place, key), hint)
         body = {"status": expected} if isinstance(expected, str) else expected
         if not isinstance(body, dict):

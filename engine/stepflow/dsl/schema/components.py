@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from stepflow.dsl.schema.parts import Schema, said, spelled
+from stepflow.dsl.schema.parts import Schema, said, spelled, under
 from stepflow.dsl.spellings import COMPONENT_WORDS, STEP_KEYS, fold_component
 from stepflow.dsl.validate import OUR_FAMILIES
 from stepflow.model.flow import Json
@@ -55,7 +55,7 @@ def _component(offered: Sequence[Offered] | None) -> Schema:
 def runs(paths: Iterable[str]) -> Schema:
     """Of a step: it runs one of these."""
     written = {"type": "string", "pattern": _written_as(paths)}
-    return {"anyOf": [{"required": [key], "properties": {key: written}} for key in spelled("component", STEP_KEYS)]}
+    return {"anyOf": [{"required": [key], **under([key], written)} for key in spelled("component", STEP_KEYS)]}
 
 
 def _written_as(paths: Iterable[str]) -> str:
@@ -96,11 +96,8 @@ def input_schema(component: Offered) -> Schema:
 def _hint(schema: Json) -> Schema:
     if not isinstance(schema, dict):
         return {}
-    kinds = schema.get("type")
-    kind = " or ".join([kinds] if isinstance(kinds, str) else kinds or ())
-    values = schema.get("enum")
-    examples = [value for value in values if value is not None] if isinstance(values, list) else []
-    return {
-        **said(str(schema.get("description") or kind)),
-        **({"examples": examples} if examples else {}),
-    }
+    written = schema.get("type") or ()
+    kinds = [written] if isinstance(written, str) else list(written)
+    values = schema.get("enum") or ([True, False] if "boolean" in kinds else [])
+    hint = said(str(schema.get("description") or " or ".join(kinds)))
+    return {**hint, "anyOf": [{"enum": values}, {}]} if values else hint

@@ -19,6 +19,7 @@ from stepflow.dsl.schema.parts import (
     ref,
     said,
     spelled,
+    under,
 )
 from stepflow.dsl.schema.steps import STEP_ID
 from stepflow.dsl.spellings import FLOW_KEYS, STEP_KEYS
@@ -93,5 +94,5 @@ _INSIDE = {"input": "input_schema", "output": "output_schema", "variables": "var
 def _inside_schemas(name: str, key: str) -> Schema:
     """`schemas.properties.name` is read where there is no `key`."""
     definition = ref("variables" if key == "variables" else "schema")
-    inside = {"properties": {"properties": {"properties": {name: definition}}}}
-    return {"if": has(*spelled(key, FLOW_KEYS)), "else": {"properties": {"schemas": inside}}}
+    inside = under(["schemas"], under(["properties"], under([name], definition)))
+    return {"if": has(*spelled(key, FLOW_KEYS)), "else": inside}

@@ -60,7 +60,7 @@ def or_null(schema: Schema) -> Schema:
 
 def has(*keys: str) -> Schema:
     """One of these is there, and not null."""
-    there = [{"required": [key], "properties": {key: {"not": NULL}}} for key in keys]
+    there = [{"required": [key], **under([key], {"not": NULL})} for key in keys]
     return there[0] if len(there) == 1 else {"anyOf": there}
 
 
@@ -70,8 +70,14 @@ def spelled(key: str, spellings: Mapping[str, str]) -> list[str]:
 
 
 def under(keys: Iterable[str], schema: Json) -> Schema:
-    """What stands under any of these keys."""
-    return {"properties": dict.fromkeys(keys, schema)}
+    """In a rule: what stands under any of these keys. The keys are explained and offered elsewhere."""
+    return {"properties": dict.fromkeys(keys, not_offered(schema) if isinstance(schema, dict) else schema)}
+
+
+def not_offered(schema: Schema, description: str = "") -> Schema:
+    """Editors read the mark beside a schema of its own, not beside a `$ref`."""
+    body = {"allOf": [schema]} if "$ref" in schema else schema
+    return {**body, **({"description": description} if description else {}), **NOT_OFFERED}
 
 
 def mapping(
@@ -106,9 +112,7 @@ def mapping(
 
 def _other_spelling(name: str, key: str, schema: Schema) -> Schema:
     """The property for another spelling of `key`. Under one that names its unit a bare number is a duration."""
-    note = said(f"Another spelling of `{key}`.", NOT_OFFERED)
-    if is_older(name):
-        note["deprecated"] = True
     if name in UNIT_OF_KEY:
-        return {**note, "anyOf": [{"type": "number", "minimum": 0}, DURATION_TEXT]}
-    return {**schema, **note}
+        schema = {"anyOf": [{"type": "number", "minimum": 0}, DURATION_TEXT]}
+    older = {"deprecated": True} if is_older(name) else {}
+    return {**not_offered(schema, f"Another spelling of `{key}`."), **older}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from stepflow.dsl.parse import SUB_FLOW_COMPONENTS
 from stepflow.dsl.schema.components import Offered, input_name, input_schema, runs
 from stepflow.dsl.schema.handling import HAS_RETRY, retry_is_said_once
 from stepflow.dsl.schema.parts import (
@@ -28,9 +29,6 @@ from stepflow.dsl.schema.parts import (
 from stepflow.dsl.spellings import STEP_KEYS
 
 STEP_ID = "[^\\u0000-\\u001f]{1,200}"
-
-SUB_FLOW_COMPONENTS = ("/builtin/eval", "/builtin/map", "/builtin/iterate")
-"""Their input may hold a flow written out."""
 
 
 def definitions(offered: Iterable[Offered]) -> Schema:

@@ -7,7 +7,7 @@ from stepflow.dsl.spellings import TRIGGER_KEYS
 
 
 def definitions() -> Schema:
-    return {"trigger": {"type": "object", "if": {"required": ["after"]}, "then": _after(), "else": _by_clock()}}
+    return {"trigger": {"anyOf": [_by_clock(), _after()]}}
 
 
 def _by_clock() -> Schema:

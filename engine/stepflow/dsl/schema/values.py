@@ -9,7 +9,7 @@ from stepflow.dsl.schema.parts import NOT_OFFERED, NULL, Schema, has, one_of, re
 def definitions() -> Schema:
     return {
         "value": _value({}),
-        "sub_flow_input": _value(dict.fromkeys(SUB_FLOW_KEYS, ref("sub_flow"))),
+        "sub_flow_input": _value(dict.fromkeys(SUB_FLOW_KEYS, said(_SUB_FLOW, ref("sub_flow")))),
         "sub_flow": _sub_flow(),
     }
 
@@ -33,6 +33,7 @@ def _alone(form: str) -> Schema:
     return {"if": {"required": [form]}, "then": {"properties": beside, "additionalProperties": False, **rule}}
 
 
+_SUB_FLOW = "A flow written out here, with steps of its own, or a reference to one."
 _IS_FORM: Schema = {"type": "object", "anyOf": [{"required": [form]} for form in FORMS]}
 _PATH = said("Where in it, like `a.b[0]`.", {"type": ["string", "null"], "maxLength": 1000})
 
@@ -71,8 +72,8 @@ _FORMS: Schema = {
 _OLDER_ON_SKIP: Schema = {
     "type": ["object", "null"],
     "properties": {
-        "action": one_of(("useDefault", "skip", "use_default", "skip_step")),
-        "defaultValue": ref("value"),
+        "action": said("`useDefault` or `skip`.", one_of(("useDefault", "skip", "use_default", "skip_step"))),
+        "defaultValue": said("The value when that step was skipped.", ref("value")),
     },
     "additionalProperties": False,
     **NOT_OFFERED,
@@ -96,15 +97,12 @@ def _sub_flow() -> Schema:
     """A flow written out, one inside `$literal`, or a value that gives one."""
     flow: Schema = {"$ref": "#"}
     wrapped = {"type": "object", "required": ["$literal"], **under(["$literal"], {"type": "object"})}
-    return said(
-        "A flow written out here, with steps of its own, or a reference to one.",
-        {
-            "if": wrapped,
-            "then": {**under(["$literal"], flow), "additionalProperties": False},
-            "else": {
-                "if": {"anyOf": [{"not": {"type": "object"}}, _IS_FORM]},
-                "then": ref("value"),
-                "else": flow,
-            },
+    return {
+        "if": wrapped,
+        "then": {**under(["$literal"], flow), "additionalProperties": False},
+        "else": {
+            "if": {"anyOf": [{"not": {"type": "object"}}, _IS_FORM]},
+            "then": ref("value"),
+            "else": flow,
         },
-    )
+    }
