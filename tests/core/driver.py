@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepflow.core.decide import Decision, Missing, Perform, advance, decide
+from stepflow.core.decide import Decision, Missing, advance, decide
+from stepflow.core.effects import Perform
 from stepflow.core.facts import Claimed, Fact, Failed, Succeeded
 from stepflow.core.graph import build_graph
 from stepflow.core.run import Run

@@ -176,6 +176,15 @@ def test_arithmetic_cannot_be_made_to_grow_without_end() -> None:
         compile_value({"$expr": " * ".join(["$.input"] * 300)}, {}).evaluate(World(huge))
 
 
+def test_text_cannot_be_made_to_grow_without_end() -> None:
+    for text in (
+        "str([" * 15 + "$.input" + "])" * 15,  # each doubles the backslashes
+        "join(split(join(split($.input, 'a'), $.input), 'a'), $.input)",
+    ):
+        with pytest.raises(ExpressionError, match="more than 10,000,000 characters"):
+            compile_value({"$expr": text}, {}).evaluate(World('a"' * 500))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

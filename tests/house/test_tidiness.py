@@ -14,7 +14,7 @@ INDEX_HOSTS = re.compile(r"(?i)\b(py" r"pi\.org|python" r"hosted\.org|--(extra-)
 MACHINE_PATHS = re.compile(r"(?<![\w.$}])/(?:wo" r"rk|ro" r"ot|ho" r"me|Us" r"ers)/[\w.]")
 
 STATUS_WORDS_ELSEWHERE: dict[str, dict[str, str]] = {
-    "engine/stepflow/core/decide.py": {"failed": "details.failed of a run's error: how many steps failed"},
+    "engine/stepflow/core/endings.py": {"failed": "details.failed of a run's error: how many steps failed"},
     "engine/stepflow/components/flow.py": {
         "failed": "the outcome of an envelope, and the count of such",
         "skipped": "the outcome of an envelope, and the count of such",

@@ -30,6 +30,14 @@ class Event(msgspec.Struct, frozen=True):
     """The body of a failure; stored once, on the step or run row."""
 
 
+CHILDREN = "children"
+"""What a step awaits whose children run."""
+EVENT = "event "
+"""The same before the name of a signal."""
+TIMEOUT = "timeout"
+"""What a step awaits that sleeps for longer than it may take."""
+
+
 class StepState(msgspec.Struct, frozen=True):
     status: StepStatus = StepStatus.PENDING
     attempt: int = 0

@@ -14,7 +14,8 @@ from stepflow.contracts.clock import Clock
 from stepflow.contracts.component import Component
 from stepflow.contracts.outcomes import children_fact
 from stepflow.contracts.storage import Claim, ClaimedRuns, Commit, Listener, Request, Storage, StoredRun
-from stepflow.core.decide import Decision, Missing, Perform, advance, decide
+from stepflow.core.decide import Decision, Missing, advance, decide
+from stepflow.core.effects import Perform
 from stepflow.core.facts import (
     CancelRequested,
     Claimed,

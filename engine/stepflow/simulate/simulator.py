@@ -16,7 +16,8 @@ import msgspec
 from stepflow.contracts.component import Component, EndedChild
 from stepflow.contracts.outcomes import CheckOutput, Ended, children_fact
 from stepflow.contracts.storage import EndedChildren
-from stepflow.core.decide import Decision, Missing, Perform, StartChildren, advance, decide
+from stepflow.core.decide import Decision, Missing, advance, decide
+from stepflow.core.effects import Perform, StartChildren
 from stepflow.core.facts import (
     Awaiting,
     ChildrenStarted,

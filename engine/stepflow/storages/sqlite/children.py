@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepflow.core.decide import StartChildren
+from stepflow.core.effects import StartChildren
 from stepflow.model import jsontext
 from stepflow.model.event import EVENT_CODES, LEVELS, EventType
 from stepflow.model.ids import new_run_id

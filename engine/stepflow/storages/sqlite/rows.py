@@ -6,7 +6,7 @@ from typing import Any
 
 from stepflow.contracts.component import EndedChild
 from stepflow.contracts.storage import StoredRun
-from stepflow.core.decide import Perform
+from stepflow.core.effects import Perform
 from stepflow.core.facts import Signalled
 from stepflow.core.secrets import mask
 from stepflow.core.sensitive import NOTHING_HIDDEN, HiddenOutput
