@@ -102,3 +102,23 @@ def test_the_changelog_begins_with_the_version_that_is_built() -> None:
     first = re.search(r"^## (\S+)", (tree.ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert first is not None
     assert first.group(1) == version
+
+
+TEMPLATES_IN_DOCUMENTS = [
+    (tree.name(page), block) for page in PAGES for block in blocks(page, "yaml") if re.search(r"^steps:", block, re.M)
+]
+
+
+@pytest.mark.parametrize(("page", "text"), TEMPLATES_IN_DOCUMENTS)
+async def test_a_template_in_a_document_is_one_and_passes_its_own_tests(page: str, text: str) -> None:
+    from stepflow.workbench import Workbench
+
+    workbench = Workbench(None)
+    read = workbench.validate(text)
+    assert read.flow is not None, (page, read.diagnostics)
+    assert not read.diagnostics, page
+    assert [case.differences for case in await workbench.test(read.flow, None) if not case.passed] == [], page
+
+
+def test_the_readme_shows_templates() -> None:
+    assert [page for page, _ in TEMPLATES_IN_DOCUMENTS].count("README.md") >= 2
