@@ -105,7 +105,10 @@ def test_the_changelog_begins_with_the_version_that_is_built() -> None:
 
 
 TEMPLATES_IN_DOCUMENTS = [
-    (tree.name(page), block) for page in PAGES for block in blocks(page, "yaml") if re.search(r"^steps:", block, re.M)
+    (tree.name(page), block)
+    for page in PAGES
+    for block in blocks(page, "yaml")
+    if re.search(r"^steps:", block, re.MULTILINE)
 ]
 
 
