@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -22,8 +22,8 @@ from stepflow.core.decide import Missing, decide
 from stepflow.core.facts import CancelRequested, Claimed, Fact
 from stepflow.core.graph import build_graph
 from stepflow.core.run import Run
-from stepflow.dsl.schemas import check_value
-from stepflow.dsl.validate import read_flow
+from stepflow.dsl.starting import check_start
+from stepflow.dsl.validate import ReadFlow, read_flow
 from stepflow.errors import (
     DSLValidationError,
     InvalidInputError,
@@ -44,7 +44,9 @@ from stepflow.runtime.followers import follow
 from stepflow.runtime.processes import boot_id, host_id, kill_group
 
 if TYPE_CHECKING:
+    from stepflow.dsl.lint.linter import LintResult
     from stepflow.simulate.planned import History
+    from stepflow.simulate.report import Simulation
     from stepflow.workbench import Workbench
 
 FOLLOW_LIMIT = 1000
@@ -186,6 +188,7 @@ class Client:
             description=description or read.flow.description or None,
             base_dir=base_dir,
             now=self._clock.now(),
+            file=file,
         )
         return await self._open_bridge.call(self._open_storage.save_template, text, create=create, update=update)
 
@@ -229,7 +232,7 @@ class Client:
         or the variables violate the template's schema; the same `idempotency_key` gives the run it gave before."""
         found = await self.get_template(template, version)
         value = {} if input is None else input
-        _check_input(found.flow, value, variables)
+        check_start(found.flow, value, variables)
         now = self._clock.now()
         create = CreateRun(
             id=new_run_id(),
@@ -314,7 +317,7 @@ class Client:
         new = old if version is None else storage.get_template_version(old.name, version)
         value = record.input if new_input is None else new_input
         variables = None if stored.variables is None else jsontext.decode(stored.variables)
-        _check_input(new.flow, value, variables)
+        check_start(new.flow, value, variables)
         reused: tuple[int, ...] = ()
         if new_input is None or value == record.input:
             reused = _reusable(old.flow, new.flow, storage.get_steps(run_id, bodies=False, attempts=False), from_step)
@@ -421,9 +424,57 @@ class Client:
 
     # Templates that are not performed
 
-    async def workbench(self) -> Workbench:
+    async def validate(self, dsl: str | Mapping[str, Any], file: str | None = None) -> ReadFlow:
+        """The flow that a text says, or None; and everything that is wrong with it, each with its place in `file`."""
+        workbench = await self.workbench()
+        return await self._open_bridge.call(workbench.validate, dsl, file)
+
+    async def lint(self, text: str, file: str | None = None) -> LintResult:
+        """What is risky in a template, and how to do better."""
+        workbench = await self.workbench()
+        return await self._open_bridge.call(workbench.lint, text, file)
+
+    async def simulate(
+        self,
+        template: str | Mapping[str, Any],
+        input: Any = None,  # noqa: A002 - the word of the language
+        *,
+        version: int | None = None,
+        variables: Mapping[str, Any] | None = None,
+        mocks: Mapping[str, Any] | None = None,
+        fail: Mapping[str, str] | None = None,
+        from_history: bool = False,
+    ) -> Simulation:
+        """What an execution would do, without doing it: the same decisions on a virtual clock. `template`: a template's
+        name, or a template itself, as a mapping or a text. `mocks`: outputs by step or component; `fail`: error codes
+        by step; `from_history`: take the outputs of the last completed execution. Secrets need not be given.
+        `TemplateNotFoundError`, `DSLValidationError`; `InvalidInputError` as `start_run`."""
+        from stepflow.dsl.cases import Mock
+        from stepflow.simulate.planned import Plan
+
+        value = jsontext.decode(_json({} if input is None else input, "input"))
+        flow = await self._flow_of(template, version)
+        history = await self.history(template if isinstance(template, str) and _is_name(template) else flow.name)
+        plan = Plan(
+            fail=fail or {},
+            mocks={name: (Mock(output=output),) for name, output in (mocks or {}).items()},
+            history=history,
+            use_outputs=from_history,
+        )
+        workbench = await self.workbench()
+        return await self._open_bridge.call(workbench.simulate, flow, value, plan, variables=variables)
+
+    async def _flow_of(self, template: str | Mapping[str, Any], version: int | None) -> Flow:
+        if isinstance(template, str) and _is_name(template):
+            return (await self.get_template(template, version)).flow
+        read = await self.validate(template)
+        if read.flow is None:
+            raise DSLValidationError(read.diagnostics)
+        return read.flow
+
+    async def workbench(self, warn: Callable[[str], None] = lambda trouble: None) -> Workbench:
         """Validates, lints, simulates and tests, knowing the templates of this storage and the workspace's
-        components."""
+        components; `warn` is told of those that cannot be had."""
         from stepflow.workbench import Workbench
 
         storage = self._open_storage
@@ -431,7 +482,7 @@ class Client:
         def find_template(name: str) -> Flow:
             return storage.get_template_version(name).flow
 
-        return await self._open_bridge.call(Workbench, self.workspace, find_template=find_template)
+        return await self._open_bridge.call(Workbench, self.workspace, warn, find_template)
 
     async def history(self, template: str, executions: int = 20) -> History:
         """What the last completed executions of a template tell of its steps."""
@@ -496,6 +547,11 @@ def known_components() -> tuple[str, ...]:
     return builtin_registry().paths
 
 
+def _is_name(template: str) -> bool:
+    """A template's name, not its text."""
+    return not any(mark in template for mark in ("\n", "{", ": "))
+
+
 def _statuses(status: Statuses) -> tuple[RunStatus, ...] | None:
     if status is None:
         return None
@@ -512,17 +568,6 @@ def _json(value: Any, what: str) -> str:
         return jsontext.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"The {what} is not JSON: {error}") from error
-
-
-def _check_input(flow: Flow, value: Any, variables: Mapping[str, Any] | None) -> None:
-    if flow.input_schema is not None:
-        problems = check_value(flow.input_schema, value)
-        if problems:
-            raise InvalidInputError(f"Invalid input: {'; '.join(problems)}", {"problems": problems})
-    if flow.variables is not None:
-        problems = check_value(flow.variables, dict(variables or {}))
-        if problems:
-            raise InvalidInputError(f"Invalid variables: {'; '.join(problems)}", {"problems": problems})
 
 
 def _reusable(old: Flow, new: Flow, steps: list[StepRecord], from_step: str | None) -> tuple[int, ...]:
@@ -560,7 +605,9 @@ def _reusable(old: Flow, new: Flow, steps: list[StepRecord], from_step: str | No
 
 
 def _ended_well(step: StepRecord) -> bool:
-    """Not by an error handler: what failed is tried again."""
+    """Not by an error handler: what failed is tried again. What never started has given nothing to what completed."""
     if step.status is StepStatus.SKIPPED:
         return step.error is None
+    if step.status is StepStatus.CANCELLED:
+        return step.started_at is None
     return step.status is StepStatus.COMPLETED and not step.recovered

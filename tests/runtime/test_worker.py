@@ -17,7 +17,7 @@ from stepflow.contracts.component import Component, SkipStep
 from stepflow.core.decide import MAX_LOSSES
 from stepflow.core.facts import Claimed, Succeeded
 from stepflow.errors import ComponentError, StorageError
-from stepflow.model.flow import Flow, OnError, Step
+from stepflow.model.flow import Flow, OnError, RetryPolicy, Step
 from stepflow.model.statuses import RunStatus
 from stepflow.runtime.templates import LoadedTemplates
 from stepflow.storages.sqlite import SQLiteStorage
@@ -72,6 +72,16 @@ async def test_sync_and_async_components_and_skips_are_performed(storage: SQLite
     assert run.output["in_thread"].startswith("stepflow-step")
     assert run.output["in_loop"] == f"{run.id}/in_loop"
     assert steps_of(storage, run.id)["skips"].reason == "nothing to do"
+
+
+async def test_next_of_something_empty_fails_its_step_and_does_not_hang_it(storage: SQLiteStorage) -> None:
+    def finds(value: Any, context: Any) -> Any:
+        return next(one for one in value if one > 3)
+
+    step = Step(key="x", component="/test/finds", input=[1, 2], retry=RetryPolicy(max_attempts=1))
+    run = await finish(storage, flow(step), registry=registry(finds=finds))
+    assert run.error is not None
+    assert (run.error["code"], run.error["message"]) == ("COMPONENT_FAILED", "/test/finds raised StopIteration")
 
 
 async def test_an_exception_becomes_a_failure_with_its_type_and_stack(storage: SQLiteStorage) -> None:

@@ -34,6 +34,7 @@ VERBS = {
     "simulate": "Show what an execution would do",
     "test": "Run the tests of templates",
     "components": "List what steps can run",
+    "schema": "Write the JSON Schema that editors use",
     "worker": "Work until stopped",
     "workers": "List workers",
     "init": "Make a workspace here",

@@ -6,9 +6,10 @@ Exit codes: 0 done, 1 it failed or was refused, 2 the command line was wrong, 13
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -49,17 +50,66 @@ def fail(message: str) -> NoReturn:
 
 
 def with_client(
-    action: Callable[[Client], Awaitable[int | None]], *, on_interrupt: Callable[[], None] | None = None
+    action: Callable[[Client], Awaitable[int | None]],
+    *,
+    on_interrupt: Callable[[], None] | None = None,
+    read_only: bool = False,
 ) -> None:
     """Run `action` with a client on the command's database and exit with its code."""
-    place = click.get_current_context().find_object(Place) or Place()
+    place = _place()
 
     async def drive() -> int | None:
         from stepflow.client import Client
 
-        async with Client(place.database, place.workspace) as client:
+        async with Client(place.database, place.workspace, read_only=read_only) as client:
             return await action(client)
 
+    _drive(drive, on_interrupt)
+
+
+def with_workbench(action: Callable[[Workbench], Awaitable[int | None]]) -> None:
+    """Run `action` with a workbench, which needs no database, and exit with its code."""
+
+    async def drive() -> int | None:
+        from stepflow.location import find_workspace
+        from stepflow.workbench import Workbench
+
+        return await action(Workbench(find_workspace(_place().workspace), _warn))
+
+    _drive(drive)
+
+
+def with_templates(action: Callable[[Workbench, Client | None], Awaitable[int | None]]) -> None:
+    """Run `action` with a workbench that knows the templates of the command's database, and a client that only reads;
+    without a client where there is no database: none is made for this."""
+    from stepflow.location import find_database, find_workspace, split_url
+
+    place = _place()
+    try:
+        database = split_url(find_database(place.database, find_workspace(place.workspace)))[0]
+    except WorkflowEngineError as error:
+        fail(safe(error.message))
+    if not Path(database).expanduser().exists():
+        with_workbench(lambda workbench: action(workbench, None))
+        return
+
+    async def with_both(client: Client) -> int | None:
+        return await action(await client.workbench(_warn), client)
+
+    with_client(with_both, read_only=True)
+
+
+def _place() -> Place:
+    return click.get_current_context().find_object(Place) or Place()
+
+
+def _warn(trouble: str) -> None:
+    note(f"{paint('⚠', 'yellow', sys.stderr)} {safe(trouble)}")
+
+
+def _drive(
+    drive: Callable[[], Coroutine[Any, Any, int | None]], on_interrupt: Callable[[], None] | None = None
+) -> None:
     try:
         code = asyncio.run(drive())
     except KeyboardInterrupt:
@@ -73,39 +123,6 @@ def with_client(
         sys.exit(FAILED)
     except WorkflowEngineError as error:
         fail("\n  ".join(safe(line) for line in error.message.splitlines()))
-    except BrokenPipeError:
-        quiet_pipe()
-    sys.exit(code or 0)
-
-
-def with_workbench(action: Callable[[Workbench, Client | None], Awaitable[int | None]]) -> None:
-    """Run `action` with a workbench, and with a client where the command's database exists: none is made for it."""
-    from stepflow.location import find_database, find_workspace, split_url
-
-    place = click.get_current_context().find_object(Place) or Place()
-    try:
-        workspace = find_workspace(place.workspace)
-        database = split_url(find_database(place.database, workspace))[0]
-    except WorkflowEngineError as error:
-        fail(safe(error.message))
-    if Path(database).expanduser().is_file():
-
-        async def with_both(client: Client) -> int | None:
-            return await action(await client.workbench(), client)
-
-        with_client(with_both)
-        return
-    from stepflow.workbench import Workbench
-
-    async def alone() -> int | None:
-        return await action(Workbench(workspace, lambda trouble: note(f"⚠ {safe(trouble)}")), None)
-
-    try:
-        code = asyncio.run(alone())
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except WorkflowEngineError as error:
-        fail(safe(error.message))
     except BrokenPipeError:
         quiet_pipe()
     sys.exit(code or 0)
@@ -130,9 +147,10 @@ def diagnostic_lines(diagnostics: Any) -> list[str]:
 
 
 def read_file(path: str, what: str) -> str:
-    """The text of a file the user named."""
+    """The text of a file the user named; the ends of its lines are what they are."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        with Path(path).open(encoding="utf-8", newline="") as opened:
+            return opened.read()
     except FileNotFoundError:
         close = _like(Path(path))
         fail(f"{what} '{safe(path)}' not found{close}")
@@ -142,6 +160,15 @@ def read_file(path: str, what: str) -> str:
         fail(f"{what} '{safe(path)}' is not UTF-8 text (byte {error.start}); save it as UTF-8")
     except OSError as error:
         fail(f"{what} '{safe(path)}' cannot be read: {error.strerror}")
+
+
+def write_file(path: str, text: str, what: str) -> None:
+    """In place of the text that `read_file` gave."""
+    try:
+        with Path(path).open("w", encoding="utf-8", newline="") as opened:
+            opened.write(text)
+    except OSError as error:
+        fail(f"{what} '{safe(path)}' cannot be written: {error.strerror}")
 
 
 def _like(path: Path) -> str:
@@ -154,37 +181,64 @@ def _like(path: Path) -> str:
     return safe(did_you_mean(path.name, names))
 
 
-def read_input(given: str | None, file: str | None) -> Any:
+def read_input(given: str | None, file: str | None, option: str = "--input") -> Any:
     """The run's input: JSON, `@file`, `-` for stdin, or `--file`."""
     if given is not None and file is not None:
-        raise click.UsageError("--input and --file say the same; give one of them")
+        raise click.UsageError(f"{option} and --file say the same; give one of them")
     if file is not None:
         given = f"@{file}"
     if given is None:
         return None
-    source = "--input"
     if given == "-":
-        text, source = sys.stdin.read(), "stdin"
-    elif given.startswith("@"):
-        text, source = read_file(given[1:], "Input file"), given[1:]
-    else:
-        text = given
-    if source.endswith((".yaml", ".yml")):
-        from stepflow.dsl.load import load
+        return _read_json(_read_stdin(), "stdin", option)
+    if given.startswith("@"):
+        return _read_json(read_file(given[1:], "Input file"), given[1:], option)
+    return _read_json(given, option, option)
 
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        fail(f"The input on stdin is not UTF-8 text (byte {error.start})")
+
+
+def _read_json(text: str, source: str, option: str) -> Any:
+    """Of a file that says so, YAML."""
+    from stepflow.dsl.load import load
+
+    if source.endswith((".yaml", ".yml")):
         document = load(text, "yaml")
         if document.diagnostics:
             fail(f"{safe(source)}: {document.diagnostics[0].message} (line {document.diagnostics[0].line})")
         return document.data
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        fail(
+            f"The input is not JSON: {error} of {safe(source)}\n  {safe(text.strip()[:60])}\n"
+            f'  Write it like {option} \'{{"orderId": "123"}}\' or {option} @order.json'
+        )
+
+
+def parse_json(text: str) -> Any:
+    """`ValueError` says what is wrong, and where."""
     import json
 
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refuse_number, parse_float=_finite)
     except json.JSONDecodeError as error:
-        shown = safe(text.strip()[:60])
-        fail(
-            f"The input is not JSON: {error.msg} in line {error.lineno}, column {error.colno} of {safe(source)}\n"
-            f'  {shown}\n  Write it like --input \'{{"orderId": "123"}}\' or --input @order.json'
-        )
+        raise ValueError(f"{error.msg} in line {error.lineno}, column {error.colno}") from None
+    except ValueError as error:
+        raise ValueError(str(error).partition(";")[0]) from None  # Python's own way out is not the user's
     except RecursionError:
-        fail("The input is nested too deeply")
+        raise ValueError("it is nested too deeply") from None
+
+
+def _refuse_number(written: str) -> Any:
+    raise ValueError(f"{written} is not a JSON number")
+
+
+def _finite(written: str) -> float:
+    number = float(written)
+    return number if math.isfinite(number) else _refuse_number(f"{written}, which is out of range,")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -60,6 +61,11 @@ def pad(text: str, width: int) -> str:
     return text + " " * max(0, width - width_of(text))
 
 
+def terminal_width() -> int | None:
+    """None: it is no terminal, and lines may be as long as they are."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int], rule: int) -> list[str]:
     """Columns at least as wide as `widths`; the last one takes what it needs."""
     cells = [[safe(cell) for cell in row] for row in rows]
@@ -96,3 +102,22 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
     """JSON for people and pipes; what a terminal would obey is escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
     return "".join(c if c == "\n" or not unicodedata.category(c).startswith("C") else f"\\u{ord(c):04x}" for c in text)
+
+
+def json_lines(value: Any, room: int = 76, before: int = 0) -> list[str]:
+    """JSON for reading: what fits into `room` cells, of which `before` are taken, stands on one line."""
+    whole = json_text(value)
+    if not value or not isinstance(value, dict | list) or width_of(whole) <= room - before:
+        return [whole]
+    if isinstance(value, dict):
+        ends, items = "{}", [(f"{json_text(key)}: ", item) for key, item in value.items()]
+    else:
+        ends, items = "[]", [("", item) for item in value]
+    lines = [ends[0]]
+    for name, item in items:
+        first, *rest = json_lines(item, room - 3, width_of(name))
+        written = [name + first, *rest]
+        written[-1] += ","
+        lines += [f"  {line}" for line in written]
+    lines[-1] = lines[-1][:-1]
+    return [*lines, ends[1]]

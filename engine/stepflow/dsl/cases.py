@@ -100,7 +100,7 @@ def _mocks(
     for name, outcome in raw.items():
         if name not in steps and not name.startswith("/"):
             hint = problems.suggestion(name, steps)
-            problems.error("E171", f"'{name}' is neither a step nor a component", (*place, name), hint)
+            problems.error("E171", f"'{name}' is neither a step nor a component", (*place, name), hint, at_key=True)
         listed = outcome if isinstance(outcome, list) else [outcome]
         found[name] = tuple(_mock(one, (*place, name), problems, kinds) for one in listed)
     return found
@@ -161,7 +161,7 @@ def _expected_steps(
     for key, expected in raw.items():
         if key not in steps:
             hint = problems.suggestion(key, steps)
-            problems.error("E172", f"There is no step '{key}'", (*place, key), hint)
+            problems.error("E172", f"There is no step '{key}'", (*place, key), hint, at_key=True)
         body = {"status": expected} if isinstance(expected, str) else expected
         if not isinstance(body, dict):
             problems.error(

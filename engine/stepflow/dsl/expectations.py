@@ -14,8 +14,10 @@ from stepflow.model.flow import Json
 from stepflow.model.statuses import RunStatus, StepStatus
 
 _BARE = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
-_NOT_IN_YAML = re.compile("[^\\x20-\\x7e\\xa0-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]")
-"""Characters that YAML has only as escapes."""
+_NOT_IN_YAML = re.compile(
+    "[^\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
+)
+"""Characters that YAML has only as escapes, or reads as the end of a line."""
 
 
 def with_expectations(text: str, file: str | None, wanted: Mapping[int, Mapping[str, Any]]) -> str | None:
@@ -107,17 +109,17 @@ class _Rewriter:
         else:
             yield self._added(place, key, dict(expected))
 
-    def _changes(self, place: Place, before: Json, after: Json) -> Iterator[Edit | None]:
+    def _changes(self, place: Place, before: Json, after: Json) -> list[Edit | None]:
+        """As few as can be made; else the whole is replaced."""
         if _same(before, after):
-            return
+            return []
+        pairs: list[tuple[str | int, Json, Json]] = []
         if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
-            for key in before:
-                yield from self._changes((*place, key), before[key], after[key])
+            pairs = [(key, before[key], after[key]) for key in before]
         elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-            for index, pair in enumerate(zip(before, after, strict=True)):
-                yield from self._changes((*place, index), *pair)
-        else:
-            yield self._replaced(self._entries.get(place), after)
+            pairs = [(index, *pair) for index, pair in enumerate(zip(before, after, strict=True))]
+        edits = [edit for key, old, new in pairs for edit in self._changes((*place, key), old, new)]
+        return edits if edits and None not in edits else [self._replaced(self._entries.get(place), after)]
 
     def _replaced(self, entry: Entry | None, value: Json) -> Edit | None:
         if entry is None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
-from stepflow.contracts.component import AwaitChildren, AwaitEvent, Component
+from stepflow.contracts.component import Component
 from stepflow.contracts.outcomes import CheckOutput, Ended, error_fact, outcome_fact
-from stepflow.core.facts import Failed, StepSkipped
-from stepflow.dsl.cases import Mock
+from stepflow.core.facts import Awaiting, ChildrenStarted, Failed, Slept, StepSkipped
+from stepflow.core.secrets import mask
+from stepflow.dsl.cases import Mock, error_record
 from stepflow.errors import WorkflowEngineError
 from stepflow.model.flow import Flow, Json
 from stepflow.model.times import parse_duration
@@ -39,7 +40,7 @@ class Plan(msgspec.Struct, frozen=True):
     """What a simulation is told."""
 
     fail: Mapping[str, str] = {}
-    """Error codes of steps that are to fail."""
+    """Codes of the errors that steps are to fail with, in every attempt."""
     mocks: Mapping[str, Sequence[Mock]] = {}
     """By step or component: one for each attempt, the last for all that follow."""
     history: History = History()
@@ -71,6 +72,10 @@ class PlannedOutcomes:
 
     def outcome(self, attempt: Attempt, check: CheckOutput | None) -> Outcome:
         outcome = self._outcome(attempt, check)
+        given = (attempt.step.simulate or {}).get("duration")
+        if given is not None and isinstance(outcome.fact, Slept):
+            until = attempt.now + parse_duration(given)
+            return msgspec.structs.replace(outcome, fact=msgspec.structs.replace(outcome.fact, until=until))
         return msgspec.structs.replace(outcome, duration_ms=self._duration_ms(attempt))
 
     def _outcome(self, attempt: Attempt, check: CheckOutput | None) -> Outcome:
@@ -105,8 +110,7 @@ class PlannedOutcomes:
             return mock, "mock"
         given: dict[str, Any] = step.simulate or {}
         if given.get("error") is not None:
-            error = given["error"] if isinstance(given["error"], dict) else {"message": str(given["error"])}
-            return Mock(error={"code": "SIMULATED", "message": "simulated", **error}), "simulate"
+            return Mock(error=error_record(given["error"], "SIMULATED", "simulated")), "simulate"
         if "output" in given:
             return Mock(output=given["output"]), "simulate"
         return None
@@ -115,15 +119,15 @@ class PlannedOutcomes:
         """None: nobody outside would answer."""
         context = SimulatedContext(attempt, self._flows, self._blobs, lambda one, message: None)
         try:
-            self._check_input(component, attempt.input)
-            result = component.function(attempt.input, context)
+            value = mask(attempt.input)  # secrets are not read
+            self._check_input(component, value)
+            result = component.function(value, context)
             if component.mode == "async":
                 result = _without_waiting(result)
-            if isinstance(result, AwaitEvent):
-                answer = {"received": True, "timeout": False, "data": None}
-                return Outcome(_given(attempt, answer, check), source="assumed")
-            source = "children" if isinstance(result, AwaitChildren) else "computed"
-            return Outcome(outcome_fact(attempt.index, attempt.attempt, result, check), source=source)
+            fact = outcome_fact(attempt.index, attempt.attempt, result, check)
+            if isinstance(fact, Awaiting):
+                return Outcome(fact, source="assumed", is_answered=True)
+            return Outcome(fact, source="children" if isinstance(fact, ChildrenStarted) else "computed")
         except Exception as error:  # noqa: BLE001 - the border: an exception becomes a fact
             return Outcome(error_fact(error, attempt.index, attempt.attempt), source="computed")
 
@@ -168,5 +172,9 @@ def _without_waiting(doing: Any) -> Any:
 
 
 def percentile(values: Sequence[int], share: float) -> int:
+    """Between the two values nearest to it, in proportion: half of an even number of values is their median."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return round(ordered[below] + (ordered[above] - ordered[below]) * (place - below))

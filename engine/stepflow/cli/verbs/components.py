@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from stepflow.cli.session import fail, say, with_workbench
-from stepflow.cli.text import json_text, paint, safe, table
+from stepflow.cli.text import json_lines, json_text, paint, safe, table, terminal_width
 
 if TYPE_CHECKING:
-    from stepflow.client import Client
     from stepflow.contracts.component import Component
     from stepflow.workbench import Workbench
 
@@ -27,15 +28,14 @@ def command(name: str | None, as_json: bool) -> None:
       stepflow components http.get
     """
 
-    async def show(workbench: Workbench, client: Client | None) -> None:
+    async def show(workbench: Workbench) -> None:
         if name is None:
             listed = list(workbench.registry)
             if as_json:
                 for component in listed:
                     say(json_text(_as_json(component)))
                 return
-            rows = [(component.path, component.description) for component in listed]
-            for line in table(("COMPONENT", "DESCRIPTION"), rows, (28,), 72):
+            for line in _listed(listed, terminal_width()):
                 say(line)
             return
         component = _named(name, workbench)
@@ -47,14 +47,34 @@ def command(name: str | None, as_json: bool) -> None:
     with_workbench(show)
 
 
+def _listed(components: Iterable[Component], width: int | None) -> list[str]:
+    """A table; in a terminal its descriptions are wrapped."""
+    rows: list[tuple[str, str]] = []
+    listed = list(components)
+    first = max([28, *(len(safe(component.path)) + 2 for component in listed)])
+    for component in listed:
+        description = safe(component.description)
+        lines = textwrap.wrap(description, max(width - first, 24)) if width is not None else [description]
+        rows += zip([component.path, *[""] * len(lines)], lines or [""], strict=False)
+    return table(("COMPONENT", "DESCRIPTION"), rows, (first,), 72)
+
+
 def _named(name: str, workbench: Workbench) -> Component:
-    from stepflow.dsl.diagnostics import did_you_mean
     from stepflow.dsl.spellings import fold_component
 
     path = fold_component(name)
     if path not in workbench.registry:
-        fail(f"Unknown component '{safe(name)}'{safe(did_you_mean(path, workbench.registry.paths))}")
+        fail(f"Unknown component '{safe(name)}'{safe(_meant(name, workbench.registry.paths))}")
     return workbench.registry.get(path)
+
+
+def _meant(name: str, paths: Iterable[str]) -> str:
+    from stepflow.dsl.diagnostics import did_you_mean
+
+    if "/" in name or "." in name:
+        return did_you_mean("/" + name.lstrip("/").replace(".", "/"), paths)
+    # A word alone is one of ours: what all their paths begin with must not make them alike.
+    return did_you_mean(name, [path.removeprefix("/builtin/") for path in paths if path.startswith("/builtin/")])
 
 
 def _show(component: Component) -> None:
@@ -63,7 +83,7 @@ def _show(component: Component) -> None:
         if schema not in (None, True):
             say()
             say(f"{title}:")
-            for line in json_text(schema, indent=2).splitlines():
+            for line in json_lines(schema):
                 say(f"  {line}")
     if component.example is not None:
         say()
@@ -79,7 +99,7 @@ def _example(component: Component) -> str:
     step: dict[str, Any] = {"id": "example", "component": component.path}
     if "input" in component.example:
         step["input"] = component.example["input"]
-    text = str(yaml.safe_dump([step], sort_keys=False, allow_unicode=True))
+    text = str(yaml.safe_dump([step], sort_keys=False, allow_unicode=True, width=76))
     if "output" in component.example:
         text += f"# gives {json_text(component.example['output'])}\n"
     return text

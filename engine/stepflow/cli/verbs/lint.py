@@ -5,17 +5,15 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from stepflow.cli.session import FAILED, fail, note, read_file, say, with_workbench
+from stepflow.cli.session import FAILED, note, read_file, say, with_workbench, write_file
 from stepflow.cli.text import json_text, paint, safe
 
 if TYPE_CHECKING:
-    from stepflow.client import Client
     from stepflow.dsl.diagnostics import Diagnostic
     from stepflow.workbench import Workbench
 
@@ -39,10 +37,10 @@ def command(files: tuple[str, ...], fix: bool, strict: bool, as_json: bool) -> N
     """
     texts = {file: read_file(file, "DSL file") for file in files}
 
-    async def lint(workbench: Workbench, client: Client | None) -> int:
+    async def lint(workbench: Workbench) -> int:
         found: list[Diagnostic] = []
         for file, text in texts.items():
-            fixed = _fixed(file, workbench) if fix else text
+            fixed = _fixed(file, text, workbench) if fix else text
             diagnostics = workbench.lint(fixed, file).diagnostics
             found += diagnostics
             if not as_json:
@@ -58,18 +56,11 @@ def command(files: tuple[str, ...], fix: bool, strict: bool, as_json: bool) -> N
     with_workbench(lint)
 
 
-def _fixed(file: str, workbench: Workbench) -> str:
+def _fixed(file: str, text: str, workbench: Workbench) -> str:
     """Rewrites the file if there is something to put right; its text afterwards."""
-    # Not as read_file does it: the ends of the lines stay what they are.
-    with Path(file).open(encoding="utf-8", newline="") as opened:
-        text = opened.read()
     fixed, number = workbench.fix(text, file)
     if number:
-        try:
-            with Path(file).open("w", encoding="utf-8", newline="") as opened:
-                opened.write(fixed)
-        except OSError as error:
-            fail(f"DSL file '{safe(file)}' cannot be written: {error.strerror}")
+        write_file(file, fixed, "DSL file")
         note(f"{paint('✓', 'green', sys.stderr)} Fixed {_counted(number, 'issue')} in {safe(file)}")
     return fixed
 

@@ -11,6 +11,7 @@ from stepflow.cli.live import failure_of, stderr_line
 from stepflow.cli.records import run_json
 from stepflow.cli.session import FAILED, note, read_file, read_input, say, with_client
 from stepflow.cli.text import json_text, paint
+from stepflow.cli.variables import read_variables, var_option
 from stepflow.model.event import FINAL_RUN_EVENTS, EventType
 from stepflow.model.ids import run_trn
 from stepflow.model.run import RunRecord
@@ -26,6 +27,7 @@ _FILES = (".yaml", ".yml", ".json")
 @click.argument("template")
 @click.option("--input", "given", metavar="JSON|@FILE|-", help="The input: JSON, @file, or - for stdin.")
 @click.option("--file", metavar="PATH", help="Read the input from a file.")
+@var_option
 @click.option("--async", "is_async", is_flag=True, help="Do not wait for its end.")
 @click.option("--priority", type=int, default=0, help="Higher runs first.")
 @click.option("--idempotency-key", metavar="KEY", help="The same key gives the same execution.")
@@ -36,6 +38,7 @@ def command(
     template: str,
     given: str | None,
     file: str | None,
+    variables: tuple[str, ...],
     is_async: bool,
     priority: int,
     idempotency_key: str | None,
@@ -59,7 +62,12 @@ def command(
         if template.endswith(_FILES):
             name = (await client.save_template(None, read_file(template, "Template file"), file=template)).name
         run_id = await client.start_run(
-            name, value, version=version, priority=priority, idempotency_key=idempotency_key
+            name,
+            value,
+            version=version,
+            variables=read_variables(variables, (await client.get_template(name, version)).flow),
+            priority=priority,
+            idempotency_key=idempotency_key,
         )
         started.append(run_id)
         if not no_worker:

@@ -26,7 +26,7 @@ def command(run_id: str, name: str, data: str | None) -> None:
     Example:
       stepflow signal exec_abc123 approve --data '{"by": "ada"}'
     """
-    value = read_input(data, None)
+    value = read_input(data, None, "--data")
 
     async def send(client: Client) -> None:
         await client.signal(run_id, name, value)

@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from stepflow.cli.session import FAILED, diagnostic_lines, fail, note, read_file, read_input, say, with_workbench
-from stepflow.cli.text import json_text, paint, safe
+from stepflow.cli.session import (
+    FAILED,
+    diagnostic_lines,
+    fail,
+    note,
+    parse_json,
+    read_file,
+    read_input,
+    say,
+    with_templates,
+)
+from stepflow.cli.text import json_text, pad, paint, safe
+from stepflow.cli.variables import read_variables, var_option
 from stepflow.model.times import format_duration
 
 if TYPE_CHECKING:
     from stepflow.client import Client
     from stepflow.dsl.cases import Mock
     from stepflow.model.flow import Flow
-    from stepflow.simulate.planned import Plan
+    from stepflow.simulate.planned import History, Plan
     from stepflow.simulate.report import Simulation
     from stepflow.workbench import Workbench
 
 _FILES = (".yaml", ".yml", ".json")
+_STEPS_NAMED = 8
+"""Of one source of outputs."""
+_SOURCE_ROOM = 32
 
 
 @click.command("simulate")
 @click.argument("template", metavar="FILE|TEMPLATE")
 @click.option("--input", "given", metavar="JSON|@FILE|-", help="The input: JSON, @file, or - for stdin.")
 @click.option("--file", metavar="PATH", help="Read the input from a file.")
-@click.option("--mock", "mocks", multiple=True, metavar="STEP=JSON", help="The output of a step.")
+@var_option
+@click.option(
+    "--mock",
+    "mocks",
+    multiple=True,
+    metavar="STEP=JSON|@FILE",
+    help="The output of a step, or of a component; given again: of the next attempt.",
+)
 @click.option("--fail", "failing", multiple=True, metavar="STEP[:CODE]", help="Let a step fail.")
 @click.option("--from-history", is_flag=True, help="Take outputs from the last completed execution.")
 @click.option("--version", type=click.IntRange(1), help="A version of the template; default: the newest.")
@@ -37,6 +58,7 @@ def command(
     template: str,
     given: str | None,
     file: str | None,
+    variables: tuple[str, ...],
     mocks: tuple[str, ...],
     failing: tuple[str, ...],
     from_history: bool,
@@ -45,33 +67,43 @@ def command(
 ) -> None:
     """Show what an execution would do, without doing it: the same decisions on a virtual clock.
 
+    Nothing is called, written or waited for, and no secret is read. The outcome of a step is, in this order: --fail,
+    --mock, its `simulate:`, what it computes if nothing outside is needed for that (echo, merge, sleep, …), its
+    output in the last completed execution with --from-history, its component's example, a value made from its output
+    schema. Durations come from the last executions, if there are any.
+
     \b
     Examples:
       stepflow simulate workflow.yaml --input '{"orderId": "123"}'
       stepflow simulate order-flow --fail process-payment:CARD_DECLINED
       stepflow simulate order-flow --mock fetch='{"total": 3}' --from-history
     """
+    is_file = template.endswith(_FILES)
+    if is_file and version is not None:
+        raise click.UsageError("--version is of a saved template; a file has none")
     value = read_input(given, file)
 
     async def simulate(workbench: Workbench, client: Client | None) -> int:
-        flow = await _flow(template, version, workbench, client)
-        plan = await _plan(flow, template, mocks, failing, from_history, client)
-        made = workbench.simulate(flow, {} if value is None else value, plan)
+        flow = _flow_in(template, workbench) if is_file else await _saved_flow(template, version, client)
+        name = (flow.name or Path(template).stem) if is_file else template
+        history = None if client is None else await client.history(name)
+        made = workbench.simulate(
+            flow,
+            {} if value is None else value,
+            _plan(flow, mocks, failing, history, use_outputs=from_history),
+            variables=read_variables(variables, flow),
+        )
         if as_json:
             say(json_text(_as_json(made)))
         else:
             _show(made)
         return 0 if made.success else FAILED
 
-    with_workbench(simulate)
+    with_templates(simulate)
 
 
-async def _flow(template: str, version: int | None, workbench: Workbench, client: Client | None) -> Flow:
-    if not template.endswith(_FILES):
-        if client is None:
-            fail(f"Template '{safe(template)}' not found: there is no database yet; name a file")
-        return (await client.get_template(template, version)).flow
-    read = workbench.validate(read_file(template, "DSL file"), template)
+def _flow_in(file: str, workbench: Workbench) -> Flow:
+    read = workbench.validate(read_file(file, "DSL file"), file)
     if read.flow is None:
         note(f"{paint('✗', 'red', sys.stderr)} DSL validation failed")
         for line in diagnostic_lines(read.diagnostics):
@@ -80,58 +112,69 @@ async def _flow(template: str, version: int | None, workbench: Workbench, client
     return read.flow
 
 
-async def _plan(
-    flow: Flow,
-    template: str,
-    mocks: Iterable[str],
-    failing: Iterable[str],
-    from_history: bool,
-    client: Client | None,
-) -> Plan:
-    from pathlib import Path
+async def _saved_flow(template: str, version: int | None, client: Client | None) -> Flow:
+    if client is None:
+        fail(f"Template '{safe(template)}' not found: there is no database yet; name a file")
+    return (await client.get_template(template, version)).flow
 
+
+# What it is told
+
+
+def _plan(
+    flow: Flow, mocks: Iterable[str], failing: Iterable[str], history: History | None, *, use_outputs: bool
+) -> Plan:
     from stepflow.simulate.planned import History, Plan
 
-    history = History()
-    if client is not None:
-        name = flow.name or Path(template).stem if template.endswith(_FILES) else template
-        history = await client.history(name)
-    if from_history and not history.executions:
+    if use_outputs and (history is None or not history.executions):
         fail("There is no completed execution to take outputs from; leave out --from-history")
-    steps = [step.key for step in flow.steps]
     return Plan(
-        fail=dict(_failure(one, steps) for one in failing),
-        mocks=dict(_mock(one, steps) for one in mocks),
-        history=history,
-        use_outputs=from_history,
+        fail=dict(_failure(one, flow) for one in failing),
+        mocks=_mocks(mocks, flow),
+        history=history or History(),
+        use_outputs=use_outputs,
     )
 
 
-def _known(key: str, steps: list[str]) -> str:
-    from stepflow.dsl.diagnostics import did_you_mean
-
-    if key not in steps and not key.startswith("/"):
-        raise click.UsageError(f"There is no step '{safe(key)}'{did_you_mean(key, steps)}")
-    return key
-
-
-def _failure(text: str, steps: list[str]) -> tuple[str, str]:
+def _failure(text: str, flow: Flow) -> tuple[str, str]:
+    steps = [step.key for step in flow.steps]
     key, colon, code = text.rpartition(":")
     if not colon or text in steps:
-        key, code = text, "SIMULATED"
-    return _known(key, steps), code
+        key, code = text, ""
+    return _known(key, steps), code or "SIMULATED"
 
 
-def _mock(text: str, steps: list[str]) -> tuple[str, tuple[Mock, ...]]:
+def _mocks(given: Iterable[str], flow: Flow) -> Mapping[str, tuple[Mock, ...]]:
     from stepflow.dsl.cases import Mock
 
-    key, equals, output = text.partition("=")
-    if not equals:
-        raise click.UsageError("--mock takes STEP=JSON, like --mock fetch='{\"n\": 1}'")
-    try:
-        return _known(key, steps), (Mock(output=json.loads(output)),)
-    except json.JSONDecodeError as error:
-        raise click.UsageError(f"--mock {safe(key)}: not JSON: {error.msg} in column {error.colno}") from None
+    found: dict[str, tuple[Mock, ...]] = {}
+    known = [*(step.key for step in flow.steps), *flow.components]
+    for text in given:
+        name, equals, output = text.partition("=")
+        if not equals:
+            raise click.UsageError("--mock takes STEP=JSON, like --mock fetch='{\"n\": 1}'")
+        if output.startswith("@"):
+            output = read_file(output[1:], "Mock file")
+        try:
+            mock = Mock(output=parse_json(output))
+        except ValueError as error:
+            raise click.UsageError(f"--mock {safe(name)}: not JSON: {error}") from None
+        if name.startswith("/") and name not in known:
+            note(f"{paint('⚠', 'yellow', sys.stderr)} --mock {safe(name)}: no step of this template runs it")
+            known.append(name)  # one of a flow that it starts may
+        found[_known(name, known)] = (*found.get(name, ()), mock)
+    return found
+
+
+def _known(name: str, known: Iterable[str]) -> str:
+    from stepflow.dsl.diagnostics import did_you_mean
+
+    if name not in known:
+        raise click.UsageError(f"There is no step '{safe(name)}'{safe(did_you_mean(name, known))}")
+    return name
+
+
+# What it says
 
 
 def _show(made: Simulation) -> None:
@@ -151,18 +194,12 @@ def _show(made: Simulation) -> None:
         for key, reason in made.skipped.items():
             say(f"    ↷ {safe(key)} ({safe(reason)})")
     if made.predicted.executions:
-        predicted = made.predicted
-        say()
-        say(f"  Predicted from {predicted.executions} executions:")
-        median, p95 = format_duration(predicted.median_ms), format_duration(predicted.p95_ms)
-        say(f"    median {median}, p95 {p95}")
-        say(f"    critical path: {safe(' → '.join(predicted.critical_path))}")
-    for line in _sources(made):
-        note(line)
+        _show_prediction(made)
     if made.success:
         say()
         say("Final Output:")
         say(json_text(made.output))
+    _note_sources(made)
 
 
 def _failure_of(made: Simulation) -> str:
@@ -171,23 +208,45 @@ def _failure_of(made: Simulation) -> str:
     return safe(f"{step}: {error['message']}" if step else error["message"])
 
 
-def _sources(made: Simulation) -> Iterable[str]:
-    """Where the outputs come from that nothing was told of."""
-    by_source: dict[str, list[str]] = {}
-    for step in made.steps:
-        if step.source and step.source not in ("computed", "mock", "children"):
-            by_source.setdefault(step.source, []).append(step.key)
-    for source, keys in by_source.items():
-        yield paint(f"  {_SOURCES.get(source, source)}: {safe(', '.join(keys))}", "dim", sys.stderr)
+def _show_prediction(made: Simulation) -> None:
+    predicted = made.predicted
+    number = predicted.executions
+    say()
+    say(f"  Predicted from {number} execution{'' if number == 1 else 's'}:")
+    say(f"    median {format_duration(predicted.median_ms)}, p95 {format_duration(predicted.p95_ms)}")
+    if predicted.critical_path:
+        say(f"    critical path: {safe(' → '.join(predicted.critical_path))}")
+
+
+def _note_sources(made: Simulation) -> None:
+    """To stderr: the rest is what the `aio wf` page shows."""
+    steps_of: dict[str, list[str]] = {}
+    for key, source in _sources(made).items():
+        steps_of.setdefault(source, []).append(key)
+    if not steps_of:
+        return
+    note("")
+    note(paint("  Where outputs come from:", "dim", sys.stderr))
+    for source, keys in steps_of.items():
+        more = f" and {len(keys) - _STEPS_NAMED} more" if len(keys) > _STEPS_NAMED else ""
+        named = safe(", ".join(keys[:_STEPS_NAMED]))
+        note(paint(f"    {pad(_SOURCES.get(source, source), _SOURCE_ROOM)}{named}{more}", "dim", sys.stderr))
+
+
+def _sources(made: Simulation) -> dict[str, str]:
+    return {step.key: step.source for step in made.steps if step.source}
 
 
 _SOURCES = {
-    "history": "Outputs of the last completed execution",
-    "example": "Outputs made up from the component's example",
-    "schema": "Outputs made up from the output schema",
-    "simulate": "Outputs from `simulate:`",
-    "assumed": "Signals assumed to come at once",
-    "nothing known": "Outputs nothing is known of (null)",
+    "told to fail": "--fail",
+    "mock": "--mock",
+    "simulate": "the step's `simulate:`",
+    "children": "simulated children",
+    "history": "the last completed execution",
+    "example": "the component's example",
+    "schema": "made from the output schema",
+    "assumed": "assumed to come at once",
+    "nothing known": "nothing is known (null)",
 }
 
 
@@ -207,6 +266,6 @@ def _as_json(made: Simulation) -> dict[str, Any]:
             "p95_ms": predicted.p95_ms,
             "critical_path": list(predicted.critical_path),
             "executions": predicted.executions,
+            "outputs_from": _sources(made),
         },
-        "sources": {step.key: step.source for step in made.steps if step.source},
     }

@@ -3,133 +3,148 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from stepflow.cli.session import FAILED, diagnostic_lines, fail, note, read_file, say, with_workbench
+from stepflow.cli.session import FAILED, diagnostic_lines, fail, note, read_file, say, with_templates, write_file
 from stepflow.cli.text import json_text, paint, safe
 
 if TYPE_CHECKING:
     from stepflow.client import Client
+    from stepflow.model.flow import Flow
     from stepflow.simulate.cases import CaseResult
     from stepflow.workbench import Workbench
 
 _ENDINGS = (".yaml", ".yml", ".json")
 _LINES_SHOWN = 10
+_WORDS_OF_TESTS = re.compile(r"\btests?\b")
+_KEYS_OF_TESTS = (re.compile(r"(?m)^tests?:"), re.compile(r"(?m)^steps:"))
+"""At the top of a template that is no YAML."""
 
 
 @click.command("test")
-@click.argument("files", nargs=-1, metavar="[FILE...]")
+@click.argument("files", nargs=-1, metavar="[FILE|FOLDER...]")
 @click.option("--update", is_flag=True, help="Write what was seen into the cases that failed.")
 @click.option("--json", "as_json", is_flag=True, help="One object a case.")
 def command(files: tuple[str, ...], update: bool, as_json: bool) -> None:
     """Run the `tests:` of templates: real decisions on a virtual clock, mocked components where a case says so.
 
-    Without files: all templates of this folder and the ones in it.
+    Of a folder, by default this one: all templates in it and below it that have tests. What a case expects is compared
+    partially: keys that it does not name may be anything; lists and values must be equal.
 
     \b
-    Example:
+    Examples:
       stepflow test
       stepflow test workflow.yaml --update
     """
-    named = files or tuple(_found())
+    named = [found for file in files or (".",) for found in (_templates_in(file) if Path(file).is_dir() else (file,))]
     texts = {file: read_file(file, "DSL file") for file in named}
+    folder_of = {file: str(Path(file).absolute().parent) for file in named}
 
     async def test(workbench: Workbench, client: Client | None) -> int:
         passed = failed = 0
         for file, text in texts.items():
-            results = _tested(file, text, workbench, only_with_tests=not files)
-            if results is None:
+            flow = _flow_in(file, text, workbench)
+            if flow is None:
                 failed += 1
                 continue
-            for result in results:
-                passed += result.passed
-                failed += not result.passed
-                if as_json:
-                    say(json_text(_as_json(file, result)))
-            if results and not as_json:
-                _show(file, results)
+            results = await workbench.test(flow, folder_of[file])
             if update:
-                failed -= _update(file, text, results)
+                _update(file, text, results)
+            passed += sum(result.passed or update for result in results)
+            failed += sum(not result.passed and not update for result in results)
+            if as_json:
+                for result in results:
+                    say(json_text(_as_json(file, result, updated=update and not result.passed)))
+            elif results:
+                _show(file, results, updated=update)
+        if not passed and not failed:
+            fail("No template has tests; write some under `tests:`")
         if not as_json:
             mark = paint("✗", "red") if failed else paint("✓", "green")
             say(f"{mark} {passed} passed, {failed} failed")
-        if not passed and not failed:
-            fail("No template has tests; write some under `tests:`")
         return FAILED if failed else 0
 
-    with_workbench(test)
+    with_templates(test)
 
 
-def _found() -> list[str]:
-    """Templates below here; folders that begin with a dot are left out."""
+def _templates_in(folder: str) -> list[str]:
+    """Those with tests in it and below it; folders that begin with a dot are left out."""
     found = []
-    for folder, folders, names in os.walk("."):
+    for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
-        found += [os.path.normpath(Path(folder) / name) for name in sorted(names) if name.endswith(_ENDINGS)]
-    return [file for file in found if "tests:" in _text(file) or '"tests"' in _text(file)]
+        found += [os.path.normpath(Path(place) / name) for name in sorted(names) if name.endswith(_ENDINGS)]
+    return [file for file in found if _has_tests(file)]
 
 
-def _text(file: str) -> str:
+def _has_tests(file: str) -> bool:
+    """It is a template with tests, or was meant to be one; others have YAML files too."""
+    from stepflow.dsl.load import load
+
     try:
-        return Path(file).read_text(encoding="utf-8")
+        text = Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        return ""
+        return False
+    if not _WORDS_OF_TESTS.search(text):
+        return False
+    document = load(text, "json" if file.endswith(".json") else "yaml")
+    if document.diagnostics:
+        return all(key.search(text) for key in _KEYS_OF_TESTS)
+    keys = document.data.keys() if isinstance(document.data, dict) else ()
+    return "steps" in keys and ("tests" in keys or "test" in keys)
 
 
-def _tested(file: str, text: str, workbench: Workbench, *, only_with_tests: bool) -> list[CaseResult] | None:
-    """None: it is not a template."""
+def _flow_in(file: str, text: str, workbench: Workbench) -> Flow | None:
+    """None: it is wrong, and that was said."""
     read = workbench.validate(text, file)
     if read.flow is None:
-        if only_with_tests and not text.lstrip().startswith("{") and "steps:" not in text:
-            return []  # some other file that happens to have the word in it
         note(f"{paint('✗', 'red', sys.stderr)} {safe(file)}: DSL validation failed")
         for line in diagnostic_lines(read.diagnostics):
             note(line)
-        return None
-    return workbench.test(read.flow, str(Path(file).absolute().parent))
+    return read.flow
 
 
-def _show(file: str, results: list[CaseResult]) -> None:
+def _show(file: str, results: list[CaseResult], *, updated: bool) -> None:
     say(safe(file))
     for result in results:
-        say(f"  {paint('✓', 'green') if result.passed else paint('✗', 'red')} {safe(result.name)}")
+        if result.passed:
+            say(f"  {paint('✓', 'green')} {safe(result.name)}")
+            continue
+        mark, what = (paint("✓", "green"), " (updated)") if updated else (paint("✗", "red"), "")
+        say(f"  {mark} {safe(result.name)}{what}")
         for difference in result.differences:
             say(f"      {safe(difference)}")
-        if not result.passed and result.error is not None:
+        if result.error is not None:
             say(paint(f"      error: {safe(result.error.get('message', ''))}", "dim"))
-        if not result.passed:
-            for line in result.lines[-_LINES_SHOWN:]:
-                say(paint(f"      {safe(line)}", "dim"))
+        for line in result.lines[-_LINES_SHOWN:]:
+            say(paint(f"      {safe(line)}", "dim"))
     say()
 
 
-def _as_json(file: str, result: CaseResult) -> dict[str, Any]:
+def _as_json(file: str, result: CaseResult, *, updated: bool) -> dict[str, Any]:
     return {
         "file": file,
         "name": result.name,
         "passed": result.passed,
+        "updated": updated,
         "differences": list(result.differences),
         "error": result.error,
     }
 
 
-def _update(file: str, text: str, results: list[CaseResult]) -> int:
-    """Rewrite the expectations of what failed; how many."""
+def _update(file: str, text: str, results: list[CaseResult]) -> None:
+    """Rewrite the expectations of what failed."""
     from stepflow.dsl.expectations import with_expectations
 
     wanted = {index: result.actual for index, result in enumerate(results) if not result.passed}
     if not wanted:
-        return 0
+        return
     changed = with_expectations(text, file, wanted)
     if changed is None:
-        fail(f"{safe(file)}: its expectations cannot be rewritten; write them by hand")
-    try:
-        Path(file).write_text(changed, encoding="utf-8")
-    except OSError as error:
-        fail(f"'{safe(file)}' cannot be written: {error.strerror}")
+        fail(f"{safe(file)}: its expectations cannot be rewritten where they stand; write them by hand")
+    write_file(file, changed, "DSL file")
     note(f"{paint('✓', 'green', sys.stderr)} Updated {len(wanted)} of {safe(file)}")
-    return len(wanted)

@@ -12,7 +12,6 @@ from stepflow.cli.session import FAILED, diagnostic_lines, note, read_file, say,
 from stepflow.cli.text import json_text, paint, safe
 
 if TYPE_CHECKING:
-    from stepflow.client import Client
     from stepflow.workbench import Workbench
 
 
@@ -29,7 +28,7 @@ def command(file: str, strict: bool, as_json: bool) -> None:
     """
     text = read_file(file, "DSL file")
 
-    async def validate(workbench: Workbench, client: Client | None) -> int:
+    async def validate(workbench: Workbench) -> int:
         read = workbench.validate(text, file)
         refused = strict and any(diagnostic.level == "warning" for diagnostic in read.diagnostics)
         valid = read.flow is not None and not refused
