@@ -78,12 +78,22 @@ def _bare(text: str) -> Callable[[], object]:
 
 
 def simulation_seconds(steps: int) -> float:
-    flow = read_flow(yaml.load(template(steps), Loader=yaml.CSafeLoader)).flow  # longer than a text may be
+    """Each step but the first refers to another, every fourth has a condition."""
+    listed = [
+        {
+            "id": f"s{i}",
+            "type": "echo",
+            "input": {"count": 1} if i == 0 else {"count": f"$.steps.s{(i - 1) // 2}.output.count"},
+            **({} if i % 4 or i == 0 else {"skip_if": f"$.steps.s{(i - 1) // 2}.output.count > $.input.limit"}),
+        }
+        for i in range(steps)
+    ]
+    flow = read_flow({"steps": listed}).flow
     assert flow is not None
     workbench = Workbench(None)
 
     def once() -> object:
-        made = workbench.simulate(flow, {"who": "ada", "limit": 5}, Plan())
+        made = workbench.simulate(flow, {"limit": 5}, Plan())
         assert made.success, made.error
         assert made.step_count == steps, made.step_count
         return made

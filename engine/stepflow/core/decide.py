@@ -108,6 +108,7 @@ def advance(run: Run, decision: Decision) -> None:
     if draft.demand is not None:
         draft.demand.keep()
         run.demand = draft.demand_base
+    run.holds_large = draft.holds_large
     for index, left in draft.remaining.items():
         run.remaining[index] = left
     for index, left in draft.condition_remaining.items():

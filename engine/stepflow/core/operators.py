@@ -188,9 +188,14 @@ def _float(value: Json) -> float:
     if type(value) not in (int, float, str, bool):
         _wrong("float", "a number or a text", value)
     try:
-        return float(_checked(float(value)))
-    except (ValueError, OverflowError):
-        raise ExpressionError(f"float() takes a number, not {_shown(value)}") from None
+        number = float(value)
+    except OverflowError:
+        raise ExpressionError(f"{_shown(value)} is too large a number for float()") from None
+    except ValueError:
+        number = math.nan
+    if type(value) is str and not math.isfinite(number):
+        raise ExpressionError(f"float() takes a number, not {_shown(value)}")
+    return number
 
 
 def _extreme(name: str, better: Callable[[Json, Json], bool]) -> Callable[..., Json]:

@@ -46,6 +46,7 @@ class Outcomes(Overlay):
         self.move(EventType.STEP_COMPLETED, step, {"recovered": True} if recovered else None)
         self.values[step] = value
         self.outputs[step] = text
+        self.holds_large = self.holds_large or len(text) >= jsontext.LARGE
         self._end(step)
 
     def _skip(self, step: int, reason: str, by: str | None = None) -> None:

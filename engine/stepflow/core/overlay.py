@@ -12,6 +12,8 @@ from stepflow.core.run import Run
 from stepflow.core.secrets import mask
 from stepflow.core.transition import Event, StepState, run_after, step_after
 from stepflow.core.values import Value
+from stepflow.errors import ExpressionError
+from stepflow.model import jsontext
 from stepflow.model.event import EventType
 from stepflow.model.flow import Json
 from stepflow.model.statuses import StepStatus
@@ -46,6 +48,7 @@ class Overlay:
         self.events: list[Event] = []
         self.running = len(run.running)
         self.values: dict[int, Json] = _Values(run.values)
+        self.holds_large = run.holds_large
         self.missing: set[int] = set()
         self.current: int | None = None
         """The step whose condition is judged: warnings are its."""
@@ -98,7 +101,10 @@ class Overlay:
     def evaluate(self, value: Value) -> Json:
         """`NotAtHand`: whatever else this value needs is asked for at once."""
         try:
-            return value.evaluate(self)
+            found = value.evaluate(self)
+            if self.holds_large:
+                check_length(found)
+            return found
         except NotAtHand:
             for other in value.steps:
                 if (
@@ -137,3 +143,9 @@ class Overlay:
 
     def warn(self, message: str) -> None:
         self.events.append(Event(EventType.LOG, self.now, self.current, 0, {"level": "warn", "message": message}))
+
+
+def check_length(value: Json) -> None:
+    size = jsontext.size_of(value)
+    if size > jsontext.MAX_CHARACTERS:
+        raise ExpressionError(f"The value is {jsontext.too_long(size)}")

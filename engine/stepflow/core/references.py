@@ -9,7 +9,7 @@ from stepflow.core.parts import NOTHING, NOTHING_NEEDED, Needed, Part, needs_not
 from stepflow.core.scope import Closure, PathNotFound, Place, Scope, UpstreamFailed, UpstreamSkipped
 from stepflow.errors import ExpressionError
 from stepflow.model.flow import Json
-from stepflow.model.paths import Missing, Path, follow, write_path
+from stepflow.model.paths import Missing, Path, follow, not_found
 from stepflow.model.statuses import StepStatus
 
 
@@ -138,7 +138,7 @@ def _slow_output(reading: _Reading) -> Closure:
                         return follow_named(output["data"], path, literal)
                     except Missing:
                         pass
-                message = f"Path {write_path(path)} not found in the output of step '{key}'"
+                message = not_found(path, output, f"the output of step '{key}'")
                 return _absent(scope, PathNotFound(message, {"step": key}, place), message, tolerant)
         if status is StepStatus.SKIPPED:
             if default is not None:
@@ -184,7 +184,7 @@ def _input_reference(path: Path, literal: str | None, tolerant: bool, place: Pla
         try:
             return follow_named(scope.input, path, literal)
         except Missing:
-            message = f"Path {write_path(path)} not found in the run's input"
+            message = not_found(path, scope.input, "the run's input")
             return _absent(scope, PathNotFound(message, place=place), message, tolerant)
 
     if len(path) > 1 or type(path[0]) is not str or literal not in (None, path[0]):
@@ -215,7 +215,7 @@ def _variable(name: str, path: Path, tolerant: bool, source: Mapping[str, Json],
         try:
             return follow(value, path)
         except Missing:
-            message = f"Path {write_path(path)} not found in variable '{name}'"
+            message = not_found(path, value, f"variable '{name}'")
             return _absent(scope, PathNotFound(message, place=place), message, tolerant)
 
     return evaluate

@@ -31,6 +31,7 @@ class Run:
         "graph",
         "has_secrets",
         "heard",
+        "holds_large",
         "id",
         "input",
         "input_problem",
@@ -78,6 +79,8 @@ class Run:
         """With `evaluate: needed`: since the run was claimed."""
         self.values: dict[int, Json] = {}
         """Outputs at hand; decide asks for the others."""
+        self.holds_large = False
+        """An output, or the input, is so long that what is put together of it has to be measured."""
         self.stopping: Stopping | None = None
         self._derive()
 

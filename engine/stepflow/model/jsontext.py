@@ -11,6 +11,11 @@ from typing import Any
 
 import msgspec
 
+MAX_CHARACTERS = 128 * 1024 * 1024
+"""Of the JSON of an input or an output."""
+LARGE = 1024 * 1024
+"""Values from here on can, put together, become too long."""
+
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _ascii_encoder = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
@@ -39,6 +44,35 @@ def _to_builtins(value: Any) -> Any:
         raise TypeError(f"a value of type {type(other).__name__} has no JSON form")
 
     return msgspec.to_builtins(value, enc_hook=more, str_keys=True)
+
+
+def too_long(characters: int) -> str:
+    """What to do about a value of so many."""
+    size, most = (number // 1024 // 1024 for number in (characters, MAX_CHARACTERS))
+    return f"{size:,} MB of JSON, and {most} MB is the most; hand on where the data is (a file, a blob), not the data"
+
+
+def size_of(value: Any) -> int:
+    """About how many characters its JSON has. A part that stands in many places is looked at once: a value whose text
+    would fill the memory is measured as quickly as any."""
+    known: dict[int, int] = {}
+
+    def measured(part: Any) -> int:
+        return len(part) + 2 if type(part) is str else known.get(id(part), 5)
+
+    stack = [value]
+    while stack:
+        part = stack[-1]
+        items = part.values() if type(part) is dict else part if type(part) is list else ()
+        inner = [item for item in items if type(item) in (list, dict) and id(item) not in known]
+        if inner:
+            stack += inner
+            continue
+        stack.pop()
+        if type(part) in (list, dict):
+            size = 2 + len(part) + sum(map(measured, items))
+            known[id(part)] = size + (len(part) + sum(map(measured, part)) if type(part) is dict else 0)
+    return measured(value)
 
 
 def decode(text: str) -> Any:

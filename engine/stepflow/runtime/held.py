@@ -50,6 +50,7 @@ class Held:
             signals=stored.signals,
             input_problem=template.input_problem(value, variables) if begins else None,
         )
+        self.run.holds_large = len(stored.input) >= jsontext.LARGE
         self.secrets = {name: variables[name] for name in template.secrets if name in variables}
         """Where to find each: `env:NAME`, `file:PATH`."""
         self.collecting: set[int] = set()
