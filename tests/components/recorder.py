@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stepflow.contracts.component import ComponentContext
+from stepflow.contracts.component import ComponentContext, FlowVersion, StepLogger
+from stepflow.model.flow import Json
 
 PATIENCE_SECONDS = 20.0
 
@@ -25,6 +26,8 @@ class Recorder:
         self.base_dir = None if base_dir is None else str(base_dir)
         self.workspace = None if workspace is None else str(workspace)
         self.cancelled = threading.Event()
+        self.sensitive = False
+        self.logger = StepLogger(lambda level, message, fields: self.log(message, level, **fields))
         self.instant = 1_000_000
         self.logs: list[tuple[str, str, dict[str, Any]]] = []
         self.groups: list[tuple[str, int]] = []
@@ -36,6 +39,21 @@ class Recorder:
 
     def emit(self, event_type: str, payload: dict[str, Any] | None = None) -> None:
         raise AssertionError(f"no component of ours emits {event_type}")
+
+    def heartbeat(self) -> Any:
+        raise AssertionError("no component of ours beats")
+
+    def put_blob(self, data: Json, blob_type: str = "data") -> Any:
+        raise AssertionError("blobs need a storage")
+
+    def get_blob(self, blob_id: str) -> Any:
+        raise AssertionError("blobs need a storage")
+
+    def start_child(self, template: str, input: Json = None) -> Any:  # noqa: A002 - the word of the language
+        raise AssertionError("no component of ours starts a child and forgets it")
+
+    async def resolve_flow(self, workflow: Json, template: str | None) -> FlowVersion:
+        raise AssertionError("flows need a storage")
 
     def now(self) -> int:
         return self.instant

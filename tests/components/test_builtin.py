@@ -7,19 +7,15 @@ from typing import Any
 
 import pytest
 
-from stepflow.components.registry import builtin_registry, check_input
 from stepflow.contracts.component import SleepUntil
 from stepflow.errors import ComponentError
+from tests.components.performing import REGISTRY, perform
 from tests.components.recorder import Recorder
-
-REGISTRY = builtin_registry()
 
 
 def call(path: str, value: Any, context: Recorder) -> Any:
-    component = REGISTRY.get(path)
-    assert component.mode == "inline"
-    check_input(component, value)
-    return component.function(value, context)
+    assert REGISTRY.get(path).mode == "inline"
+    return perform(path, value, context)
 
 
 @pytest.mark.parametrize("path", ["/builtin/echo", "/builtin/set", "/builtin/noop", "/builtins/echo"])
@@ -88,15 +84,16 @@ def test_sleep_until_an_instant(text: str, context: Recorder) -> None:
     ("value", "message"),
     [
         ({}, "exactly one of seconds, duration_ms, duration, until"),
-        ({"seconds": 1, "duration": "1s"}, "not seconds and duration together"),
+        ({"seconds": 1, "duration": "1s"}, "exactly one of seconds, duration_ms, duration, until"),
         ({"seconds": -1}, "seconds: -1 is less than the minimum"),
         ({"seconds": "3"}, "seconds: "),
         ({"seconds": True}, "seconds: "),
         ({"seconds": 1e12}, "longer than 100 years"),
         ({"seconds": 10**400}, "seconds: "),
         ({"duration": "5"}, "a duration needs a unit"),
-        ({"until": "tomorrow"}, "until: "),
-        ({"until": "2026-01-20T14:22:10"}, "a time needs a time zone"),
+        ({"until": "tomorrow"}, "until: 'tomorrow' is no instant with a time zone; write it like 2026-01-20T14:22:10Z"),
+        ({"until": "2026-01-20T14:22:10"}, "is no instant with a time zone"),
+        ({"seconds": None}, "exactly one of seconds"),
         ({"minutes": 3}, "'minutes' was unexpected"),
     ],
 )

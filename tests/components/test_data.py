@@ -7,9 +7,19 @@ from typing import Any
 
 import pytest
 
-from stepflow.components.data import MAX_ERRORS, merge, validate
+from stepflow.components import data
+from stepflow.components.data import MAX_ERRORS
 from stepflow.errors import ComponentError
+from tests.components.performing import judged
 from tests.components.recorder import Recorder
+
+
+def merge(sources: Any, context: Recorder) -> Any:
+    return judged("/data/merge", data.merge(sources, context))
+
+
+def validate(value: Any, context: Recorder) -> Any:
+    return judged("/data/validate", data.validate(value, context))
 
 
 def test_merge_is_deep_and_later_sources_win(context: Recorder) -> None:

@@ -10,11 +10,12 @@ import pytest
 
 from stepflow.components import files
 from stepflow.errors import ComponentError
+from tests.components.performing import perform
 from tests.components.recorder import Recorder
 
 
 def load(context: Recorder, path: str, format_name: str | None = None) -> Any:
-    return files.load_file({"path": path, "format": format_name}, context)
+    return perform("/builtin/load_file", {"path": path, "format": format_name}, context)
 
 
 def refusal(context: Recorder, path: str, format_name: str | None = None) -> ComponentError:

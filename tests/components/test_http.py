@@ -11,12 +11,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from stepflow.components.registry import builtin_registry, check_input
 from stepflow.errors import ComponentError
+from tests.components.performing import perform
 from tests.components.recorder import Recorder, wait_until
 from tests.components.server import Asked, Server, Write, serving
-
-REGISTRY = builtin_registry()
 
 
 @pytest_asyncio.fixture
@@ -28,9 +26,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
 
 
 async def ask(verb: str, **value: Any) -> dict[str, Any]:
-    component = REGISTRY.get(f"/http/{verb}")
-    check_input(component, value)
-    output: dict[str, Any] = await component.function(value, Recorder())
+    output: dict[str, Any] = await perform(f"/http/{verb}", value, Recorder())
     return output
 
 

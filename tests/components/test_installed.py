@@ -120,8 +120,8 @@ def test_a_taken_path_stays_whose_it_is(install: Install, tmp_path: Path) -> Non
     warnings: list[str] = []
     registry = Registry.for_workspace(tmp_path, warn=warnings.append)
     assert [warning.partition(";")[0] for warning in warnings] == [
-        "There is already a component '/http/get'",
-        "There is already a component '/acme/load'",
+        f"{tmp_path}/site-packages/acme.py:4: There is already a component '/http/get'",
+        f"{tmp_path}/components/own.py:3: There is already a component '/acme/load'",
     ]
     assert registry.get("/http/get").external
     assert registry.get("/acme/load").function(None, Recorder()) == "of the package"

@@ -16,6 +16,7 @@ from stepflow.components import _imports, python
 from stepflow.components.registry import builtin_registry, check_input
 from stepflow.contracts.component import SkipStep
 from stepflow.errors import ComponentError
+from tests.components.performing import perform
 from tests.components.recorder import Recorder, wait_until
 
 
@@ -37,7 +38,7 @@ def write(file: Path, text: str) -> None:
 
 
 def call(context: Recorder, function: str, *args: Any, **kwargs: Any) -> Any:
-    return python.call({"function": function, "args": list(args), "kwargs": kwargs}, context)
+    return perform("/python/call", {"function": function, "args": list(args), "kwargs": kwargs}, context)
 
 
 def failure_of(context: Recorder, function: str, *args: Any, **kwargs: Any) -> ComponentError:

@@ -135,14 +135,14 @@ def test_each_component_says_what_it_is_and_shows_an_example(component: Componen
         component.mode == "async"
     )
     is_echo = component.path in ("/builtin/echo", "/builtin/set", "/builtin/noop")
-    assert (component.input_schema is None) == is_echo
+    assert (component.input_schema is True) == is_echo
     check_input(component, component.example["input"])
-    if "output" in component.example and component.output_schema is not None:
+    assert component.output_schema is not None
+    if component.output_schema is not False:  # it never succeeds
         jsonschema_rs.validate(component.output_schema, component.example["output"])
-    assert "output" in component.example or component.output_schema is False
 
 
-@pytest.mark.parametrize("component", [c for c in OURS if c.input_schema], ids=lambda component: component.path)
+@pytest.mark.parametrize("component", [c for c in OURS if c.input_schema is not True], ids=lambda c: c.path)
 def test_each_component_refuses_what_it_does_not_know(component: Component) -> None:
     if component.path == "/data/merge":  # its keys are names
         return

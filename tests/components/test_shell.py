@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from stepflow import process_groups
-from stepflow.components import _command, shell
+from stepflow.components import _command
 from stepflow.errors import ComponentError, StorageError
+from tests.components.performing import perform
 from tests.components.recorder import Recorder, wait_until
 
 IGNORES_TERM = "trap '' TERM; "
@@ -34,13 +35,18 @@ def is_gone(pid: int) -> bool:
     return not process_groups.is_alive(pid)
 
 
+async def run(value: dict[str, Any], context: Recorder) -> dict[str, Any]:
+    output: dict[str, Any] = await perform("/shell/run", value, context)
+    return output
+
+
 async def run_script(script: str, context: Recorder, **more: Any) -> dict[str, Any]:
-    return await shell.run({"command": script, "shell": True, **more}, context)
+    return await run({"command": script, "shell": True, **more}, context)
 
 
 async def failure_of(value: dict[str, Any], context: Recorder) -> ComponentError:
     with pytest.raises(ComponentError) as caught:
-        await shell.run(value, context)
+        await run(value, context)
     return caught.value
 
 
@@ -54,7 +60,7 @@ async def test_a_command_gives_its_code_and_both_outputs(context: Recorder) -> N
 
 
 async def test_a_list_is_not_touched_by_any_shell(context: Recorder) -> None:
-    output = await shell.run({"command": ["printf", "%s|", "$HOME", "a b", ";", 7, 2.5, True]}, context)
+    output = await run({"command": ["printf", "%s|", "$HOME", "a b", ";", 7, 2.5, True]}, context)
     assert output["stdout"] == "$HOME|a b|;|7|2.5|true|"
 
 
@@ -69,7 +75,7 @@ async def test_lines_are_logged_while_the_command_runs(context: Recorder, tmp_pa
 
 async def test_stdin_reaches_the_command_as_it_is(context: Recorder) -> None:
     text = "first\n\tsecond ü\n" * 20_000
-    output = await shell.run({"command": ["cat"], "stdin": text}, context)
+    output = await run({"command": ["cat"], "stdin": text}, context)
     assert output["stdout"] == text
 
 
@@ -85,7 +91,7 @@ async def test_without_stdin_there_is_no_pipe_that_a_program_would_read(context:
 
 
 async def test_stdin_that_nobody_reads_is_no_error(context: Recorder) -> None:
-    output = await shell.run({"command": ["true"], "stdin": "x" * 5_000_000}, context)
+    output = await run({"command": ["true"], "stdin": "x" * 5_000_000}, context)
     assert output["exit_code"] == 0
 
 
@@ -98,10 +104,10 @@ async def test_the_environment_is_the_workers_with_more(context: Recorder, monke
 
 async def test_the_folder_is_the_templates_and_cwd_is_relative_to_it(context: Recorder, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
-    assert (await shell.run({"command": ["pwd"]}, context))["stdout"] == f"{tmp_path}\n"
-    assert (await shell.run({"command": ["pwd"], "cwd": "sub"}, context))["stdout"] == f"{tmp_path}/sub\n"
+    assert (await run({"command": ["pwd"]}, context))["stdout"] == f"{tmp_path}\n"
+    assert (await run({"command": ["pwd"], "cwd": "sub"}, context))["stdout"] == f"{tmp_path}/sub\n"
     alone = Recorder(workspace=tmp_path / "sub")
-    assert (await shell.run({"command": ["pwd"]}, alone))["stdout"] == f"{tmp_path}/sub\n"
+    assert (await run({"command": ["pwd"]}, alone))["stdout"] == f"{tmp_path}/sub\n"
 
 
 async def test_bytes_that_are_no_text_do_not_fail_the_step(context: Recorder) -> None:
@@ -183,8 +189,8 @@ async def test_the_program_is_looked_for_in_the_steps_own_path(context: Recorder
     tool.write_text("#!/bin/sh\necho found\n")
     tool.chmod(0o755)
     path = f"{tool.parent}:{os.environ['PATH']}"
-    assert (await shell.run({"command": ["our-tool"], "env": {"PATH": path}}, context))["stdout"] == "found\n"
-    assert (await shell.run({"command": ["bin/our-tool"]}, context))["stdout"] == "found\n"
+    assert (await run({"command": ["our-tool"], "env": {"PATH": path}}, context))["stdout"] == "found\n"
+    assert (await run({"command": ["bin/our-tool"]}, context))["stdout"] == "found\n"
 
 
 async def test_a_file_that_is_not_executable_is_said_to_be_so(context: Recorder, tmp_path: Path) -> None:
@@ -363,7 +369,7 @@ async def test_an_output_without_end_does_not_stop_the_loop(context: Recorder) -
         lines_per_turn[-1] += 1
 
     context.log = count  # type: ignore[method-assign] # a million lines
-    task = asyncio.create_task(shell.run({"command": ["yes"]}, context))
+    task = asyncio.create_task(run({"command": ["yes"]}, context))
     while sum(lines_per_turn) < 100_000:
         await asyncio.sleep(0)
         lines_per_turn.append(0)

@@ -203,7 +203,9 @@ def test_a_taken_path_is_refused(tmp_path: Path) -> None:
     programs.write(tmp_path, programs.ready({"path": "/http/get"}, {"path": "/py/own"}))
     warnings: list[str] = []
     registry = Registry.for_workspace(tmp_path, warn=warnings.append)
-    assert [warning.partition(";")[0] for warning in warnings] == ["There is already a component '/http/get'"]
+    assert [warning.partition(";")[0] for warning in warnings] == [
+        f"{tmp_path}/stepflow.toml: components[0]: There is already a component '/http/get'"
+    ]
     assert "/py/own" in registry
 
 

@@ -137,7 +137,11 @@ def test_two_workspaces_do_not_mix(tmp_path: Path) -> None:
             "ValueError: '/builtin/mine' cannot be registered",
         ),
         ("@component('mine')\ndef f(v):\n    return v\n", 2, "ValueError: 'mine' is not the path of a component"),
-        ("@component('/user/f')\ndef f():\n    return 1\n", 2, "TypeError: f() must take (input) or (input, ctx)"),
+        (
+            "@component('/user/f')\ndef f(*values):\n    return 1\n",
+            2,
+            "TypeError: f() must take (input) or (input, ctx)",
+        ),
         (
             "@component('/user/f')\ndef f(a, b, c):\n    return 1\n",
             2,

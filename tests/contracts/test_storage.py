@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from stepflow.contracts.storage import (
@@ -71,6 +72,22 @@ def test_a_new_version_is_made_only_when_the_flow_changed(storage: Storage) -> N
     assert [version.version for version in storage.template_versions("flow")] == [2, 1]
     assert storage.get_template_version("flow").flow == chain(2)
     assert storage.get_template_version("flow", 1).flow == chain(1)
+
+
+def test_other_words_for_the_same_flow_are_kept_with_the_same_version(storage: Storage) -> None:
+    text = TemplateText("x", "steps: …", "yaml", chain(1), "what it is", "/here", NOW, "x.yaml")
+
+    def saved(**changes: str) -> tuple[str, int]:
+        version = storage.save_template(msgspec.structs.replace(text, **changes), create=True, update=True)
+        return version.change, version.version
+
+    assert [saved(), saved()] == [("version", 1), ("nothing", 1)]
+    assert saved(source="# a comment\nsteps: …", file="y.yaml") == ("text", 1)
+    kept = storage.get_template_version("x")
+    assert (kept.source, kept.file) == ("# a comment\nsteps: …", "y.yaml")
+    assert saved(source=kept.source, file="y.yaml", description="another") == ("text", 1)
+    assert storage.get_template("x").description == "another"
+    assert saved(base_dir="/there") == ("version", 2)
 
 
 def test_create_and_update_say_what_they_may_not(storage: Storage) -> None:

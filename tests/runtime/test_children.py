@@ -68,6 +68,10 @@ async def test_eval_of_a_value_and_of_a_template(storage: SQLiteStorage) -> None
     assert found["gone"].error["code"] == "TEMPLATE_NOT_FOUND"
     assert found["bad"].error is not None
     assert found["bad"].error["code"] == "DSL_INVALID"
+    diagnostics = found["bad"].error["details"]["diagnostics"]
+    assert [one["path"] for one in diagnostics] == ["x", ""]
+    said = "; ".join(one["message"] for one in diagnostics)
+    assert found["bad"].error["message"] == f"DSL validation failed: {said}"
 
 
 async def test_eval_unwrapped_fails_and_skips_as_its_child_does(storage: SQLiteStorage) -> None:

@@ -139,6 +139,24 @@ async def test_a_secret_is_read_from_a_file_without_its_last_newline(storage: SQ
     check_nowhere(storage, "from a file")
 
 
+async def test_the_file_of_a_secret_is_looked_for_in_the_workspace(
+    storage: SQLiteStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, elsewhere = tmp_path / "workspace", tmp_path / "elsewhere"
+    for folder in (workspace, elsewhere):
+        folder.mkdir()
+        (folder / "token").write_text(f"of the {folder.name}")
+    monkeypatch.chdir(elsewhere)
+    seen: list[Any] = []
+    registry = with_components(see=lambda value, context: seen.append(value))
+    flow = flow_with(registry, {"id": "s", "component": "/test/see", "input": "$.variables.token"})
+    for given in (workspace, None):
+        run_id = start(storage, flow, variables='{"token": "file:token"}')
+        async with working(storage, registry, workspace=given):
+            await until(storage, run_id)
+    assert seen == ["of the workspace", "of the elsewhere"]
+
+
 async def test_each_attempt_reads_the_secret_anew(storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 

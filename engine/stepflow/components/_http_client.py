@@ -62,10 +62,19 @@ async def send(asked: Request) -> Answer:
             raise
         raise failure("HTTP_TIMEOUT", f"{asked.target} did not answer within {asked.timeout_seconds:g} s") from None
     except (httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError) as error:
-        raise invalid_input(f"{asked.target} cannot be asked like this: {error}") from None
+        raise invalid_input(f"{asked.target} cannot be asked like this: {_refusal(error, asked.headers)}") from None
     except httpx.HTTPError as error:
         said = str(error) or type(error).__name__
         raise failure("HTTP_ERROR", f"{asked.target} failed: {said}", type=type(error).__name__) from error
+
+
+def _refusal(error: Exception, headers: dict[str, str]) -> str:
+    """In its words, unless they quote what a header holds, which may be a credential."""
+    said = str(error)
+    for name, text in headers.items():
+        if repr(text.encode()) in said:
+            return f"the header '{name}' holds a line break, another control character, or blanks around its text"
+    return said
 
 
 def _checked_url(asked: Request) -> httpx.URL:

@@ -55,8 +55,6 @@ def read_parameters(function: Callable[..., Any], path: str) -> Parameters:
     fields = [p for p in asked if p is not context]
     if context is None and _is_input_and_context(function, fields):
         context = fields.pop()
-    if not fields and context is None:
-        raise _unusable(function)
     taker = _taker(function, path, fields)
     if isinstance(taker, _Named) and (any(p.kind is p.POSITIONAL_ONLY for p in fields) or len(asked) < len(parameters)):
         raise _unusable(function)
@@ -268,12 +266,31 @@ def _schema_of_model(kind: type) -> dict[str, Any]:
 
 def _made(path: str, value: Json, hint: Any, where: str) -> Any:
     try:
-        return msgspec.convert(value, hint, strict=True, str_keys=True, dec_hook=_model_of)
+        return _completed(msgspec.convert(value, hint, strict=True, str_keys=True, dec_hook=_model_of))
     except msgspec.ValidationError as error:
         found = _PLACE.match(str(error))
         assert found is not None
         place = re.sub(r"[`$]", "", found["place"] or "")
         raise _refusal(path, (where + place).removeprefix("."), _in_words(found["what"])) from None
+
+
+def _completed(made: Any) -> Any:
+    """A dataclass that is made has its plain defaults on its class alone, where whatever writes it out again does not
+    look: here it gets them for its own."""
+    if isinstance(made, list | tuple | set | frozenset):
+        for item in made:
+            _completed(item)
+    elif isinstance(made, dict):
+        for item in made.values():
+            _completed(item)
+    elif isinstance(made, msgspec.Struct):
+        for name in made.__struct_fields__:
+            _completed(getattr(made, name))
+    elif dataclasses.is_dataclass(made) and hasattr(made, "__dict__"):
+        own: dict[str, Any] = vars(made)
+        for field in dataclasses.fields(made):
+            _completed(own.setdefault(field.name, getattr(made, field.name)))
+    return made
 
 
 def _model_of(kind: type, value: Json) -> Any:

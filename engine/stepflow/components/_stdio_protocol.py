@@ -24,7 +24,7 @@ SHOWN_CHARACTERS = 200
 
 class Ready(msgspec.Struct, frozen=True, tag="ready", tag_field="type"):
     components: list[dict[str, Any]]
-    """`path`, and any of `description`, `input_schema`, `output_schema`, `example`."""
+    """`path`, and any of `description`, `input_schema`, `output_schema`, `example`, `override`."""
 
 
 class Result(msgspec.Struct, frozen=True, tag="result", tag_field="type"):
@@ -81,6 +81,7 @@ class Offer(msgspec.Struct, frozen=True):
     input_schema: dict[str, Any] | bool | None = None
     output_schema: dict[str, Any] | bool | None = None
     example: Json = None
+    override: bool = False
 
 
 def hello() -> bytes:

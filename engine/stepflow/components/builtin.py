@@ -21,7 +21,7 @@ def echo(value: Json, context: ComponentContext) -> Json:
 
 
 def log(value: dict[str, Any], context: ComponentContext) -> None:
-    """It gives nothing: what is logged is masked, and an output would repeat it as it is."""
+    """It gives nothing: the line is in the log."""
     fields = value.get("fields") or {}
     taken = {"message", "level"} & fields.keys()
     if taken:
@@ -37,14 +37,10 @@ def fail(value: dict[str, Any], context: ComponentContext) -> NoReturn:
 
 
 def sleep(value: dict[str, Any], context: ComponentContext) -> SleepUntil:
-    given = [key for key in SLEEP_KEYS if value.get(key) is not None]
-    if len(given) != 1:
-        found = f", not {' and '.join(given)} together" if given else ""
-        raise invalid_input(f"a sleep takes exactly one of {', '.join(SLEEP_KEYS)}{found}")
-    (key,) = given
+    (key,) = (key for key in SLEEP_KEYS if value.get(key) is not None)
     try:
         if key == "until":
-            return SleepUntil(from_datetime(datetime.fromisoformat(value[key])))
+            return SleepUntil(_instant(value[key]))
         duration_ms = _duration_ms(key, value[key])
     except (ValueError, OverflowError) as error:
         raise invalid_input(f"{key}: {error}") from None
@@ -60,6 +56,13 @@ def create_messages(value: dict[str, Any], context: ComponentContext) -> dict[st
     return {"messages": messages}
 
 
+def _instant(text: str) -> int:
+    try:
+        return from_datetime(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        raise ValueError(f"'{text}' is no instant with a time zone; write it like 2026-01-20T14:22:10Z") from None
+
+
 def _duration_ms(key: str, amount: Any) -> float:
     if key == "duration":
         return parse_duration(amount)
@@ -73,6 +76,8 @@ def _echo(path: str, description: str) -> Component:
         mode="inline",
         pure=True,
         description=description,
+        input_schema=True,
+        output_schema=True,
         example={"input": {"greeting": "hello"}, "output": {"greeting": "hello"}},
     )
 
@@ -128,6 +133,10 @@ COMPONENTS: tuple[Component, ...] = (
         input_schema={
             "type": "object",
             "additionalProperties": False,
+            "if": {
+                "oneOf": [{"required": [key], "properties": {key: {"not": {"type": "null"}}}} for key in SLEEP_KEYS]
+            },
+            "else": {"description": f"a sleep takes exactly one of {', '.join(SLEEP_KEYS)}", "not": {}},
             "properties": {
                 "seconds": {"type": ["number", "null"], "minimum": 0},
                 "duration_ms": {"type": ["number", "null"], "minimum": 0},

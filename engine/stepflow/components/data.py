@@ -40,7 +40,7 @@ def validate(value: dict[str, Any], context: ComponentContext) -> dict[str, Any]
         validator = compile_schema(value["schema"])
     except ValueError as error:
         raise invalid_input(f"schema: {error}") from None
-    found = list(islice(problems(validator, data), MAX_ERRORS + 1))
+    found = list(islice(problems(validator, data, value["schema"]), MAX_ERRORS + 1))
     errors = [{"path": path, "message": message} for path, message in found[:MAX_ERRORS]]
     if len(found) > MAX_ERRORS:
         errors.append({"path": "", "message": f"and more: only the first {MAX_ERRORS} errors are listed"})

@@ -22,6 +22,7 @@ def component(
     output_schema: Json = None,
     description: str | None = None,
     example: Json = None,
+    override: bool = False,
 ) -> Callable[[F], F]:
     """Offer a `def` (called in a thread) or `async def` function as component `path`.
 
@@ -30,7 +31,8 @@ def component(
     which is made from the input. A parameter named `ctx` or `context` gets the context (`ComponentContext`).
 
     The function itself stays as it is. Without a `description`, the first line of its docstring is taken; without an
-    `input_schema`, what its annotations say. `ValueError`: the path cannot be a user's. `TypeError`: the function takes
+    `input_schema`, what its annotations say. An output that violates `output_schema` fails the step. With `override` it
+    takes the place of a component that has the path already (not of `/builtin/…`). `ValueError`: the path cannot be a user's. `TypeError`: the function takes
     something else.
     """
     check_path(path)
@@ -45,6 +47,8 @@ def component(
             input_schema=parameters.schema if input_schema is None else input_schema,
             output_schema=output_schema,
             example=example,
+            override=override,
+            origin=_origin(function),
         )
         setattr(function, MARK, made)
         return function
@@ -73,6 +77,11 @@ def _called_with(function: Callable[..., Any], parameters: Parameters) -> Functi
         return function(*positional, **named)
 
     return call
+
+
+def _origin(function: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return "" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
 
 def _first_line(function: Callable[..., Any]) -> str:

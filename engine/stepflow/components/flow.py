@@ -156,6 +156,7 @@ COMPONENTS: tuple[Component, ...] = (
                 "unwrap": {"type": ["boolean", "null"], "description": "give the plain result, and fail if it fails"},
             },
         },
+        output_schema={"description": "{result: {outcome, result or error}, run_id}; with unwrap, what the flow gives"},
         example={
             "input": {"workflow": _DOUBLE, "input": 2},
             "output": {"result": {"outcome": "success", "result": 4}, "run_id": "exec_mfx3k2p1a7b8c9d0"},

@@ -46,7 +46,7 @@ async def request(value: dict[str, Any], context: ComponentContext, method: str 
     )
     answer = await _http_client.send(asked)
     if not (answer.status in asked.final_statuses if asked.final_statuses else 200 <= answer.status < 300):
-        raise _status_failure(asked.target, answer)
+        raise _status_failure(asked.target, answer, is_quoted=not context.sensitive)
     body = _body(asked.target, answer)
     return {"status": answer.status, "headers": answer.headers, **body, "elapsed_ms": answer.elapsed_ms}
 
@@ -94,8 +94,8 @@ def _expected(expect: Any) -> frozenset[int]:
     return frozenset(expect if isinstance(expect, list) else [expect])
 
 
-def _status_failure(target: str, answer: Answer) -> Exception:
-    said = " ".join(answer.content.decode("utf-8", "replace").split())
+def _status_failure(target: str, answer: Answer, is_quoted: bool) -> Exception:
+    said = " ".join(answer.content.decode("utf-8", "replace").split()) if is_quoted else ""
     if len(said) > MESSAGE_CHARACTERS:
         said = said[:MESSAGE_CHARACTERS] + "…"
     status = f"{answer.status} {answer.reason}".strip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from stepflow.components._paths import canonical, check_path
 from stepflow.contracts.component import Component
 from stepflow.discovery import discover
 from stepflow.dsl.diagnostics import Diagnostic, did_you_mean
-from stepflow.dsl.schemas import Validator, compile_schema, problems
+from stepflow.dsl.schemas import Validator, lasting_validator, problems
 from stepflow.errors import ComponentError, ComponentNotFoundError
 from stepflow.model.flow import Json
 
@@ -51,7 +51,7 @@ class Registry:
             try:
                 self.register(component)
             except ValueError as error:
-                warn(str(error))
+                warn(": ".join(filter(None, (component.origin, str(error)))))
 
     def get(self, path: str) -> Component:
         component = self._by_path.get(path) or self._by_path.get(canonical(path))
@@ -73,11 +73,15 @@ class Registry:
         """Sorted."""
         return tuple(sorted(self._by_path))
 
+    @property
+    def by_path(self) -> Mapping[str, Component]:
+        return self._by_path
+
     def register(self, component: Component, override: bool = False) -> None:
         """Add a user's component. `ValueError`: its path is ours, is taken, or is not a path."""
         check_path(component.path)
-        if component.path in self._by_path and not override:
-            raise ValueError(f"There is already a component '{component.path}'; register it with override=True")
+        if component.path in self._by_path and not (override or component.override):
+            raise ValueError(f"There is already a component '{component.path}'; override=True takes its place")
         self._by_path[component.path] = component
 
 
@@ -93,23 +97,16 @@ def _builtin_components() -> tuple[Component, ...]:
 
 def check_input(component: Component, value: Json) -> None:
     """`ComponentError` INVALID_INPUT if `value` violates the component's input schema."""
-    if component.input_schema is None:
+    if component.input_schema is None or component.input_schema is True:
         return
-    compiled = _validators.get(id(component))
-    if compiled is None:
-        compiled = _validators[id(component)] = (component, _compiled(component))
-    validator = compiled[1]
+    validator = _validator(component)
     if not validator.is_valid(value):
         raise _violation(component, validator, value)
 
 
-_validators: dict[int, tuple[Component, Validator]] = {}
-"""By identity: a component holds dicts and cannot be hashed. The component beside it keeps its id from being reused."""
-
-
-def _compiled(component: Component) -> Validator:
+def _validator(component: Component) -> Validator:
     try:
-        return compile_schema(component.input_schema)
+        return lasting_validator(component.input_schema)
     except ValueError as error:
         raise failure("INVALID_INPUT", f"The input schema of {component.path} is not a JSON Schema: {error}") from None
 

@@ -10,6 +10,7 @@ from typing import Any
 from stepflow.components._failure import failure, invalid_input
 from stepflow.components._places import home
 from stepflow.contracts.component import Component, ComponentContext
+from stepflow.model.flow import Json
 
 MESSAGE_BYTES = 500
 
@@ -27,20 +28,16 @@ async def run(value: dict[str, Any], context: ComponentContext) -> dict[str, Any
     command = Command(arguments, folder, environment, None if stdin is None else stdin.encode("utf-8", "surrogatepass"))
     ended = await perform(command, context)
     if not _is_expected(ended.exit_code, value):
-        raise _exit_failure(ended.exit_code, ended.signal, ended.stderr)
+        raise _exit_failure(ended.exit_code, ended.signal, "" if context.sensitive else ended.stderr)
     return {"exit_code": ended.exit_code, "stdout": ended.stdout, "stderr": ended.stderr}
 
 
 def _arguments(value: dict[str, Any]) -> list[str]:
     command, shell = value["command"], bool(value.get("shell"))
-    if isinstance(command, str):
-        if not shell:
-            raise invalid_input("command: write a list, [program, argument, …], or say shell: true beside the string")
+    if shell:
         if not command.strip():
             raise invalid_input("command: it is empty")
         return ["/bin/sh", "-c", command]
-    if shell:
-        raise invalid_input("command: with shell: true it is one string, not a list")
     return [_text(argument) for argument in command]
 
 
@@ -105,6 +102,10 @@ def _exit_failure(exit_code: int, number: int | None, stderr: str) -> Exception:
     return failure("SHELL_EXIT", message, exit_code=exit_code)
 
 
+def _command_is(kind: str) -> Json:
+    return {"required": ["command"], "properties": {"command": {"type": kind}}}
+
+
 COMPONENTS: tuple[Component, ...] = (
     Component(
         path="/shell/run",
@@ -116,6 +117,23 @@ COMPONENTS: tuple[Component, ...] = (
             "type": "object",
             "required": ["command"],
             "additionalProperties": False,
+            "allOf": [
+                {
+                    "if": _command_is("string"),
+                    "then": {
+                        "description": "command: write a list, [program, argument, …], or say shell: true beside it",
+                        "required": ["shell"],
+                        "properties": {"shell": {"const": True}},
+                    },
+                },
+                {
+                    "if": _command_is("array"),
+                    "then": {
+                        "description": "command: with shell: true it is one string, not a list",
+                        "properties": {"shell": {"not": {"const": True}}},
+                    },
+                },
+            ],
             "properties": {
                 "command": {
                     "anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": SCALAR}],

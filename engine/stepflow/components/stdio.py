@@ -59,7 +59,7 @@ def stdio_components(workspace: Path, say: Callable[[str], None]) -> tuple[list[
         if introduction.trouble is not None:
             troubles.append(_trouble(workspace, where, f"{program.name} {introduction.trouble}"))
             continue
-        offered, problems = _components(program, introduction.offers, say)
+        offered, problems = _components(program, introduction.offers, f"{workspace / FILE}: {where}", say)
         components += offered
         troubles += [_trouble(workspace, where, f"{program.name}: {problem}") for problem in problems]
     return components, troubles
@@ -139,7 +139,7 @@ def _text(value: str | float | bool) -> str:
 
 
 def _components(
-    program: Program, offers: tuple[dict[str, Any], ...], say: Callable[[str], None]
+    program: Program, offers: tuple[dict[str, Any], ...], origin: str, say: Callable[[str], None]
 ) -> tuple[list[Component], list[str]]:
     from stepflow.components._stdio_process import StdioProcess
     from stepflow.components._stdio_protocol import read_offer
@@ -163,6 +163,8 @@ def _components(
             output_schema=offer.output_schema,
             example=offer.example,
             external=True,
+            override=offer.override,
+            origin=origin,
         )
         problem = schema_problem(made)
         if problem is None:

@@ -80,6 +80,32 @@ class EndedChild(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
+class StepLogger:
+    """Lines of a step's log, a method for each level; what is given by name are the line's fields."""
+
+    def __init__(self, write: Callable[[str, str, dict[str, Any]], None]) -> None:
+        self._write = write
+
+    def trace(self, message: str, /, **fields: Any) -> None:
+        """At `debug`: the log has no finer level."""
+        self._write("debug", message, fields)
+
+    def debug(self, message: str, /, **fields: Any) -> None:
+        self._write("debug", message, fields)
+
+    def info(self, message: str, /, **fields: Any) -> None:
+        self._write("info", message, fields)
+
+    def warn(self, message: str, /, **fields: Any) -> None:
+        self._write("warn", message, fields)
+
+    def error(self, message: str, /, **fields: Any) -> None:
+        self._write("error", message, fields)
+
+    warning = warn
+    """As Python's own loggers call it."""
+
+
 class ComponentContext(Protocol):
     """What a component may know and do. Methods are safe to call from the component's own thread."""
 
@@ -89,11 +115,18 @@ class ComponentContext(Protocol):
     idempotency_key: str
     """`{run_id}/{step_key}`, the same in all attempts."""
     metadata: dict[str, Any]
+    sensitive: bool
+    """What the step gives is hidden: its errors should not quote it. Its log lines and events are hidden already."""
+    logger: StepLogger
     base_dir: str | None
     """The folder the template's version was read from."""
     workspace: str | None
     cancelled: threading.Event
     """Set when the attempt must stop (cancel, timeout, shutdown)."""
+
+    def heartbeat(self) -> Any:
+        """Between pieces of long work: raises `asyncio.CancelledError` when the attempt must stop, and lets the loop
+        do other things. Nothing is recorded. Awaitable in the loop, plain in a thread."""
 
     def log(self, message: str, level: str = "info", **fields: Any) -> None:
         """A `log` event of the step; returns at once, durable within 100 ms."""
@@ -143,6 +176,10 @@ class Component(msgspec.Struct, frozen=True):
     """It talks to something outside (network, process): lint asks for a timeout and an error handler."""
     pure: bool = False
     """Its output follows from its input alone: a simulation computes it."""
+    override: bool = False
+    """It takes the place of one that has its path already."""
+    origin: str = ""
+    """Where it was written, `file:line`, for messages."""
     finish: Callable[[Json, tuple[EndedChild, ...]], Any] | None = None
     """Of one that returns `AwaitChildren`: called with the spec and the children's ends, in order; returns the output,
     or `AwaitChildren` again. It must be quick and pure."""

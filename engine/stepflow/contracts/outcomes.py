@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from stepflow.core.facts import (
     StepSkipped,
     Succeeded,
 )
+from stepflow.dsl.schemas import output_check
 from stepflow.errors import ComponentError, WorkflowEngineError
 from stepflow.model import jsontext
 from stepflow.model.flow import Json
@@ -29,6 +31,59 @@ MAX_DETAILS = 2000
 Ended = Succeeded | Failed | StepSkipped | Slept | Awaiting | ChildrenStarted
 
 
+def call(path: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function of component `path` gives. It raises nothing that would end more than its step."""
+    try:
+        return function(*arguments)
+    except BaseException as error:
+        _refuse_fatal(path, error)
+        raise
+
+
+async def call_async(path: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """As `call`, of a coroutine function; `CancelledError` where its task was cancelled."""
+    try:
+        return await function(*arguments)
+    except BaseException as error:
+        if not (isinstance(error, asyncio.CancelledError) and _is_cancelled()):
+            _refuse_fatal(path, error)
+        raise
+
+
+def _is_cancelled() -> bool:
+    """Or else the component only lets through that something it waited for was."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _refuse_fatal(path: str, error: BaseException) -> None:
+    """`SystemExit` and its like would end the worker with all its runs, `CancelledError` would look as if the attempt
+    had been stopped, and a `StopIteration` (`next()` on what is empty) is carried by no future."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return
+    name = type(error).__name__
+    how = f"called sys.exit({error.code!r})" if isinstance(error, SystemExit) else f"raised {name}"
+    failed = ComponentError("COMPONENT_FAILED", f"{path} {how}")
+    failed.details.update(_details(error))
+    raise failed from error
+
+
+def whole_check(component: Component, of_step: CheckOutput | None, *, hidden: bool = False) -> CheckOutput | None:
+    """Of what a component gives in a step: by its own schema, then by the step's. `hidden`: the output is not quoted
+    in what is said of it."""
+    if component.output_schema is None or component.output_schema is True:
+        return of_step
+    of_component = output_check(component.output_schema, f"The output of {component.path}", hidden=hidden)
+    if of_step is None:
+        return of_component
+
+    def check(value: Json) -> str | None:
+        problem = of_component(value)
+        return of_step(value) if problem is None else problem
+
+    return check
+
+
 def children_fact(component: Component, ended: EndedChildren, check: CheckOutput | None) -> Collected:
     """What a step makes of the ends of its children."""
     then: Ended
@@ -37,7 +92,8 @@ def children_fact(component: Component, ended: EndedChildren, check: CheckOutput
             raise ComponentError(
                 "INVALID_OUTPUT", f"{component.path} started children and has no `finish` for their ends"
             )
-        then = outcome_fact(ended.step, ended.attempt, component.finish(ended.spec, ended.children), check)
+        output = call(component.path, component.finish, ended.spec, ended.children)
+        then = outcome_fact(ended.step, ended.attempt, output, check)
     except Exception as error:  # noqa: BLE001 - the border: an exception becomes a fact
         then = error_fact(error, ended.step, ended.attempt)
     if isinstance(then, Slept | Awaiting):
@@ -57,6 +113,9 @@ def outcome_fact(step: int, attempt: int, result: Any, check: CheckOutput | None
         value, text = jsontext.normalise(result)
     except (TypeError, ValueError, RecursionError) as error:
         return Failed(step, attempt, {"code": "INVALID_OUTPUT", "message": f"The output is not JSON: {error}"})
+    if len(text) > jsontext.MAX_CHARACTERS:
+        message = f"The output is {jsontext.too_long(len(text))}"
+        return Failed(step, attempt, {"code": "INVALID_OUTPUT", "message": message})
     problem = None if check is None else check(value)
     if problem is not None:
         return Failed(step, attempt, {"code": "INVALID_OUTPUT", "message": problem})
@@ -80,9 +139,17 @@ def error_fact(error: Exception, step: int, attempt: int) -> StepSkipped | Faile
         return StepSkipped(step, attempt, jsontext.storable(error.reason))
     if isinstance(error, WorkflowEngineError):
         return Failed(step, attempt, _record(error))
-    message = str(error) or type(error).__name__
-    details = {"type": type(error).__name__, "stack": "".join(traceback.format_exception(error)[-20:])}
-    return Failed(step, attempt, {"code": "COMPONENT_FAILED", "message": message, "details": details})
+    return Failed(step, attempt, {"code": "COMPONENT_FAILED", "message": _said(error), "details": _details(error)})
+
+
+def _said(error: Exception) -> str:
+    """Its message; of a `KeyError` that is a key and nothing more."""
+    name, text = type(error).__name__, str(error)
+    return f"{name}: {text}" if text and isinstance(error, KeyError) else text or name
+
+
+def _details(error: BaseException) -> dict[str, Any]:
+    return {"type": type(error).__name__, "stack": "".join(traceback.format_exception(error)[-20:])}
 
 
 def _record(error: WorkflowEngineError) -> dict[str, Any]:

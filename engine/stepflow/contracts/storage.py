@@ -26,7 +26,7 @@ from stepflow.model.event import WorkflowEvent
 from stepflow.model.flow import Flow, Json
 from stepflow.model.run import RunRecord, StepRecord, WorkerRecord
 from stepflow.model.statuses import RunStatus
-from stepflow.model.template import Template, TemplateVersion
+from stepflow.model.template import SavedVersion, Template, TemplateVersion
 
 
 class CreateRun(msgspec.Struct, frozen=True):
@@ -226,8 +226,8 @@ class Storage(Protocol):
 
     # Templates
 
-    def save_template(self, text: TemplateText, *, create: bool, update: bool) -> TemplateVersion:
-        """The new version, or the newest one where its flow is the same. `create` and `update` say what is allowed:
+    def save_template(self, text: TemplateText, *, create: bool, update: bool) -> SavedVersion:
+        """The new version, or the newest one with this text where its flow is the same. `create` and `update` say what is allowed:
         `TemplateExistsError`, `TemplateNotFoundError` otherwise."""
 
     def save_inline_template(self, text: TemplateText, components: Sequence[str]) -> TemplateVersion:

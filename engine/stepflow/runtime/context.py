@@ -8,10 +8,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from stepflow.contracts.clock import Clock
-from stepflow.contracts.component import AwaitChildren, FlowVersion
+from stepflow.contracts.component import AwaitChildren, FlowVersion, StepLogger
 from stepflow.contracts.outcomes import Ended
 from stepflow.contracts.storage import CreateRun, LogLine, ProcessGroup
-from stepflow.core.facts import Awaiting, Failed, StepSkipped
+from stepflow.core.facts import Awaiting, Failed, StepSkipped, Succeeded
+from stepflow.core.secrets import MASK
 from stepflow.errors import ComponentError
 from stepflow.model import jsontext
 from stepflow.model.event import LEVELS, RESERVED_PREFIXES, EventType
@@ -24,6 +25,9 @@ from stepflow.runtime.processes import boot_id, host_id, process_start_time
 from stepflow.runtime.secrets import Secrets
 
 T = TypeVar("T")
+
+STREAMS = ("stdout", "stderr")
+"""What stays of a hidden line's fields."""
 
 NOT_FOR_CHILDREN = "A secret cannot be handed to a child run: its input is stored; use it in a step of this flow"
 
@@ -64,6 +68,7 @@ class Context:
         kind: str,
         depth: int,
         secrets: Mapping[str, Json],
+        sensitive: bool,
     ) -> None:
         self._surroundings = surroundings
         self._run = run
@@ -75,9 +80,11 @@ class Context:
         self.base_dir = base_dir
         self.workspace = surroundings.workspace
         self.cancelled = threading.Event()
+        self.sensitive = sensitive
+        self.logger = StepLogger(self._write)
         self._kind = kind
         self._depth = depth
-        self._secrets = Secrets(secrets)
+        self._secrets = Secrets(secrets, surroundings.workspace)
         self._children = 0
         self._groups: dict[int, ProcessGroup] = {}
 
@@ -88,10 +95,26 @@ class Context:
     def now(self) -> int:
         return self._surroundings.clock.now()
 
+    def heartbeat(self) -> Any:
+        if threading.get_ident() == self._surroundings.thread:
+            return asyncio.sleep(0)
+        if self.cancelled.is_set():
+            raise asyncio.CancelledError(f"step '{self.step_id}' must stop")
+        return None
+
+    # What it says
+
     def log(self, message: str, level: str = "info", **fields: Any) -> None:
         if level not in LEVELS:
             raise ValueError(f"'{level}' is not a level; use one of {', '.join(LEVELS)}")
-        payload: dict[str, Any] = {"level": level, "message": str(message)}
+        self._write(level, message, fields)
+
+    def _write(self, level: str, message: str, fields: dict[str, Any]) -> None:
+        message = str(message)
+        if self.sensitive:
+            stream = {"stream": fields["stream"]} if fields.get("stream") in STREAMS else {}
+            message, fields = MASK, {**stream, "characters": len(message)}
+        payload: dict[str, Any] = {"level": level, "message": message}
         if fields:
             payload["fields"] = fields
         self._add(EventType.LOG, level, self._secrets.hide(payload))
@@ -99,7 +122,10 @@ class Context:
     def emit(self, event_type: str, payload: dict[str, Any] | None = None) -> None:
         if event_type.startswith(RESERVED_PREFIXES) or event_type in (EventType.LOG, EventType.LOG_TRUNCATED):
             raise ValueError(f"'{event_type}' is the engine's own; events of yours need another name")
-        self._add(event_type, "info", self._secrets.hide(payload or {}))
+        said = payload or {}
+        if self.sensitive:
+            said = {"hidden": MASK, "characters": len(jsontext.encode(said))}
+        self._add(event_type, "info", self._secrets.hide(said))
 
     # Secrets
 
@@ -108,9 +134,12 @@ class Context:
         return self._secrets.reveal(value)
 
     def masked(self, fact: Ended) -> Ended:
-        """`fact` as it may be stored and shown. Outputs stay as they were produced."""
+        """`fact` as it may be stored and shown."""
         hide = self._secrets.hide
         match fact:
+            case Succeeded(step, attempt, output):
+                kept = self._without_secrets(output, "output")
+                return fact if kept is output else Succeeded(step, attempt, *jsontext.normalise(kept))
             case Failed(step, attempt, error):
                 return Failed(step, attempt, hide(error))
             case StepSkipped(step, attempt, reason):
@@ -119,6 +148,16 @@ class Context:
                 return Awaiting(step, attempt, hide(name), until, hide(message))
             case _:
                 return fact
+
+    def _without_secrets(self, value: Json, what: str) -> Json:
+        """`value` itself if it holds none."""
+        kept, names = self._secrets.taken_out(value)
+        if not names:
+            return value
+        named = " and ".join(f"'{name}'" for name in names)
+        message = f"the {what} held the secret {named}; it is kept as {MASK}; refer to the variable where it is needed"
+        self._add(EventType.LOG, "warn", {"level": "warn", "message": message})
+        return kept
 
     def check(self, result: Any) -> None:
         """A child's input is stored, so no secret may be in it."""
@@ -132,7 +171,8 @@ class Context:
 
     async def _put_blob(self, data: Json, blob_type: str) -> str:
         bridge = self._surroundings.bridge
-        return await bridge.call(bridge.storage.put_blob, self._run, jsontext.encode(data), blob_type, self.now())
+        text = jsontext.encode(self._without_secrets(data, "blob"))
+        return await bridge.call(bridge.storage.put_blob, self._run, text, blob_type, self.now())
 
     def get_blob(self, blob_id: str) -> Any:
         return self._waiting(self._get_blob(blob_id))
@@ -149,7 +189,7 @@ class Context:
         return self._waiting(self._start_child(template, input, f"{self.idempotency_key}/{self._children}"))
 
     async def _start_child(self, template: str, value: Json, key: str) -> str:
-        if self._secrets.are_in(value):
+        if self._secrets.taken_out(value)[1]:
             raise ComponentError("INVALID_INPUT", NOT_FOR_CHILDREN)
         flow = await self.resolve_flow(None, template)
         create = CreateRun(

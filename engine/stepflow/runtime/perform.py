@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from stepflow.contracts.component import Component
-from stepflow.contracts.outcomes import CheckOutput, error_fact, outcome_fact
-from stepflow.core.decide import Perform
+from stepflow.contracts.outcomes import CheckOutput, call, call_async, error_fact, outcome_fact
+from stepflow.core.effects import Perform
 from stepflow.core.facts import Fact, Stopped
 from stepflow.errors import StepTimeoutError
 from stepflow.model.flow import Json, Step
@@ -64,7 +64,7 @@ class Performer:
         try:
             value = context.revealed(perform.input)
             self._check_input(component, value)
-            result = component.function(value, context)
+            result = call(component.path, component.function, value, context)
             context.check(result)
             return context.masked(outcome_fact(perform.step, perform.attempt, result, check))
         except Exception as error:  # noqa: BLE001 - the border: an exception becomes a fact
@@ -109,8 +109,9 @@ class Performer:
 
     async def _call(self, component: Component, context: Context, value: Json) -> Any:
         if component.mode == "async":
-            return await component.function(value, context)
-        future = asyncio.get_running_loop().run_in_executor(self._threads, component.function, value, context)
+            return await call_async(component.path, component.function, value, context)
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._threads, call, component.path, component.function, value, context)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+
+import msgspec
 
 from stepflow.core.secrets import MASK, has_mark, replaced, reveal
 from stepflow.errors import ComponentError
@@ -18,13 +21,15 @@ PIECE = 12
 
 
 class Secrets:
-    """`references`: the run's variables as they are stored, `env:NAME` or `file:PATH` for each secret."""
+    """`references`: the run's variables as they are stored, `env:NAME` or `file:PATH` for each secret. A path is
+    relative to `folder`; without one, to where this process stands."""
 
-    def __init__(self, references: Mapping[str, Json]) -> None:
+    def __init__(self, references: Mapping[str, Json], folder: str | os.PathLike[str] | None = None) -> None:
         self._references = references
+        self._folder = folder or ""
         self._read: dict[str, str] = {}
-        self._hidden: list[tuple[str, frozenset[str]]] = []
-        """What was read and its pieces, the longest first: one may be part of another."""
+        self._hidden: list[_Hidden] = []
+        """What was read, the longest first: one may be part of another."""
 
     @property
     def are_read(self) -> bool:
@@ -35,39 +40,63 @@ class Secrets:
 
     def _secret(self, name: str) -> str:
         if name not in self._read:
-            secret = self._read[name] = read_secret(name, str(self._references[name]))
+            secret = self._read[name] = read_secret(name, str(self._references[name]), self._folder)
             if len(secret) >= SHORTEST_HIDDEN:
-                pieces = frozenset(secret[at : at + PIECE] for at in range(len(secret) - PIECE + 1))
-                self._hidden.append((secret, pieces))
-                self._hidden.sort(key=lambda hidden: -len(hidden[0]))
+                self._hidden.append(_hidden(name, secret))
+                self._hidden.sort(key=lambda hidden: -len(hidden.spellings[0]))
         return self._read[name]
 
     def hide(self, value: Json) -> Json:
-        """`value`, as JSON has it, without the secrets that were read. `TypeError`, `ValueError`: it is not JSON."""
+        """`value`, as JSON has it, without the secrets that were read, nor any longer piece of one.
+        `TypeError`, `ValueError`: it is not JSON."""
         return replaced(normalise(value)[0], self._without) if self._hidden else value
 
-    def are_in(self, value: Json) -> bool:
-        """Whether a secret that was read is part of `value`."""
-        found = False
+    def _without(self, text: str) -> str:
+        for hidden in self._hidden:
+            text = hidden.taken_out_of(text)
+            if hidden.pieces:
+                text = _without_pieces(text, hidden.pieces)
+        return text
 
-        def see(text: str) -> str:
-            nonlocal found
-            found = found or any(secret in text for secret, _ in self._hidden)
+    def taken_out(self, value: Json) -> tuple[Json, tuple[str, ...]]:
+        """`value` without the secrets that were read, for what others work with: a piece that happens to be the same,
+        the beginning of a URL perhaps, stays. And the names of those that were in it."""
+        found: dict[str, None] = {}
+
+        def without(text: str) -> str:
+            for hidden in self._hidden:
+                less = hidden.taken_out_of(text)
+                if less != text:
+                    found[hidden.name] = None
+                    text = less
             return text
 
         if self._hidden:
-            replaced(normalise(value)[0], see)
-        return found
+            value = replaced(normalise(value)[0], without)
+        return value, tuple(found)
 
-    def _without(self, text: str) -> str:
-        for secret, pieces in self._hidden:
-            text = text.replace(secret, MASK)
-            if pieces:
-                text = _without_pieces(text, pieces)
+
+class _Hidden(msgspec.Struct, frozen=True):
+    name: str
+    spellings: tuple[str, ...]
+    """The secret, as JSON writes it, and its lines; the longest first."""
+    pieces: frozenset[str]
+
+    def taken_out_of(self, text: str) -> str:
+        for spelling in self.spellings:
+            text = text.replace(spelling, MASK)
         return text
 
 
-def read_secret(name: str, reference: str) -> str:
+def _hidden(name: str, secret: str) -> _Hidden:
+    lines = [line for line in secret.splitlines() if len(line) >= PIECE]
+    written = [json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)]
+    spellings = sorted({secret, *written, *lines}, key=len, reverse=True)
+    pieces = frozenset(secret[at : at + PIECE] for at in range(len(secret) - PIECE + 1))
+    return _Hidden(name, tuple(spellings), pieces)
+
+
+def read_secret(name: str, reference: str, folder: str | os.PathLike[str] = "") -> str:
     """`ComponentError` SECRET_NOT_FOUND says where it was looked for, never what was found."""
     kind, _, where = reference.partition(":")
     if kind not in ("env", "file"):
@@ -75,11 +104,12 @@ def read_secret(name: str, reference: str) -> str:
     try:
         if kind == "env":
             return os.environ[where]
-        return Path(where).expanduser().read_text(encoding="utf-8").rstrip("\n")
+        file = Path(folder, Path(where).expanduser())
+        return file.read_text(encoding="utf-8").rstrip("\n")
     except KeyError:
-        message = f"The secret '{name}' is not there: the worker's environment has no {where}"
+        message = f"The secret '{name}' is not there: the worker's environment has no {where}; start one where it is set"
     except (OSError, UnicodeDecodeError) as error:
-        message = f"The secret '{name}' is not there: {where}: {getattr(error, 'strerror', None) or 'not text'}"
+        message = f"The secret '{name}' is not there: {file}: {getattr(error, 'strerror', None) or 'not text'}"
     raise ComponentError("SECRET_NOT_FOUND", message)
 
 

@@ -21,7 +21,7 @@ class LoadedTemplate:
         flow = version.flow
         self.base_dir = version.base_dir
         self.output_checks: dict[int, CheckOutput] = {
-            index: output_check(step.output_schema)
+            index: output_check(step.output_schema, hidden=step.sensitive)
             for index, step in enumerate(flow.steps)
             if step.output_schema is not None
         }

@@ -12,7 +12,7 @@ from typing import Any
 
 from stepflow.contracts.clock import Clock
 from stepflow.contracts.component import Component
-from stepflow.contracts.outcomes import children_fact
+from stepflow.contracts.outcomes import children_fact, whole_check
 from stepflow.contracts.storage import Claim, ClaimedRuns, Commit, Listener, Request, Storage, StoredRun
 from stepflow.core.decide import Decision, Missing, advance, decide
 from stepflow.core.effects import Perform
@@ -228,8 +228,10 @@ class WorkerLoop:
             if ended.group not in held.collecting:
                 held.collecting.add(ended.group)
                 node = held.template.graph.nodes[ended.step]
-                check = held.template.output_checks.get(ended.step)
-                facts.append(children_fact(self._find_component(node.step.component), ended, check))
+                component = self._find_component(node.step.component)
+                of_step = held.template.output_checks.get(ended.step)
+                check = whole_check(component, of_step, hidden=node.step.sensitive)
+                facts.append(children_fact(component, ended, check))
         return facts
 
     async def _end_process_groups(self, stored: StoredRun) -> None:
@@ -271,6 +273,8 @@ class WorkerLoop:
             await asyncio.sleep(TROUBLE_RETRY_SECONDS)
         else:
             held.run.values.update({step: jsontext.decode(text) for step, text in texts.items()})
+            if any(len(text) >= jsontext.LARGE for text in texts.values()):
+                held.run.holds_large = True
         self._decide(held)
 
     def _commit(self, held: Held, facts: list[Fact], decision: Decision) -> None:
@@ -354,8 +358,9 @@ class WorkerLoop:
             template.name,
             held.depth,
             held.secrets,
+            node.step.sensitive,
         )
-        check = template.output_checks.get(perform.step)
+        check = whole_check(component, template.output_checks.get(perform.step), hidden=node.step.sensitive)
         if component.mode == "inline":
             held.inbox.append(self._performer.perform_inline(component, context, perform, check))
             return
