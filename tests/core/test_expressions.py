@@ -122,9 +122,9 @@ def test_an_expression_has_this_value(text: str, expected: Any) -> None:
         ("a.b", "Unexpected '.'", 1),
         ("foo", "Unknown word 'foo'", 0),
         ("None", "Unknown word 'None'", 0),
-        ("input.x == 1", "Unexpected '.'", 5),
+        ("input.x == 1", "Unknown word 'input'", 0),
         ("lenn('a')", "Unknown function 'lenn'", 0),
-        ("len()", "len() takes 1 arguments, not 0", 0),
+        ("len()", "len() takes 1 argument, not 0", 0),
         ("1 < 2 < 3", "Comparisons cannot be chained", 6),
         ("(1", "Expected ')', not the end", 2),
         ("[1 2]", "Expected ',', not '2'", 3),
@@ -161,6 +161,10 @@ def test_a_mistake_is_said_with_its_column(text: str, message: str, column: int)
         ("int('x')", 'int() takes a whole number, not "x"'),
         ("min([])", "min() of an empty list has no value"),
         ("$.input.y", "Path $.y not found in the run's input"),
+        ("$.input.x-1", "Path $.x-1 not found in the run's input; a minus between two values needs spaces around it"),
+        ("$.steps.done.output.n-m", "Path $.n-m not found in the output of step 'done'; a minus between two values"),
+        ("float('nan')", 'float() takes a number, not "nan"'),
+        ("float('inf')", 'float() takes a number, not "inf"'),
     ],
 )
 def test_what_has_no_value_fails_with_the_expression_in_its_details(text: str, message: str) -> None:
@@ -168,6 +172,32 @@ def test_what_has_no_value_fails_with_the_expression_in_its_details(text: str, m
         evaluate(text)
     assert raised.value.message.startswith(message)
     assert raised.value.details["expression"] == text
+
+
+def test_a_path_that_is_missing_beside_no_such_key_says_nothing_of_a_minus() -> None:
+    with pytest.raises(ExpressionError) as raised:
+        evaluate("$.input.y-1")
+    assert raised.value.message == "Path $.y-1 not found in the run's input"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("input.x == 1", "references begin with $.: write $.input.x"),
+        ("1 == inputs.x", "references begin with $.: write $.input.x"),
+        ("$.input.x == steps.done.output.n", "references begin with $.: write $.steps.done.output.n"),
+        ("variable.v", "references begin with $.: write $.variables.v"),
+        ("steps", "write $.steps"),
+        ("input.", "attributes are not part of it"),
+        ("'a'.upper()", "attributes are not part of it"),
+        ("{'a': 1}", "objects are written as YAML, with expressions for their values"),
+        ("$.input.n-$.input.k", "a minus between two values needs spaces around it"),
+    ],
+)
+def test_a_mistake_has_a_way_out(text: str, hint: str) -> None:
+    with pytest.raises(ExpressionSyntaxError) as raised:
+        parse_expression(text, STEPS)
+    assert raised.value.hint == hint
 
 
 def test_arithmetic_cannot_be_made_to_grow_without_end() -> None:

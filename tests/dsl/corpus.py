@@ -243,13 +243,16 @@ CASES: list[Any] = [
 ]
 
 
+LONGER_THAN_NOTHING = ("timeout", "max_delay")
+
+
 def in_every_spelling(values: dict[str, list[Any]], spellings: dict[str, str]) -> Iterator[dict[str, Any]]:
     """Each key with each of its values, under its own name and under all others."""
     for key, accepted in values.items():
         for name in (key, *(other for other, canonical in spellings.items() if canonical == key)):
             yield from ({name: value} for value in accepted)
             if name in UNIT_OF_KEY:
-                yield from ({name: number} for number in (0, 90, 1.5))
+                yield from ({name: number} for number in (90, 1.5, *(() if key in LONGER_THAN_NOTHING else (0,))))
 
 
 def _of_step(keys: dict[str, Any]) -> Template:
@@ -279,9 +282,11 @@ def accepted() -> Iterator[tuple[str, Template]]:
     yield from named("condition", [step(when=value) for value in VALUES if not isinstance(value, str)])
     yield from named("output", [{**step(), "output": value} for value in VALUES])
     yield from named("default-value", [step(on_error={"action": "continue", "default_output": v}) for v in VALUES])
-    yield from named("component", [step() | {"steps": [A, {"id": "b", "type": w}]} for w in SPELLED_COMPONENTS])
+    yield from named("component", [_of_step({"type": word, "input": "$.input.x"}) for word in SPELLED_COMPONENTS])
     for word in ("eval", "/builtins/eval", "map", "builtin.iterate"):
-        bodies = [{"id": "b", "type": word, "input": {key: f}} for f in SUB_FLOWS for key in ("workflow", "flow")]
+        key = "flow" if word.endswith("iterate") else "workflow"
+        items = {"items": "$.input.items"} if word == "map" else {}
+        bodies = [{"id": "b", "type": word, "input": {key: inner, **items}} for inner in SUB_FLOWS]
         yield from named(f"sub-flow-of-{word}", [{"steps": [A, body]} for body in bodies])
     yield from named("steps", [{"steps": steps} for steps in STEPS])
     triggers = [
@@ -367,7 +372,11 @@ def refused() -> Iterator[tuple[str, Template]]:
     yield from (("E119", step(retry_delay=duration)) for duration in durations)
     yield from (("E119", step(retry={"delay": duration})) for duration in durations)
     yield from (("E119", step(simulate={"duration": duration})) for duration in durations)
-    yield from (("E119", step(timeoutSeconds=duration)) for duration in durations if duration not in (5, 0, 1.5))
+    yield from (("E119", step(timeoutSeconds=duration)) for duration in durations if duration not in (5, 1.5))
+    nothing = ("0s", "0ms", " 0h 0.0m", "0.4ms")
+    yield from (("E119", template) for none in nothing for template in (flow(timeout=none), step(timeout=none)))
+    yield from (("E119", step(retry={"max_delay": none})) for none in nothing)
+    yield from (("E119", step(retry={"max_delay_ms": none})) for none in (0, 0.0, 0.4))
     yield from (("E119", flow(timeout=duration)) for duration in ("101w 36500d", "9" * 400 + "h"))
     yield from (("E119", flow(timeoutSeconds=number)) for number in (1e308, 10**12))
     yield from (("E119", flow(max_concurrency=number)) for number in (0, -1, 1_000_001, 2.5, "3", True, []))
@@ -433,6 +442,13 @@ def refused() -> Iterator[tuple[str, Template]]:
         "/python/x",         "http/get/more", "python.call.x",
     )  # fmt: skip
     yield from (("E150", _of_step({"type": path})) for path in unknown)
+    inputs: tuple[tuple[str, Any], ...] = (
+        ("sleep", None), ("sleep", {"secs": 3}), ("sleep", {"seconds": "$.input.x", "secs": 3}),
+        ("http.get", {"headers": {"a": "$.input.x"}}), ("http.get", {"url": "$.input.url", "timeout": []}),
+        ("shell.run", {"command": "echo x"}), ("shell.run", {"command": ["echo", None]}), ("fail", "x"),
+        ("load_file", {"path": "$.input.x", "format": "xml"}), ("map", {"workflow": {"steps": [A]}}),
+    )  # fmt: skip
+    yield from (("E153", _of_step({"type": word, "input": value})) for word, value in inputs)
     yield from (("E160", flow(triggers=triggers)) for triggers in (3, "@daily", True, [3], [{}], {"enabled": True}))
     yield "E160", flow(triggers={"cron": "@daily", "after": "other"})
     crons: tuple[Any, ...] = ("", "* * * *", "* * * * * *", "61 * * * *", "@often", 5, None, ["@daily"], "* " * 101)

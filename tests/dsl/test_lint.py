@@ -23,7 +23,10 @@ from stepflow.model.flow import Flow
 from tests.dsl.test_load import JSON
 from tests.house import tree
 
-OURS = {one.path: ComponentFacts(one.external, one.output_schema) for one in builtin_registry()}
+OURS = {
+    one.path: ComponentFacts(one.external, one.output_schema, input_schema=one.input_schema)
+    for one in builtin_registry()
+}
 MAPPED = {**OURS, "/builtin/map": ComponentFacts()}
 RULES = {rule.name: rule for rule in rules()}
 FIXABLE = [rule for rule in rules() if rule.fix is not None]
@@ -119,7 +122,7 @@ def test_without_facts_components_are_judged_by_their_family() -> None:
 
 
 def test_rules_can_be_left_out() -> None:
-    text = steps({"id": "x", "component": "/http/get"})
+    text = steps({"id": "x", "component": "/http/get", "input": {"url": "$.input.url"}})
     result = lint_flow(text, components=OURS, options=LintOptions(ignore=["no-retry", "L203"]))
     assert names_of(result.diagnostics) == ["no-error-handler"]
 
@@ -244,7 +247,7 @@ def test_flows_written_out_inside_a_step_are_linted_in_their_own_scope() -> None
     inner = {"steps": [{"id": "a", "type": "http.get", "input": {"url": "$.inputs.url"}}]}
     body = {"id": "all", "type": "map", "parameters": {"items": [1], "workflow": {"$literal": inner}}}
     found = lint_flow(steps(body, {"id": "b", "type": "echo", "depends_on": ["all"]}), components=MAPPED).diagnostics
-    base = "steps[0].input.workflow.$literal.steps[0]"
+    base = "steps[0].parameters.workflow.$literal.steps[0]"
     assert [(name, one.path) for name, one in zip(names_of(found), found, strict=True)] == [
         ("deprecated-spelling", "steps[0].parameters"),
         ("no-error-handler", base),

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepflow.dsl.load import MAX_BYTES, MAX_NESTING, load
+from stepflow.dsl.bounds import MAX_NESTING
+from stepflow.dsl.load import MAX_BYTES, load
 from stepflow.dsl.places import Format
 
 JSON = st.recursive(
@@ -79,11 +80,78 @@ def test_a_mistake_has_its_place_and_a_way_out(text: str, code: str, line: int, 
     assert found.hint or code == "E006"
 
 
+def test_reading_goes_on_behind_a_mistake() -> None:
+    text = "a: 1\na: 2\nb: [!x 3, .nan]\nc:\n  <<: {a: 1}\n  a: {d: 1, d: {e: 1, e: 2}}\n---\nnever: 1\n"
+    document = load(text, "yaml")
+    assert [(one.code, one.line, one.path) for one in document.diagnostics] == [
+        ("E009", 2, "a"),
+        ("E011", 3, "b[0]"),
+        ("E010", 3, "b[1]"),
+        ("E008", 5, "c"),
+        ("E009", 6, "c.a.d"),
+        ("E009", 6, "c.a.d.e"),
+        ("E004", 7, ""),
+    ]
+    assert document.data is None
+    assert document.salvaged == {"a": 1, "b": [3, ".nan"], "c": {"a": {"d": 1}}}
+
+
+def test_each_duplicate_names_the_line_of_the_first() -> None:
+    found = load("a: 1\nb: 1\na: 2\nb: 2\na: 3", "yaml").diagnostics
+    assert [one.hint[:29] for one in found] == [f"it stands already in line {n}; r"[:29] for n in (1, 2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("when: !$.input.y", "put the expression into quotes"),
+        ("when: !exists($.input.y)", "put the expression into quotes"),
+        ("when: !x 1", "leave the tag out"),
+        ("a: {q: ${{ $.input.x }}}", "inside { } and [ ] a text with ${{ … }} or with brackets stands in quotes"),
+        ("a: [$.input.l[0]]", "inside { } and [ ] a text with ${{ … }} or with brackets stands in quotes"),
+        ("a: [1, 2\nb: 1", "expected a comma or the closing bracket there, or quotes around a text"),
+        ("a: `x`", "put the text into quotes; only letters, digits and some signs begin one without"),
+    ],
+)
+def test_a_text_that_yaml_reads_otherwise_is_to_be_quoted(text: str, hint: str) -> None:
+    (found,) = load(text, "yaml").diagnostics
+    assert found.hint == hint
+
+
+@pytest.mark.parametrize("before", ["", "\ufeff"])
+def test_a_character_that_yaml_cannot_hold_has_its_place(before: str) -> None:
+    (found,) = load(f"{before}ä: 1\nb: ü\x07", "yaml").diagnostics
+    assert (found.code, found.line, found.column) == ("E002", 2, 5)
+    assert found.message == "The character U+0007 cannot stand in YAML"
+    assert load('b: "ü\\U00000007"').data == {"b": "ü\x07"}
+
+
+@pytest.mark.parametrize("source_format", [None, "json"])
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", pytest.param("1" * 5000, id="long")])
+def test_what_is_no_number_of_json_is_refused_where_it_stands(number: str, source_format: Format | None) -> None:
+    (found,) = load(f'{{"a": "NaN",\n "b": [1, {number}]}}', source_format).diagnostics
+    assert (found.code, found.line, found.column) == ("E010", 2, 11)
+
+
+def test_json_that_is_nested_too_deeply_is_refused_where_it_is() -> None:
+    (found,) = load('{"a":\n' + "[" * 100_000 + "]" * 100_000 + "}", "json").diagnostics
+    assert (found.code, found.line, found.column) == ("E003", 2, MAX_NESTING)
+
+
+def test_another_version_of_yaml_is_said_to_be_read_as_ours() -> None:
+    document = load("%YAML 1.1\n---\na: yes\n")
+    assert (document.data, document.diagnostics) == ({"a": "yes"}, [])
+    assert [(one.code, one.line) for one in document.warnings] == [("W012", 1)]
+    assert load("%YAML 1.2\n---\na: yes\n").warnings == []
+
+
 def test_positions_are_of_the_values_themselves() -> None:
     document = load("name: x\nsteps:\n  - id: a\n    input: {deep: [1, two]}\n", "yaml")
     assert document.position(("name",)) == (1, 7)
     assert document.position(("steps", 0, "input", "deep", 1)) == (4, 23)
     assert document.position(("steps", 0, "input", "nowhere")) == (4, 5)
+    assert document.position(("name",), of_key=True) == (1, 1)
+    assert document.position(("steps", 0, "input", "nowhere"), of_key=True) == (4, 5)
 
 
 def test_an_alias_bomb_is_an_error_and_not_a_hang() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stepflow.components.registry import builtin_registry
 from stepflow.dsl.diagnostics import Diagnostic, has_errors
+from stepflow.dsl.load import load
 from stepflow.dsl.validate import read_flow
 from stepflow.model.flow import Flow, OnError, RetryPolicy, Step
 from tests.dsl.test_load import JSON
@@ -65,6 +66,89 @@ def test_all_mistakes_are_said_at_once_in_the_order_of_lines() -> None:
     found = errors_of(text)
     assert [one.code for one in found] == ["E114", "E150", "E120", "E112"]
     assert "did you mean '/builtin/echo'" in found[1].hint
+
+
+def test_all_mistakes_are_said_at_once_also_those_that_the_reader_finds() -> None:
+    found = errors_of("a: 1\na: 2\nsteps:\n  - {id: a, type: ecko, id: b, when: !x 1}\n---\n{}")
+    assert [(one.code, one.place) for one in found] == [
+        ("E120", "flow.yaml:1:1"),
+        ("E009", "flow.yaml:2:1"),
+        ("E150", "flow.yaml:4:19"),
+        ("E009", "flow.yaml:4:25"),
+        ("E011", "flow.yaml:4:38"),
+        ("E004", "flow.yaml:5:1"),
+    ]
+
+
+A_STEP = "steps:\n  - id: a\n    type: noop\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "place", "path"),
+    [
+        (f"nmae:\n  x\n{A_STEP}", "E120", "flow.yaml:1:1", "nmae"),
+        (f"{A_STEP}    component: x", "E104", "flow.yaml:4:5", "steps[0].component"),
+        (f"{A_STEP}    onError: {{action: skip, bogus:   1}}", "E120", "flow.yaml:4:29", "steps[0].onError.bogus"),
+        (f"{A_STEP}    input: {{$input: x, paht: y}}", "E122", "flow.yaml:4:24", "steps[0].input.paht"),
+        (f"{A_STEP}    args: {{$form: x}}", "E121", "flow.yaml:4:12", "steps[0].args.$form"),
+        (f"{A_STEP}triggers: {{cron: '@daily', on: [x]}}", "E120", "flow.yaml:4:28", "triggers.on"),
+        (f"{A_STEP}tests: [{{mocks: {{b: {{output: 1}}}}}}]", "E171", "flow.yaml:4:18", "tests[0].mocks.b"),
+        (f"{A_STEP}tests: [{{expect: {{steps: {{b: failed}}}}}}]", "E172", "flow.yaml:4:27", "tests[0].expect.steps.b"),
+        ("steps: {a b: {type: noop}, '': {type: noop}}", "E111", "flow.yaml:1:28", 'steps[""]'),
+    ],
+)
+def test_what_is_wrong_with_a_key_is_said_at_the_key(text: str, code: str, place: str, path: str) -> None:
+    found = error_of(text)
+    assert (found.code, found.place, found.path) == (code, place, path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "path"),
+    [
+        ("type: ecko", "steps[0].type"),
+        ("component: /builtin/ecko", "steps[0].component"),
+        ("id: b", "steps[0]"),
+        ("type: noop, retry_delay: 10", "steps[0].retry_delay"),
+        ("type: noop, retryDelay: 10", "steps[0].retryDelay"),
+        ("type: noop, timeoutSeconds: soon", "steps[0].timeoutSeconds"),
+        ("type: noop, retry: often", "steps[0].retry"),
+        ("type: noop, retry: {type: often}", "steps[0].retry.type"),
+        ("type: noop, on_error: ignore", "steps[0].on_error"),
+        ("type: noop, onError: ignore", "steps[0].onError"),
+        ("type: noop, onError: {action: ignore}", "steps[0].onError.action"),
+        ("type: noop, onError: {action: retry, delay: 1}", "steps[0].onError.delay"),
+        ("type: map, args: {workflow: {steps: [{key: x, type: ecko}]}}", "steps[0].args.workflow.steps[0].type"),
+    ],
+)
+def test_a_path_has_the_keys_that_the_author_wrote(keys: str, path: str) -> None:
+    as_text = f"steps:\n  - {{{keys if 'id' in keys else f'id: a, {keys}'}}}"
+    assert error_of(as_text).path == path
+    assert error_of(load(as_text).data).path == path
+
+
+def test_the_path_of_a_schema_goes_on_to_what_is_wrong_in_it() -> None:
+    step = {"id": "a", "type": "noop"}
+    found = error_of({"inputSchema": {"properties": {"x": {"type": "objekt"}}}, "steps": [step]})
+    assert (found.path, found.hint) == ("inputSchema.properties.x.type", "did you mean 'object'?")
+    assert '"objekt" is not one of "array", "boolean"' in found.message
+    assert error_of({"schemas": {"properties": {"input": {"type": 1}}}, "steps": [step]}).path == (
+        "schemas.properties.input.type"
+    )
+    for variables in ({"v": {"type": 3}}, {"type": "object", "properties": {"v": {"type": 3}}}):
+        path = error_of({"variables": variables, "steps": [step]}).path
+        assert path == ("variables.properties.v.type" if "properties" in variables else "variables.v.type")
+
+
+@pytest.mark.parametrize(
+    ("schema", "message", "hint"),
+    [
+        ({"$ref": "http://x.example/y"}, "schemas are never fetched; write http://x.example/y out under $defs", ""),
+        ({"$schema": "http://x.example/y"}, "Unknown meta-schema: 'http://x.example/y'", "leave $schema out"),
+    ],
+)
+def test_a_schema_that_would_be_fetched_is_refused_in_our_words(schema: Any, message: str, hint: str) -> None:
+    found = error_of({"input_schema": schema, "steps": [{"id": "a", "type": "noop"}]})
+    assert (found.message, found.hint) == (f"'input_schema' is not a JSON Schema: {message}", hint)
 
 
 # Spellings
@@ -231,12 +315,59 @@ def test_a_title_becomes_a_slug() -> None:
         ({"output_schema": {"type": "nonsense"}}, "E108", "not a JSON Schema"),
         ({"on_crash": "maybe"}, "E119", "one of retry, fail"),
         ({"sensitive": "yes"}, "E119", "true or false"),
+        ({"timeout": "0s"}, "E119", "'timeout' must be longer than nothing"),
+        ({"timeoutSeconds": 0}, "E119", "'timeoutSeconds' must be longer than nothing"),
+        ({"retry": {"max_delay": "0ms"}}, "E119", "'max_delay' must be longer than nothing"),
+        ({"input": {"${{ 1 }}": 5}}, "E121", "'${{ 1 }}' is a key, and keys are not expanded"),
+        ({"input": {"$.input.a": 6}}, "E121", "'$.input.a' is a key, and keys are not expanded"),
+        ({"when": ""}, "E127", "The expression is empty"),
     ],
 )
 def test_what_is_wrong_with_a_step_is_refused_with_its_reason(body: dict[str, Any], code: str, says: str) -> None:
     found = error_of({"steps": [{"id": "a", "type": "noop"}, {"id": "b", "type": "noop", **body}]})
     assert found.code == code
     assert says in found.message
+
+
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        ({"on_error": "ignore"}, "use fail, skip, continue or retry"),
+        ({"on_error": "contniue"}, "did you mean 'continue'?"),
+        ({"depends_on": ["zz"]}, "there are a, b"),
+        ({"type": "python.0123456789"}, "`stepflow components` lists them"),
+        ({"input": {"$from": {"step": "a"}, "paht": 1}}, "did you mean 'path'?"),
+        ({"input": {"$if": True, "elze": 1}}, "did you mean 'else'?"),
+        ({"input": {"$step": "a", "zz": 1}}, "wrap it in $literal to keep it as data"),
+        ({"input": {"$step": "a", "$on_skip": "use_defalt"}}, "did you mean 'use_default'?"),
+        ({"sensitive": "yes"}, "write it without quotes: true"),
+        ({"input": "${{ $.input.n-1 }}"}, "a minus between two values needs spaces around it"),
+        ({"when": "input.n"}, "references begin with $.: write $.input.n"),
+    ],
+)
+def test_a_mistake_has_its_way_out(body: dict[str, Any], hint: str) -> None:
+    step = {"id": "b", "type": "noop", **body}
+    schema = {"properties": {"n": {}}, "additionalProperties": False}
+    assert error_of({"input_schema": schema, "steps": [{"id": "a", "type": "noop"}, step]}).hint == hint
+
+
+def test_values_are_shown_as_templates_write_them() -> None:
+    step = {"id": "a", "type": "noop"}
+    assert error_of("steps: [{id: true, type: noop}]").message == "true cannot be a step's id"
+    assert error_of({"steps": [{"id": "a", "component": {"x": None}}]}).message == '{"x":null} is not a component'
+    assert error_of({"name": [True], "steps": [step]}).message == "[true] cannot be a name"
+
+
+def test_a_step_with_a_key_and_another_id_is_warned_of() -> None:
+    read = read_flow({"steps": {"a": {"id": "b", "type": "noop"}, "c": {"id": "c", "type": "noop"}}})
+    assert read.flow is not None
+    assert [(one.code, one.level, one.path) for one in read.diagnostics] == [("W112", "warning", "steps.a.id")]
+
+
+def test_another_version_of_yaml_is_warned_of_and_read() -> None:
+    read = read_flow(f"%YAML 1.1\n---\n{A_STEP}", file="flow.yaml")
+    assert read.flow is not None
+    assert [(one.code, one.place) for one in read.diagnostics] == [("W012", "flow.yaml:1:1")]
 
 
 def test_a_cycle_is_spelled_out() -> None:
@@ -248,6 +379,17 @@ def test_a_cycle_is_spelled_out() -> None:
 def test_duplicate_ids_and_two_spellings_of_one_key_are_errors() -> None:
     assert error_of({"steps": [{"id": "a", "type": "noop"}, {"id": "a", "type": "noop"}]}).code == "E112"
     assert error_of({"steps": [{"id": "a", "type": "noop", "component": "/builtin/noop"}]}).code == "E104"
+
+
+def test_a_flow_inside_another_cannot_require_a_variable() -> None:
+    inner = {
+        "variables": {"type": "object", "required": ["v"], "properties": {"v": {}, "w": {}}},
+        "steps": [{"id": "x", "type": "echo", "input": "$.variables.v"}],
+    }
+    found = error_of({"steps": [{"id": "a", "type": "eval", "input": {"workflow": inner}}]})
+    assert (found.code, found.path) == ("E145", "steps[0].input.workflow.variables")
+    assert "'v' is required" in found.message
+    assert read_flow(inner).diagnostics == ()
 
 
 SECRET_INPUT = """\
@@ -292,9 +434,7 @@ def test_a_secret_is_handed_to_a_step_as_it_is(value: str) -> None:
 def test_a_secret_is_never_worked_on(value: str) -> None:
     """While a run is decided it is a mark, and so would be what an expression makes of it."""
     found = read_flow(SECRET_INPUT.format(value=value)).diagnostics
-    assert [(one.code, one.message) for one in found] == [
-        ("E133", "The secret variable 't' can only be used as it is")
-    ]
+    assert [(one.code, one.message) for one in found] == [("E133", "The secret variable 't' can only be used as it is")]
 
 
 @pytest.mark.parametrize(

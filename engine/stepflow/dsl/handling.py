@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
-from stepflow.dsl.diagnostics import did_you_mean
 from stepflow.dsl.kinds import Kinds
 from stepflow.dsl.places import Place
 from stepflow.dsl.problems import Problems
@@ -54,6 +53,7 @@ class Handling:
         if raw is True:
             return RetryPolicy()
         if isinstance(raw, str):
+            self._problems.renamed(place, (*place, "strategy"))
             raw = {"strategy": raw}
         if not isinstance(raw, dict):
             self._problems.error(
@@ -82,7 +82,7 @@ class Handling:
             self._problems.error("E117", "'on' is a list of error codes", (*place, "on"))
             codes = []
         base = self._kinds.duration(folded.get("base_delay"), (*place, "base_delay"))
-        longest = self._kinds.duration(folded.get("max_delay"), (*place, "max_delay"))
+        longest = self._kinds.duration(folded.get("max_delay"), (*place, "max_delay"), may_be_nothing=False)
         return RetryPolicy(
             strategy=cast(Literal["never", "fixed", "exponential", "jittered"], strategy),
             max_attempts=attempts,
@@ -107,8 +107,9 @@ class Handling:
             return OnError()
         self._kinds.unknown_keys(folded, frozenset({"action", "default_output"}), place)
         if action not in ("fail", "skip", "continue"):
-            hint = did_you_mean(action, ACTIONS).removeprefix("; ")
-            self._problems.error("E118", f"Unknown action '{action}'", (*place, "action"), hint)
+            where = place if isinstance(raw, str) else (*place, "action")
+            hint = self._problems.suggestion(action, ACTIONS) or "use fail, skip, continue or retry"
+            self._problems.error("E118", f"Unknown action '{action}'", where, hint)
             return None
         default = folded.get("default_output")
         if default is not None and action != "continue":

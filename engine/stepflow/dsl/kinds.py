@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stepflow.dsl.diagnostics import did_you_mean
 from stepflow.dsl.places import Place
 from stepflow.dsl.problems import Problems
 from stepflow.dsl.schemas import check_schema
 from stepflow.dsl.spellings import WithUnit
+from stepflow.dsl.violations import Violation
 from stepflow.model.flow import Json
 from stepflow.model.times import parse_duration
 
@@ -25,19 +25,22 @@ class Kinds:
             return
         for key in raw:
             if key not in known and not key.startswith("x-"):
-                hint = did_you_mean(key, known).removeprefix("; ")
-                self.problems.error(
-                    "E120", f"Unknown key '{key}'", (*place, key), hint or "keys of your own begin with x-"
-                )
+                written = str(self.problems.written((*place, key))[-1])
+                hint = self.problems.suggestion(written, known) or "keys of your own begin with x-"
+                self.problems.error("E120", f"Unknown key '{written}'", (*place, written), hint, at_key=True)
 
-    def duration(self, raw: Json, place: Place) -> int | None:
+    def duration(self, raw: Json, place: Place, *, may_be_nothing: bool = True) -> int | None:
         if raw is None:
             return None
         try:
-            return parse_duration(f"{raw:d}ms" if isinstance(raw, WithUnit) else str(raw))
+            duration_ms = parse_duration(f"{raw:d}ms" if isinstance(raw, WithUnit) else str(raw))
         except ValueError as error:
             self.problems.error("E119", str(error), place)
             return None
+        if not duration_ms and not may_be_nothing:
+            name = self.problems.written(place)[-1]
+            self.problems.error("E119", f"'{name}' must be longer than nothing", place, "leave it out, or say how long")
+        return duration_ms
 
     def count(self, raw: Mapping[str, Any], key: str, default: int, place: Place, least: int = 1) -> int:
         value = raw.get(key)
@@ -52,7 +55,7 @@ class Kinds:
         value = raw.get(key)
         if value is None or isinstance(value, bool):
             return bool(value)
-        self.problems.error("E119", f"'{key}' is true or false", (*place, key))
+        self.problems.error("E119", f"'{key}' is true or false", (*place, key), "write it without quotes: true")
         return False
 
     def word(self, raw: Mapping[str, Any], key: str, words: tuple[str, ...], default: str, place: Place) -> str:
@@ -60,7 +63,7 @@ class Kinds:
         if value is None:
             return default
         if value not in words:
-            hint = did_you_mean(str(value), words).removeprefix("; ")
+            hint = self.problems.suggestion(str(value), words)
             self.problems.error("E119", f"'{key}' is one of {', '.join(words)}", (*place, key), hint)
             return default
         return str(value)
@@ -86,6 +89,11 @@ class Kinds:
         if not isinstance(schema, dict | bool):
             self.problems.error("E108", f"'{key}' is a JSON Schema", (*place, key))
             return None
-        for problem in check_schema(schema):
-            self.problems.error("E108", f"'{key}' is not a JSON Schema: {problem}", (*place, key))
+        self.no_schema(check_schema(schema), key, (*place, key))
         return schema
+
+    def no_schema(self, wrong: Violation | None, key: str, place: Place) -> None:
+        if wrong is not None:
+            message = f"'{key}' is not a JSON Schema: {wrong.message}"
+            hint = (wrong.word and self.problems.suggestion(wrong.word, wrong.known)) or wrong.otherwise
+            self.problems.error("E108", message, (*place, *wrong.place), hint)

@@ -35,7 +35,7 @@ class Locator:
         problems, places = self._read
         if place[0] == "steps" and isinstance(place[1], int):
             place = (*places.get(self._steps[place[1]], place[:2]), *place[2:])
-        found: dict[str, Any] = {"path": write_place(place)}
+        found: dict[str, Any] = {"path": write_place(problems.written(place))}
         line, column = problems.position(place, None if expression is None else (expression, 0))
         if line:
             found |= {"line": line, "column": column}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
+
 from stepflow.dsl.cases import read_cases
+from stepflow.dsl.diagnostics import quoted
 from stepflow.dsl.handling import Handling
 from stepflow.dsl.kinds import Kinds
 from stepflow.dsl.places import Place
@@ -15,6 +18,7 @@ from stepflow.dsl.schemas import check_schema
 from stepflow.dsl.spellings import FLOW_KEYS, STEP_KEYS, fold_component, fold_keys
 from stepflow.dsl.triggers import read_triggers
 from stepflow.model.flow import Flow, Json, OnError, RetryPolicy, Step, secrets_of
+from stepflow.model.ids import is_template_name, template_name_of
 
 FLOW_KNOWN = frozenset(
     [
@@ -67,8 +71,8 @@ STEP_KNOWN = frozenset(
     ]
 )
 _SIMULATE_KNOWN = frozenset({"output", "duration", "error"})
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_SUB_FLOW_COMPONENTS = ("/builtin/eval", "/builtin/map", "/builtin/iterate")
+SUB_FLOW_COMPONENTS = ("/builtin/eval", "/builtin/map", "/builtin/iterate")
+"""Their input may hold a flow written out."""
 
 MAX_STEPS = 100_000
 MAX_NESTING = 200
@@ -87,6 +91,8 @@ class Parser:
         """Flows written out inside this one, with what read them."""
         self.places: dict[str, Place] = {}
         """Where each step stands."""
+        self.default_on_error: OnError | None = None
+        """Of the flow, for the steps that have none of their own."""
 
     def flow(self, data: Json) -> Flow | None:
         if not isinstance(data, dict):
@@ -99,6 +105,7 @@ class Parser:
         self.folder = Folder([key for key, _, _ in listed], self.problems)
         self._handling = Handling(self.problems, self._kinds, self.folder)
         default_retry, default_on_error = self._handling.read(raw, ())
+        self.default_on_error = default_on_error
         steps = tuple(self._step(key, body, place, default_retry, default_on_error) for key, body, place in listed)
         has_output = raw.get("output") is not None
         output = self.folder.fold(raw["output"], ("output",)) if has_output else None
@@ -117,7 +124,7 @@ class Parser:
             has_output=has_output,
             order=self._kinds.word(raw, "order", ("graph", "sequential"), "graph", ()),  # type: ignore[arg-type]  # _word gives one of these words
             max_concurrency=self._kinds.count(raw, "max_concurrency", 10, ()),
-            timeout_ms=self._kinds.duration(raw.get("timeout"), ("timeout",)),
+            timeout_ms=self._kinds.duration(raw.get("timeout"), ("timeout",), may_be_nothing=False),
             fail_fast=self._kinds.flag(raw, "fail_fast", ()),
             evaluate=self._kinds.word(raw, "evaluate", ("all", "needed"), "all", ()),  # type: ignore[arg-type]  # it is one of these words
             triggers=read_triggers(raw.get("triggers"), self.problems, self._kinds),
@@ -130,11 +137,11 @@ class Parser:
         if name is None:
             return ""
         text = "" if isinstance(name, list | dict) else str(name)
-        if _NAME.fullmatch(text):
+        if is_template_name(text):
             return text
-        slug = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")
+        slug = template_name_of(text)
         if not slug:
-            self.problems.error("E105", f"{name!r} cannot be a name", ("name",), "use letters, digits, - and _")
+            self.problems.error("E105", f"{quoted(name)} cannot be a name", ("name",), "use letters, digits, - and _")
         return slug
 
     def _flow_schemas(self, raw: dict[str, Any]) -> None:
@@ -191,8 +198,10 @@ class Parser:
                     "E134", f"The secret variable '{name}' has a default, which everybody could read",
                     ("variables", name), "give it at start as env:NAME or file:PATH",
                 )  # fmt: skip
-        for problem in check_schema(schema):
-            self.problems.error("E108", f"'variables' is not a JSON Schema: {problem}", ("variables",))
+        wrong = check_schema(schema)
+        if wrong is not None and schema is not raw:
+            wrong = msgspec.structs.replace(wrong, place=wrong.place[1:])
+        self._kinds.no_schema(wrong, "variables", ("variables",))
         return schema
 
     # Steps
@@ -232,15 +241,28 @@ class Parser:
             return None
         key = str(named) if isinstance(named, str | int) and not isinstance(named, bool) else ""
         if not key or len(key) > MAX_STEP_KEY or not key.isprintable():
-            self.problems.error("E111", f"{named!r} cannot be a step's id", (*place, "id"), "use letters, digits and -")
+            message, hint = f"{quoted(named)} cannot be a step's id", "use letters, digits and -, or put it in quotes"
+            self._refuse_key("E111", message, hint, body, place, given)
             return None
         if key in self.places:
-            self.problems.error(
-                "E112", f"Duplicate step id '{key}'", (*place, "id"), "each step needs an id of its own"
-            )
+            message, hint = f"Duplicate step id '{key}'", "each step needs an id of its own"
+            self._refuse_key("E112", message, hint, body, place, given)
             return None
+        if given is not None and key != given:
+            self.problems.warning(
+                "W112", f"The step's id is '{key}', and its key '{given}' names nothing", (*place, "id"),
+                f"refer to it as '{key}', or leave the id out",
+            )  # fmt: skip
         self.places[key] = place
         return key
+
+    def _refuse_key(
+        self, code: str, message: str, hint: str, body: dict[str, Any], place: Place, given: str | None
+    ) -> None:
+        if body.get("id") is None and given is not None:
+            self.problems.error(code, message, place, hint, at_key=True)
+        else:
+            self.problems.error(code, message, (*place, "name" if body.get("id") is None else "id"), hint)
 
     def _step(
         self,
@@ -253,7 +275,7 @@ class Parser:
         self._kinds.unknown_keys(raw, STEP_KNOWN, place)
         component = self._component(raw.get("component"), place)
         retry, on_error = self._handling.read(raw, place)
-        sub_flows = SUB_FLOW_KEYS if component in _SUB_FLOW_COMPONENTS else ()
+        sub_flows = SUB_FLOW_KEYS if component in SUB_FLOW_COMPONENTS else ()
         return Step(
             key=key,
             component=component,
@@ -263,7 +285,7 @@ class Parser:
             when=self._condition(raw.get("when"), (*place, "when")),
             on_error=on_error or default_on_error or OnError(),
             retry=retry or default_retry,
-            timeout_ms=self._kinds.duration(raw.get("timeout"), (*place, "timeout")),
+            timeout_ms=self._kinds.duration(raw.get("timeout"), (*place, "timeout"), may_be_nothing=False),
             must_execute=self._kinds.flag(raw, "must_execute", place),
             on_crash=self._kinds.word(raw, "on_crash", ("retry", "fail"), "retry", place),  # type: ignore[arg-type]  # _word gives one of these words
             sensitive=self._kinds.flag(raw, "sensitive", place),
@@ -293,7 +315,9 @@ class Parser:
             )
             return ""
         if not isinstance(written, str) or not written or not re.fullmatch(r"[A-Za-z0-9_./-]+", written):
-            self.problems.error("E115", f"{written!r} is not a component", (*place, "component"), "e.g. /http/get")
+            self.problems.error(
+                "E115", f"{quoted(written)} is not a component", (*place, "component"), "e.g. /http/get"
+            )
             return ""
         return fold_component(written)
 

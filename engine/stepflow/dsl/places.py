@@ -8,6 +8,8 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
+from stepflow.dsl.bounds import MAX_NESTING
+
 Place = tuple[str | int, ...]
 """Where something is in the document: keys and indexes."""
 Position = tuple[int, int]
@@ -17,7 +19,7 @@ Span = tuple[int, int]
 Format = Literal["yaml", "json"]
 
 YAML_READER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_SURROGATE = re.compile(r"\\u([dD][89a-fA-F][0-9a-fA-F]{2})")
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -31,6 +33,8 @@ class Entry(msgspec.Struct, frozen=True):
     position: Position | None
     """What is said of it is said here: where a text begins, at the key of a collection and of what is empty. None: it
     has no place of its own."""
+    key_position: Position | None
+    """What is said of its key is said here."""
     in_flow: bool
     """It stands within brackets."""
     is_scalar: bool
@@ -64,6 +68,8 @@ class Places:
             elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
                 place = self._enter(event, stack, is_scalar=False)
                 stack.append(_Frame(place, kind is yaml.MappingStartEvent, bool(event.flow_style)))
+                if len(stack) > MAX_NESTING:
+                    return
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
                 frame = stack.pop()
                 if frame.in_flow:
@@ -99,7 +105,8 @@ class Places:
         self._reached = end
         # Of a key that stands twice, which is a mistake, the first is meant.
         self.entries.setdefault(
-            place, Entry(start, end, key, _position(event, key_event, is_scalar), in_flow, is_scalar)
+            place,
+            Entry(start, end, key, _position(event, key_event, is_scalar), _begin(key_event), in_flow, is_scalar),
         )
         return place
 
@@ -110,7 +117,11 @@ def _position(event: Any, key_event: Any, is_scalar: bool) -> Position | None:
         event = key_event
     elif is_empty:
         return None
-    return event.start_mark.line + 1, event.start_mark.column + 1
+    return _begin(event)
+
+
+def _begin(event: Any) -> Position | None:
+    return None if event is None else (event.start_mark.line + 1, event.start_mark.column + 1)
 
 
 class _Frame:
@@ -127,7 +138,13 @@ class _Frame:
 
 def json_as_yaml(text: str) -> str:
     """JSON as YAML's reader takes it, with every character at its place: without tabs and without surrogate escapes."""
-    return _SURROGATE.sub(r"\\u0020", text.replace("\t", " "))
+    return _SURROGATE.sub(_private, text.replace("\t", " "))
+
+
+def _private(escape: re.Match[str]) -> str:
+    """As different from one another as the halves they stand for: two keys must not become one."""
+    half = int(escape[1], 16)
+    return f"\\u{half + 0x800:04x}"
 
 
 def write_place(place: Place) -> str:

@@ -32,10 +32,18 @@ class Problems:
         return len(self._base)
 
     def error(
-        self, code: str, message: str, place: Place, hint: str = "", *, at: tuple[str, int] | None = None
+        self,
+        code: str,
+        message: str,
+        place: Place,
+        hint: str = "",
+        *,
+        at: tuple[str, int] | None = None,
+        at_key: bool = False,
     ) -> None:
-        """`at`: a piece of the value's text, and the offset in it at which the mistake stands."""
-        self._add(code, "error", message, place, hint, at)
+        """`at`: a piece of the value's text, and the offset in it at which the mistake stands. `at_key`: the mistake is
+        the key itself, which ends `place` as it is written."""
+        self._add(code, "error", message, place, hint, at, at_key)
 
     def warning(self, code: str, message: str, place: Place, hint: str = "") -> None:
         self._add(code, "warning", message, place, hint)
@@ -44,13 +52,26 @@ class Problems:
         self._add(code, "info", message, place, hint)
 
     def _add(
-        self, code: str, level: str, message: str, place: Place, hint: str, at: tuple[str, int] | None = None
+        self,
+        code: str,
+        level: str,
+        message: str,
+        place: Place,
+        hint: str,
+        at: tuple[str, int] | None = None,
+        at_key: bool = False,
     ) -> None:
-        line, column = self.position(place, at)
-        path = write_place((*self._base, *place))
+        written = (*self.written(place[:-1]), place[-1]) if at_key else self.written(place)
+        line, column = self._document.position(written, of_key=at_key)
+        if at is not None and line:
+            line, column = self._inside(line, column, *at)
         self.found.append(
-            Diagnostic(code, level, message, path, self._file, line, column, hint)  # type: ignore[arg-type]  # the three above say which levels there are
+            Diagnostic(code, level, message, write_place(written), self._file, line, column, hint)  # type: ignore[arg-type]  # the three above say which levels there are
         )
+
+    def written(self, place: Place) -> Place:
+        """Counted from the beginning of the document, under the keys that the author wrote."""
+        return self._document.written((*self._base, *place))
 
     def position(self, place: Place, at: tuple[str, int] | None = None) -> Position:
         """Of a value, or of what stands in its text; (0, 0): it stands nowhere."""

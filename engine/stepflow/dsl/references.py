@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from stepflow.dsl.diagnostics import did_you_mean
+from stepflow.dsl.diagnostics import quoted
 from stepflow.dsl.places import Place
 from stepflow.dsl.problems import Problems
 from stepflow.model.expressions import ExpressionSyntaxError, handed_on, parse_expression, references_in
@@ -29,6 +29,7 @@ _BESIDE = {
     "$coalesce": {"$coalesce"},
     "$literal": {"$literal"},
 }
+_ON_SKIP = ("use_default", "skip_step")
 _OLDER_ACTIONS = {"useDefault": "use_default", "skip": "skip_step"}
 MAX_STEP_KEY = 200
 """Characters."""
@@ -79,8 +80,7 @@ class Folder:
                     form = next((one for one in FORMS if one in raw), None)
                     if form is not None:
                         return self._form(form, raw, place)
-                    hint = f"{did_you_mean(key, FORMS).removeprefix('; ')} To keep it as data, wrap it in $literal"
-                    self._problems.error("E121", f"Unknown form '{key}'", (*place, key), hint.strip())
+                    self._unknown_form(key, place)
             return {
                 key: self._sub_flow(value, (*place, key))
                 if key in sub_flow_at and isinstance(value, dict)
@@ -88,6 +88,15 @@ class Folder:
                 for key, value in raw.items()
             }
         return raw
+
+    def _unknown_form(self, key: str, place: Place) -> None:
+        to_keep_it = "to keep it as data, wrap it in $literal"
+        if key.startswith(("$.", "${{")):
+            message, hint = f"'{key}' is a key, and keys are not expanded", to_keep_it
+        else:
+            suggestion = self._problems.suggestion(key, FORMS)
+            message, hint = f"Unknown form '{key}'", f"{suggestion} {to_keep_it}".strip()
+        self._problems.error("E121", message, (*place, key), hint, at_key=True)
 
     def _sub_flow(self, raw: dict[str, Any], place: Place) -> Json:
         """A flow written out is not expanded here: it has its own scope. Else it is a value like any other."""
@@ -111,11 +120,13 @@ class Folder:
     def _form(self, form: str, raw: dict[str, Any], place: Place) -> Json:
         for key in raw:
             if key not in _BESIDE[form]:
+                suggestion = self._problems.suggestion(key, _BESIDE[form])
                 self._problems.error(
                     "E122",
                     f"'{key}' cannot stand beside {form}",
                     (*place, key),
-                    "wrap it in $literal to keep it as data",
+                    suggestion or "wrap it in $literal to keep it as data",
+                    at_key=True,
                 )
         match form:
             case "$from":
@@ -189,8 +200,10 @@ class Folder:
             action = older.get("action")
             action = _OLDER_ACTIONS.get(action, action) if isinstance(action, str) else action
             default, has_default = older.get("defaultValue"), "defaultValue" in older
-        if action is not None and action not in ("use_default", "skip_step"):
-            self._problems.error("E125", f"$on_skip is use_default or skip_step, not '{action}'", (*place, "$on_skip"))
+        if action is not None and action not in _ON_SKIP:
+            where = (*place, "$on_skip") if older is None else (*place, "onSkip", "action")
+            hint = self._problems.suggestion(str(action), _ON_SKIP)
+            self._problems.error("E125", f"$on_skip is use_default or skip_step, not {quoted(action)}", where, hint)
             return
         if action is not None:
             folded["$on_skip"] = action
@@ -253,9 +266,8 @@ class Folder:
         try:
             node = parse_expression(text, self._step_keys)
         except ExpressionSyntaxError as error:
-            self._problems.error(
-                "E127", f"{error.message} in the expression", place, error.hint, at=(text, error.column)
-            )
+            says = error.message if "expression" in error.message else f"In the expression: {error.message}"
+            self._problems.error("E127", says, place, error.hint, at=(text, error.column))
             return None
         as_it_is = handed_on(node)
         for one, tolerant in references_in(node):

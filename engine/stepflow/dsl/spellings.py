@@ -97,7 +97,11 @@ def fold_keys(
         canonical = spellings.get(key, key)
         if canonical in folded:
             problems.error(
-                "E104", f"'{key}' and '{spelled[canonical]}' say the same", (*place, key), f"keep '{canonical}' alone"
+                "E104",
+                f"'{key}' and '{spelled[canonical]}' say the same",
+                (*place, key),
+                f"keep '{canonical}' alone",
+                at_key=True,
             )
             continue
         if key in UNIT_OF_KEY and isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:

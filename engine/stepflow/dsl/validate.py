@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from stepflow.dsl.bounds import beyond_bounds
-from stepflow.dsl.diagnostics import Diagnostic, did_you_mean, has_errors
+from stepflow.dsl.diagnostics import Diagnostic, has_errors, quoted
+from stepflow.dsl.inputs import InputChecks, Takes
 from stepflow.dsl.load import Document, load
 from stepflow.dsl.parse import Parser
 from stepflow.dsl.places import Format
@@ -19,9 +20,12 @@ from stepflow.dsl.problems import Problems
 from stepflow.dsl.references import Reference, find_cycle
 from stepflow.model import jsontext
 from stepflow.model.flow import Flow, Json
+from stepflow.model.paths import minus_hint
 
 OUR_FAMILIES = ("/builtin/", "/http/", "/shell/", "/python/")
 """Where an unknown component is a mistake; elsewhere another worker may offer it."""
+MOST_NAMED = 8
+"""Steps that a hint lists."""
 
 
 class ReadFlow(msgspec.Struct, frozen=True):
@@ -36,10 +40,10 @@ def read_flow(
     *,
     file: str | None = None,
     format: Format | None = None,  # noqa: A002 - as the API calls it
-    components: Collection[str] | None = None,
+    components: Collection[str] | Mapping[str, Takes] | None = None,
 ) -> ReadFlow:
-    """Read a template. `components`: the paths that are known; None: they are not judged. Never raises for what the
-    author wrote."""
+    """Read a template. `components`: the paths that are known, with what they take where that is to be judged too;
+    None: they are not judged. Never raises for what the author wrote."""
     with _collector_at_rest():
         return _read_flow(dsl, file, format, components)
 
@@ -60,23 +64,28 @@ def _read_flow(
     dsl: str | Mapping[str, Any],
     file: str | None,
     format: Format | None,  # noqa: A002 - as the API calls it
-    components: Collection[str] | None,
+    components: Collection[str] | Mapping[str, Takes] | None,
 ) -> ReadFlow:
     document = load(dsl, format or _format_of(file)) if isinstance(dsl, str) else _document_of(dsl)
     problems = Problems(document, file)
-    if document.diagnostics:
-        found = tuple(msgspec.structs.replace(diagnostic, file=file) for diagnostic in document.diagnostics)
-        return ReadFlow(None, found, document.source_format)
+    problems.found += [msgspec.structs.replace(one, file=file) for one in document.diagnostics + document.warnings]
+    if document.diagnostics and not isinstance(document.salvaged, dict):
+        return ReadFlow(None, tuple(problems.found), document.source_format)
     parser = Parser(problems)
-    flow = parser.flow(document.data)
+    flow = parser.flow(document.salvaged if document.diagnostics else document.data)
     if flow is not None:
         known = None if components is None else frozenset(components)
+        inputs = InputChecks(components) if isinstance(components, Mapping) else None
         flows = [(flow, parser)]
         while flows:
             one, its_parser = flows.pop()
             _check_references(one, its_parser, its_parser.problems)
+            if its_parser is not parser:
+                _check_no_variable_is_required(one, its_parser.problems)
             if known is not None:
                 _check_components(one, its_parser, known, its_parser.problems)
+            if inputs is not None:
+                inputs.check(one, its_parser)
             flows += its_parser.nested
     found = tuple(sorted(problems.found, key=lambda diagnostic: (diagnostic.line, diagnostic.column)))
     return ReadFlow(None if has_errors(found) else flow, found, document.source_format)
@@ -115,11 +124,26 @@ def _check_references(flow: Flow, parser: Parser, problems: Problems) -> None:
         elif reference.kind == "variable" and not reference.tolerant:
             _check_variable(flow.variables, reference, problems)
         elif reference.kind == "step" and reference.name not in dependencies:
-            hint = did_you_mean(reference.name, keys).removeprefix("; ")
+            hint = problems.suggestion(reference.name, keys) or _few(keys)
             problems.error("E140", f"Invalid reference: unknown step '{reference.name}'", reference.place, hint)
         elif reference.kind == "step" and reference.place[:2] in owner_of:
             dependencies[owner_of[reference.place[:2]]].add(reference.name)
+        elif reference.kind == "step" and reference.place[0] == "on_error":
+            _depend_by_default(flow, parser, reference, dependencies, problems)
     _check_cycles(dependencies, parser, problems)
+
+
+def _depend_by_default(
+    flow: Flow, parser: Parser, reference: Reference, dependencies: dict[str, set[str]], problems: Problems
+) -> None:
+    """What the flow's `on_error` refers to, every step waits for that has no `on_error` of its own."""
+    for step in flow.steps:
+        if step.on_error is parser.default_on_error:
+            if step.key == reference.name:
+                message = f"Step '{step.key}' refers to itself by the flow's on_error"
+                problems.error("E141", message, reference.place, "give that step an on_error of its own")
+            else:
+                dependencies[step.key].add(reference.name)
 
 
 def _check_order(flow: Flow, parser: Parser, dependencies: dict[str, set[str]], problems: Problems) -> None:
@@ -129,8 +153,15 @@ def _check_order(flow: Flow, parser: Parser, dependencies: dict[str, set[str]], 
                 dependencies[step.key].add(name)
             else:
                 place = (*parser.places[step.key], "depends_on", index)
-                hint = did_you_mean(name, dependencies).removeprefix("; ")
+                hint = problems.suggestion(name, dependencies) or _few(dependencies)
                 problems.error("E140", f"Unknown step '{name}'", place, hint)
+
+
+def _few(keys: Collection[str]) -> str:
+    """The steps, where they are no more than one reads."""
+    if len(keys) > MOST_NAMED:
+        return ""
+    return f"there {'are' if len(keys) > 1 else 'is'} {', '.join(keys) or 'none'}"
 
 
 def _check_cycles(dependencies: dict[str, set[str]], parser: Parser, problems: Problems) -> None:
@@ -162,7 +193,7 @@ def _check_input_path(schema: Json, reference: Reference, problems: Problems) ->
         ):
             return
         if part not in properties:
-            hint = did_you_mean(part, properties).removeprefix("; ")
+            hint = minus_hint(part, properties) or problems.suggestion(part, properties)
             problems.error(
                 "E143",
                 f"Invalid reference: {reference.written}",
@@ -176,10 +207,18 @@ def _check_input_path(schema: Json, reference: Reference, problems: Problems) ->
 def _check_variable(schema: Json, reference: Reference, problems: Problems) -> None:
     properties = (schema.get("properties") if isinstance(schema, dict) else None) or {}
     if reference.name not in properties:
-        hint = did_you_mean(reference.name, properties).removeprefix("; ")
+        hint = problems.suggestion(reference.name, properties)
         problems.error(
             "E144", f"Invalid reference: {reference.written}", reference.place, hint or "name it under `variables:`"
         )
+
+
+def _check_no_variable_is_required(flow: Flow, problems: Problems) -> None:
+    """Of a flow inside another, which is started with an input and nothing else."""
+    required = flow.variables.get("required") if isinstance(flow.variables, dict) else None
+    for name in required if isinstance(required, list) else ():
+        message = f"The variable {quoted(name)} is required, and a flow inside another is given no variables"
+        problems.error("E145", message, ("variables",), "take the value from its input")
 
 
 def _check_components(flow: Flow, parser: Parser, known: frozenset[str], problems: Problems) -> None:
@@ -187,9 +226,11 @@ def _check_components(flow: Flow, parser: Parser, known: frozenset[str], problem
         if not step.component or step.component in known:
             continue
         place = (*parser.places[step.key], "component")
-        hint = did_you_mean(step.component, known).removeprefix("; ")
+        hint = problems.suggestion(step.component, known)
         if step.component.startswith(OUR_FAMILIES):
-            problems.error("E150", f"Unknown component '{step.component}'", place, hint)
+            problems.error(
+                "E150", f"Unknown component '{step.component}'", place, hint or "`stepflow components` lists them"
+            )
         else:
             problems.warning(
                 "W151", f"Component '{step.component}' is not one of StepFlow's", place,

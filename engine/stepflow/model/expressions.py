@@ -19,7 +19,7 @@ from stepflow.model.paths import Key, Path, parse_path
 
 MAX_LENGTH = 4000
 """Characters."""
-MAX_NESTING = 50
+MAX_NESTING = 32
 
 FUNCTIONS: Mapping[str, tuple[int, int]] = {
     "len": (1, 1),
@@ -176,7 +176,18 @@ _SAME = {"&&": "and", "||": "or", "!": "not"}
 _CONSTANTS: dict[str, Json] = {"true": True, "false": False, "null": None}
 _OTHER_CONSTANTS = {"None": "null", "none": "null", "nil": "null", "True": "true", "False": "false"}
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "in", "not in"})
-_BAD_ENDINGS = {"=": "compare with ==", "&": "write `and`", "|": "write `or`", ".": "attributes are not part of it"}
+_ROOTS = {"input": "input", "inputs": "input", "steps": "steps", "step": "steps", "variables": "variables",
+          "variable": "variables", "run": "run"}  # fmt: skip
+"""What a reference begins with after `$.`, by the words that are taken for it."""
+_WITHOUT_ROOT = re.compile(rf"\b({'|'.join(_ROOTS)})\.\w[\w.-]*")
+_BAD_CHARACTERS = {
+    "=": "compare with ==",
+    "&": "write `and`",
+    "|": "write `or`",
+    ".": "attributes are not part of it",
+    "{": "objects are written as YAML, with expressions for their values",
+    "`": "text stands in quotes",
+}
 
 
 class _Token(msgspec.Struct, frozen=True):
@@ -205,7 +216,12 @@ def _tokens(text: str) -> list[_Token]:
 def _no_token(text: str, position: int) -> ExpressionSyntaxError:
     position += len(text[position:]) - len(text[position:].lstrip())
     character = text[position]
-    hint = "the closing quote is missing" if character in "\"'" else _BAD_ENDINGS.get(character, "")
+    if character == ".":
+        for meant in _WITHOUT_ROOT.finditer(text):
+            if meant.end(1) == position:
+                hint = f"references begin with $.: write $.{_ROOTS[meant[1]]}{meant[0].removeprefix(meant[1])}"
+                return ExpressionSyntaxError(f"Unknown word '{meant[1]}'", meant.start(), hint)
+    hint = "the closing quote is missing" if character in "\"'" else _BAD_CHARACTERS.get(character, "")
     return ExpressionSyntaxError(f"Unexpected {character!r}", position, hint)
 
 
@@ -253,6 +269,8 @@ class _Parser:
             hint = "text stands in quotes"
         elif before is not None and before.kind == "reference":
             hint = 'a reference ends before it; keys with other characters are written ["a b"]'
+            if before.text.endswith("-"):
+                hint = "a minus between two values needs spaces around it"
         return ExpressionSyntaxError(f"Unexpected {token.text!r}", token.column, hint)
 
     def _deeper(self) -> None:
@@ -379,8 +397,8 @@ class _Parser:
         hint = "text stands in quotes, references begin with $."
         if token.text in _OTHER_CONSTANTS:
             hint = f"write {_OTHER_CONSTANTS[token.text]}"
-        elif token.text in ("input", "steps", "variables", "run"):
-            hint = f"write $.{token.text}"
+        elif token.text in _ROOTS:
+            hint = f"write $.{_ROOTS[token.text]}"
         elif token.text in FUNCTIONS:
             hint = f"a function is called with parentheses: {token.text}(…)"
         raise ExpressionSyntaxError(f"Unknown word '{token.text}'", token.column, hint)
@@ -396,7 +414,8 @@ class _Parser:
         least, most = FUNCTIONS[name]
         if not least <= len(arguments) <= most:
             takes = str(least) if least == most else f"{least} to {most}"
-            raise ExpressionSyntaxError(f"{name}() takes {takes} arguments, not {len(arguments)}", token.column)
+            noun = "argument" if takes == "1" else "arguments"
+            raise ExpressionSyntaxError(f"{name}() takes {takes} {noun}, not {len(arguments)}", token.column)
         if name == "exists" and not isinstance(arguments[0], Reference):
             raise ExpressionSyntaxError("exists() takes a reference", token.column, "like exists($.input.name)")
         return Call(name, arguments, token.column)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
+import unicodedata
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TIME_CHARS = 8
@@ -13,6 +15,8 @@ _RANDOM_SPACE = 36**_RANDOM_CHARS
 
 RUN_PREFIX = "exec_"
 DEFAULT_TENANT = "default"
+
+_TEMPLATE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 _lock = threading.Lock()
 _last_ms = 0
@@ -57,6 +61,16 @@ def short_run_trn(run_id: str) -> str:
 
 def template_trn(name: str, tenant: str = DEFAULT_TENANT) -> str:
     return f"trn:stepflow:{tenant}:template/{name}"
+
+
+def is_template_name(text: str) -> bool:
+    return _TEMPLATE_NAME.fullmatch(text) is not None
+
+
+def template_name_of(title: str) -> str:
+    """`Größe of Orders` is `grosse-of-orders`; empty: nothing of it can stand in a name."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", title.casefold()) if not unicodedata.combining(c))
+    return re.sub(r"[^a-z0-9._-]+", "-", plain).strip("-._")
 
 
 def run_id_prefix(ref: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from stepflow.model.flow import Json
@@ -85,6 +86,25 @@ def _item(items: list[Any], key: Key) -> Json:
         return items[key]
     except IndexError:
         raise Missing from None
+
+
+def minus_hint(key: Key, known: Collection[str]) -> str:
+    """For a key that is not among those known: `n-1`, where there is `n`, was meant as a sum. Else empty."""
+    if not isinstance(key, str) or not any(key[: found.start()] in known for found in re.finditer("-", key)):
+        return ""
+    return "a minus between two values needs spaces around it"
+
+
+def not_found(path: Path, value: Json, where: str) -> str:
+    """What to say of a path at which there is nothing in `value`."""
+    message = f"Path {write_path(path)} not found in {where}"
+    for key in path:
+        try:
+            value = follow(value, (key,))
+        except Missing:
+            hint = minus_hint(key, value) if type(value) is dict else ""
+            return f"{message}; {hint}" if hint else message
+    return message
 
 
 def write_path(path: Path) -> str:

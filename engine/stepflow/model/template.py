@@ -30,6 +30,14 @@ class TemplateVersion(msgspec.Struct, frozen=True):
     """The text's file, as it was named."""
 
 
+class SavedVersion(TemplateVersion, frozen=True):
+    """The newest version as saving leaves it."""
+
+    change: Literal["version", "text", "nothing"] = "version"
+    """It is a new one; or it stays, its flow being the same, and only its text or the description is another; or all is
+    as it was."""
+
+
 class Template(msgspec.Struct, frozen=True):
     name: str
     description: str

@@ -19,6 +19,9 @@ from stepflow.dsl.places import Format
 from stepflow.dsl.validate import read_flow
 from stepflow.model.flow import Flow
 
+MOST_ROUNDS = 25
+"""Of fixing: what touches something that was put right has its turn in the next."""
+
 Components = Mapping[str, ComponentFacts]
 """By path. None in its place: components are judged by their family alone, and no path is unknown."""
 
@@ -78,7 +81,7 @@ def fix_text(
     """
     chosen = _format(file, format)
     number = 0
-    while True:
+    for _ in range(MOST_ROUNDS):
         flow = read_flow(text, format=chosen, components=components).flow
         if flow is None:
             return text, number
@@ -88,6 +91,7 @@ def fix_text(
             return text, number
         text = _edited(text, fixes)
         number += len(fixes)
+    return text, number
 
 
 def _format(file: str | None, given: Format | None) -> Format | None:

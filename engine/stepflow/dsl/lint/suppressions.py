@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from itertools import accumulate
 
 from stepflow.dsl.lint.source import Source
 
@@ -22,6 +23,8 @@ def find_suppressions(source: Source) -> Suppressions:
     if source.format == "json" or "stepflow:" not in source.text:
         return {}
     lines = source.text.split("\n")
+    spoken_of = _lines_spoken_of(lines)
+    ends = list(accumulate(len(line) + 1 for line in lines))
     starts = [start for start, _ in source.scalars]
     found: Suppressions = {}
     for match in _IGNORE.finditer(source.text):
@@ -29,7 +32,7 @@ def find_suppressions(source: Source) -> Suppressions:
         if before >= 0 and match.start() < source.scalars[before][1]:
             continue  # It is part of a text.
         names = [EVERYTHING] if match[1] is None else [name.strip() for name in match[1].split(",")]
-        line = _line_it_speaks_of(lines, source.text.count("\n", 0, match.start()))
+        line = spoken_of[bisect_right(ends, match.start())]
         found[line + 1] = found.get(line + 1, frozenset()) | frozenset(names)
     return found
 
@@ -39,9 +42,12 @@ def is_suppressed(found: Suppressions, line: int, *names: str) -> bool:
     return EVERYTHING in silenced or not silenced.isdisjoint(names)
 
 
-def _line_it_speaks_of(lines: list[str], line: int) -> int:
-    if not lines[line].lstrip().startswith("#"):
-        return line
-    while line < len(lines) and lines[line].lstrip().startswith("#"):
-        line += 1
-    return line
+def _lines_spoken_of(lines: list[str]) -> list[int]:
+    """For a comment in each line the line it speaks of: its own, or below comments the next that is none."""
+    spoken_of = list(range(len(lines)))
+    following = len(lines)
+    for number in reversed(spoken_of):
+        if not lines[number].lstrip().startswith("#"):
+            following = number
+        spoken_of[number] = following
+    return spoken_of

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from stepflow.dsl.lint.dependencies import implied_dependencies
 from stepflow.dsl.lint.source import Source
 from stepflow.dsl.load import Document
 from stepflow.dsl.parse import Parser
@@ -28,6 +29,8 @@ class ComponentFacts(msgspec.Struct, frozen=True):
     output_schema: Json = None
     deprecated: str = ""
     """What to use instead; empty: it is not deprecated."""
+    input_schema: Json = None
+    """Validation judges by it what a step gives."""
 
 
 class View:
@@ -127,7 +130,12 @@ class View:
 
     def path(self, place: Place) -> str:
         """As diagnostics name it, `steps[0].input.x`."""
-        return write_place((*self._base, *place))
+        return write_place((*self._written_base, *self.written_place(place)))
+
+    @cached_property
+    def implied_dependencies(self) -> tuple[frozenset[str], ...]:
+        """Of each step."""
+        return tuple(implied_dependencies(self.flow, index) for index in range(len(self.flow.steps)))
 
     @cached_property
     def read_steps(self) -> frozenset[str]:

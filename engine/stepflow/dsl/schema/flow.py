@@ -5,11 +5,11 @@ from __future__ import annotations
 from stepflow.dsl.parse import MAX_STEPS
 from stepflow.dsl.schema.handling import retry_is_said_once
 from stepflow.dsl.schema.parts import (
-    DURATION_TEXT,
     FLAG,
     MAPPING,
     NOT_OFFERED,
     NULL,
+    SOME_TIME,
     TEXT,
     Schema,
     count,
@@ -44,7 +44,7 @@ def root() -> Schema:
             one_of(("all", "needed")),
         ),
         "max_concurrency": said("Steps of one run at a time; default 10.", count()),
-        "timeout": said("Of a run, from its start, like `2h`.", DURATION_TEXT),
+        "timeout": said("Of a run, from its start, like `2h`.", SOME_TIME),
         "retry": said("How steps without a `retry` of their own are retried.", ref("retry")),
         "on_error": said("What happens when a step without an `on_error` of its own fails.", ref("on_error")),
         "fail_fast": said("`true`: a failed step cancels what is running.", FLAG),

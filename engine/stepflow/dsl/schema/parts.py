@@ -23,6 +23,8 @@ DURATION_TEXT: Schema = {
     "pattern": f"^{DURATION}$",
     "examples": ["250ms", "30s", "5m", "1h30m"],
 }
+SOME_TIME: Schema = {**DURATION_TEXT, "pattern": f"^(?=[^1-9]*[1-9]){DURATION}$"}
+"""A duration that is longer than nothing."""
 ERROR: Schema = {
     "type": ["object", "string"],
     "properties": {
@@ -113,6 +115,7 @@ def mapping(
 def _other_spelling(name: str, key: str, schema: Schema) -> Schema:
     """The property for another spelling of `key`. Under one that names its unit a bare number is a duration."""
     if name in UNIT_OF_KEY:
-        schema = {"anyOf": [{"type": "number", "minimum": 0}, DURATION_TEXT]}
+        least = "exclusiveMinimum" if schema["pattern"] == SOME_TIME["pattern"] else "minimum"
+        schema = {"anyOf": [{"type": "number", least: 0}, {key: schema[key] for key in DURATION_TEXT}]}
     older = {"deprecated": True} if is_older(name) else {}
     return {**not_offered(schema, f"Another spelling of `{key}`."), **older}

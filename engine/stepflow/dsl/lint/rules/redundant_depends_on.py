@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stepflow.dsl.lint.dependencies import implied_dependencies
 from stepflow.dsl.lint.rule import Finding, Rule
 from stepflow.dsl.lint.source import Edit
 from stepflow.dsl.lint.view import View
@@ -24,8 +23,8 @@ def fix(view: View, finding: Finding) -> tuple[Edit, ...]:
     if isinstance(place[-1], int):
         if len(view.written_at(place[:-1])) == 1:
             place = place[:-1]
-        elif finding.place != next(_redundant(view, view.index_at(finding.place))):
-            return ()  # A list gives up one name at a time, so that it is never left empty.
+        elif place[-1] % 2 and finding.place != next(_redundant(view, view.index_at(finding.place))):
+            return ()  # A list gives up every other name at a time, so that it is never left empty.
     edit = view.source.remove(place)
     return () if edit is None else (edit,)
 
@@ -34,16 +33,18 @@ def _redundant(view: View, index: int) -> Iterator[Place]:
     step = view.flow.steps[index]
     if not step.depends_on:
         return
-    implied = implied_dependencies(view.flow, index)
+    implied = view.implied_dependencies[index]
     place = view.place(step, "depends_on")
     written = view.step_body(step)["depends_on"]
     if isinstance(written, str):
         if written in implied:
             yield place
         return
+    above: set[str] = set()
     for at, name in enumerate(written):
-        if name in implied or name in written[:at]:
+        if name in implied or name in above:
             yield (*place, at)
+        above.add(name)
 
 
 RULES: tuple[Rule, ...] = (
