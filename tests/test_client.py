@@ -68,6 +68,83 @@ async def test_a_wrong_template_is_refused_with_its_diagnostics(client: Client) 
     assert raised.value.diagnostics[0].message == "Missing required field: steps[0].type"
 
 
+@pytest.mark.parametrize(
+    ("given", "like"),
+    [("Bad Name", "bad-name"), ("sub/flow", "sub-flow"), ("../x", "x"), ("Größe", "grosse"), ("-x", "x"), ("a\n", "a")],
+)
+async def test_a_name_that_is_none_is_refused_with_one_that_is(client: Client, given: str, like: str) -> None:
+    for save in (client.create_template, client.update_template, client.save_template):
+        with pytest.raises(WorkflowEngineError, match="cannot be a template's name") as raised:
+            await save(given, {"steps": [{"id": "x", "type": "noop"}]})
+        assert raised.value.code == "INVALID_NAME"
+        assert raised.value.message.endswith(f"use '{like}'")
+    assert await client.count_templates() == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("sub/My Flow.yaml", "my-flow"), ("Größe.yml", "grosse"), ("a.b_c.json", "a.b_c")]
+)
+async def test_a_template_without_a_name_has_that_of_its_file(client: Client, file: str, name: str) -> None:
+    text = '{"steps": [{"id": "x", "type": "noop"}]}'
+    assert (await client.save_template(None, text, file=file)).name == name
+    with pytest.raises(WorkflowEngineError, match="has no name"):
+        await client.save_template(None, text, file="???.yaml")
+
+
+async def test_saving_gives_back_what_there_is_to_say(client: Client) -> None:
+    text = """\
+name: mine
+triggers: [{cron: "0 9 * * *"}]
+steps: [{id: a, component: /user/load}]
+"""
+    saved = await client.create_template("other", text, file="flows/mine.yaml")
+    assert [(one.code, one.level, one.place) for one in saved.diagnostics] == [
+        ("W106", "warning", "flows/mine.yaml:1:7"),
+        ("I131", "info", "flows/mine.yaml:2:1"),
+        ("W151", "warning", "flows/mine.yaml:3:28"),
+    ]
+    assert "'other'" in saved.diagnostics[0].message
+    assert "'mine'" in saved.diagnostics[0].message
+    assert (await client.save_template("mine", text.replace("name: mine", "name: Mine"))).diagnostics[0].code == "I131"
+    (diagnostic,) = (await client.create_template("third", {"name": "x", "steps": {"a": {"type": "noop"}}})).diagnostics
+    assert (diagnostic.code, diagnostic.line) == ("W106", 0)
+
+
+async def test_a_component_of_the_workspace_is_known_when_a_template_is_saved(
+    storage: SQLiteStorage, tmp_path: Path
+) -> None:
+    folder = tmp_path / "components"
+    folder.mkdir()
+    (folder / "mine.py").write_text(
+        'from stepflow import component\n\n\n@component("/http/load")\ndef load(input): return input\n'
+    )
+    flow = {"steps": [{"id": "a", "component": "/http/load"}]}
+    async with Client(storage.url, tmp_path) as client:
+        assert (await client.create_template("x", flow)).diagnostics == ()
+        (folder / "broken.py").write_text("import nothing_like_this")
+        said = (await client.create_template("y", {"steps": [{"id": "a", "component": "/user/x"}]})).diagnostics
+    assert {one.code for one in said} == {"W151", "W152"}
+    assert any("nothing_like_this" in one.message for one in said)
+
+
+async def test_saving_says_what_changed(client: Client) -> None:
+    assert (await client.create_template("two", TWO_STEPS)).change == "version"
+    assert (await client.update_template("two", TWO_STEPS)).change == "nothing"
+    again = await client.update_template("two", f"# why\n{TWO_STEPS}")
+    assert (again.change, again.version) == ("text", 1)
+    assert (await client.get_template("two")).source == f"# why\n{TWO_STEPS}"
+
+
+async def test_a_signal_says_whether_a_step_waits_for_it(client: Client, storage: SQLiteStorage) -> None:
+    await client.create_template("x", {"steps": [{"id": "may", "type": "approval"}]})
+    run_id = await client.start_run("x")
+    async with working(storage):
+        await until(storage, run_id, RunStatus.WAITING)
+        assert not await client.signal(run_id, "other")
+        assert await client.signal(run_id, "may", {"by": "ada"})
+        assert (await client.wait_for_run(run_id)).status is RunStatus.COMPLETED
+
+
 async def test_a_wrong_input_starts_nothing(client: Client) -> None:
     schema = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
     await client.create_template("x", {"input_schema": schema, "steps": [{"id": "a", "type": "noop"}]})

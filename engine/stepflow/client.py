@@ -22,8 +22,10 @@ from stepflow.core.decide import Missing, decide
 from stepflow.core.facts import CancelRequested, Claimed, Fact
 from stepflow.core.graph import build_graph
 from stepflow.core.run import Run
+from stepflow.dsl.diagnostics import Diagnostic
+from stepflow.dsl.locate import Locator
 from stepflow.dsl.starting import check_start
-from stepflow.dsl.validate import ReadFlow, read_flow
+from stepflow.dsl.validate import ReadFlow
 from stepflow.errors import (
     DSLValidationError,
     InvalidInputError,
@@ -35,10 +37,10 @@ from stepflow.location import find_database, find_workspace, open_storage
 from stepflow.model import jsontext
 from stepflow.model.event import WorkflowEvent
 from stepflow.model.flow import Flow
-from stepflow.model.ids import new_run_id
+from stepflow.model.ids import is_template_name, new_run_id, template_name_of
 from stepflow.model.run import RunRecord, StepRecord, WorkerRecord
 from stepflow.model.statuses import RunStatus, StepStatus
-from stepflow.model.template import Template, TemplateVersion
+from stepflow.model.template import SavedVersion, Template, TemplateVersion
 from stepflow.runtime.bridge import Bridge
 from stepflow.runtime.followers import follow
 from stepflow.runtime.processes import boot_id, host_id, kill_group
@@ -62,6 +64,13 @@ class Page(msgspec.Struct, frozen=True):
     next_cursor: str | None
     """For the next page; None: this was the last."""
     total: int | None = None
+
+
+class SavedTemplate(SavedVersion, frozen=True):
+    """The newest version as saving leaves it, and what there is to say of it."""
+
+    diagnostics: tuple[Diagnostic, ...] = ()
+    """Warnings and notes; errors refuse it."""
 
 
 class WorkerProcess:
@@ -134,7 +143,7 @@ class Client:
         description: str | None = None,
         base_dir: str | None = None,
         file: str | None = None,
-    ) -> TemplateVersion:
+    ) -> SavedTemplate:
         """Version 1 of a new template; `name` None: the name it gives itself. `DSLValidationError`,
         `TemplateExistsError`."""
         return await self._save(name, dsl, description, base_dir, file, create=True, update=False)
@@ -146,7 +155,7 @@ class Client:
         description: str | None = None,
         base_dir: str | None = None,
         file: str | None = None,
-    ) -> TemplateVersion:
+    ) -> SavedTemplate:
         """The next version; the present one where the flow is the same."""
         return await self._save(name, dsl, description, base_dir, file, create=False, update=True)
 
@@ -157,7 +166,7 @@ class Client:
         description: str | None = None,
         base_dir: str | None = None,
         file: str | None = None,
-    ) -> TemplateVersion:
+    ) -> SavedTemplate:
         """Create or update."""
         return await self._save(name, dsl, description, base_dir, file, create=True, update=True)
 
@@ -171,17 +180,18 @@ class Client:
         *,
         create: bool,
         update: bool,
-    ) -> TemplateVersion:
+    ) -> SavedTemplate:
         if base_dir is None and file is not None:
             base_dir = os.path.dirname(os.path.abspath(file))  # noqa: ASYNC240, PTH100, PTH120 - reads no disk
-        read = read_flow(dsl, file=file, components=known_components())
+        if name is not None:
+            _check_name(name)
+        troubles: list[str] = []
+        workbench = await self.workbench(troubles.append)
+        read = await self._open_bridge.call(workbench.validate, dsl, file)
         if read.flow is None:
             raise DSLValidationError(read.diagnostics)
-        chosen = name or read.flow.name or (Path(file).stem if file else "")
-        if not chosen:
-            raise WorkflowEngineError("INVALID_NAME", "The template has no name; give it one, or write `name:` in it")
         text = TemplateText(
-            name=chosen,
+            name=name or read.flow.name or _name_of_file(file),
             source=dsl if isinstance(dsl, str) else jsontext.encode(dsl),
             source_format=read.source_format,
             flow=read.flow,
@@ -190,7 +200,9 @@ class Client:
             now=self._clock.now(),
             file=file,
         )
-        return await self._open_bridge.call(self._open_storage.save_template, text, create=create, update=update)
+        saved = await self._open_bridge.call(self._open_storage.save_template, text, create=create, update=update)
+        said = (*_other_name(saved, dsl), *read.diagnostics, *(Diagnostic("W152", "warning", one) for one in troubles))
+        return SavedTemplate(**msgspec.structs.asdict(saved), diagnostics=said)
 
     async def delete_template(self, name: str) -> None:
         """Hide it; its executions and versions stay."""
@@ -287,12 +299,19 @@ class Client:
             return True
         return True
 
-    async def signal(self, run: str, name: str, data: Any = None) -> None:
-        """Give a signal to an execution: the steps that wait for it go on; else it is kept for the first that does.
-        `WorkflowEngineError` INVALID_STATE: it has ended."""
+    async def signal(self, run: str, name: str, data: Any = None) -> bool:
+        """Give a signal to an execution: the steps that wait for it go on. False: none does now, and it is kept for
+        the first that will. `WorkflowEngineError` INVALID_STATE: it has ended."""
         storage = self._open_storage
         text = _json(data, "data")
-        await self._open_bridge.call(lambda: storage.signal(storage.find_run(run), name, text, self._clock.now()))
+
+        def give() -> bool:
+            run_id = storage.find_run(run)
+            steps = storage.get_steps(run_id, bodies=False, attempts=False)
+            storage.signal(run_id, name, text, self._clock.now())
+            return any(step.status is StepStatus.WAITING and step.awaits == f"event {name}" for step in steps)
+
+        return await self._open_bridge.call(give)
 
     async def retry(
         self,
@@ -510,9 +529,12 @@ class Client:
         """Living ones first."""
         return await self._open_bridge.call(self._open_storage.workers)
 
+    async def any_worker_alive(self) -> bool:
+        return await self._open_bridge.call(self._open_storage.any_worker_alive)
+
     async def ensure_worker(self) -> WorkerProcess | None:
         """Start the database's background worker where no worker is alive; None: one is."""
-        if await self._open_bridge.call(self._open_storage.any_worker_alive):
+        if await self.any_worker_alive():
             return None
         return await self._open_bridge.call(self._start_worker)
 
@@ -540,11 +562,29 @@ class Client:
 _FINAL_EVENTS = frozenset({"run.completed", "run.failed", "run.cancelled", "run.timeout"})
 
 
-def known_components() -> tuple[str, ...]:
-    """The paths of the components that come with StepFlow."""
-    from stepflow.components.registry import builtin_registry
+def _check_name(name: str) -> None:
+    if not is_template_name(name):
+        like = template_name_of(name)
+        hint = f"; use '{like}'" if like else ""
+        message = f"'{name}' cannot be a template's name: lowercase letters, digits, . _ and - can{hint}"
+        raise WorkflowEngineError("INVALID_NAME", message)
 
-    return builtin_registry().paths
+
+def _name_of_file(file: str | None) -> str:
+    name = template_name_of(Path(file).stem) if file else ""
+    if not name:
+        raise WorkflowEngineError("INVALID_NAME", "The template has no name; give it one, or write `name:` in it")
+    return name
+
+
+def _other_name(saved: TemplateVersion, dsl: str | Mapping[str, Any]) -> tuple[Diagnostic, ...]:
+    """That the name it is saved under is not the one it gives itself."""
+    own = saved.flow.name
+    if own in ("", saved.name):
+        return ()
+    where = Locator(dsl if isinstance(dsl, str) else "", saved.source_format, saved.file, ())(("name",), None)
+    message = f"It is saved as '{saved.name}', and calls itself '{own}'"
+    return (Diagnostic("W106", "warning", message, **where, hint="give both the same name, or leave `name:` out"),)
 
 
 def _is_name(template: str) -> bool:
@@ -556,11 +596,15 @@ def _statuses(status: Statuses) -> tuple[RunStatus, ...] | None:
     if status is None:
         return None
     given = [status] if isinstance(status, str) else list(status)
+    return tuple(_status(one) for one in given)
+
+
+def _status(named: RunStatus | str) -> RunStatus:
     try:
-        return tuple(RunStatus(one) for one in given)
-    except ValueError as error:
+        return RunStatus(named)
+    except ValueError:
         known = ", ".join(one.value for one in RunStatus)
-        raise WorkflowEngineError("INVALID_STATUS", f"{error}; use one of {known}") from error
+        raise WorkflowEngineError("INVALID_STATUS", f"There is no status '{named}'; use one of {known}") from None
 
 
 def _json(value: Any, what: str) -> str:

@@ -62,16 +62,16 @@ class Workbench:
         return self._all
 
     def _find_component(self, path: str) -> Component | None:
-        registry = self._ours if path in self._ours else self.registry
+        registry = self._ours if path.startswith("/builtin/") else self.registry
         return registry.get(path) if path in registry else None
 
     def _registry_of_text(self, text: str, file: str | None) -> Registry:
-        read = read_flow(text, file=file, components=self._ours.paths)
-        return self.registry if _names_unknown(read) else self._ours
+        read = read_flow(text, file=file, components=self._ours.by_path)
+        return self.registry if _names_others(read) else self._ours
 
     def validate(self, dsl: str | Mapping[str, Any], file: str | None = None) -> ReadFlow:
-        read = read_flow(dsl, file=file, components=self._ours.paths)
-        return read_flow(dsl, file=file, components=self.registry.paths) if _names_unknown(read) else read
+        read = read_flow(dsl, file=file, components=self._ours.by_path)
+        return read_flow(dsl, file=file, components=self.registry.by_path) if _names_others(read) else read
 
     def lint(self, text: str, file: str | None = None) -> LintResult:
         return lint_flow(text, file=file, components=_facts(self._registry_of_text(text, file)))
@@ -115,7 +115,7 @@ class Workbench:
         return await run_case(
             flow,
             msgspec.structs.replace(case, variables=with_secrets_named(flow, case.variables)),
-            secrets=Secrets(given),
+            secrets=Secrets(given, self._workspace),
             find_component=self._find_component,
             check_input=check_input,
             find_template=self._find_template,
@@ -135,16 +135,20 @@ def _leaving_no_bytecode() -> Iterator[None]:
         sys.dont_write_bytecode = before
 
 
-_UNKNOWN = ("E150", "W151")
+_NOT_OURS = ("E150", "W151", "E153")
 
 
-def _names_unknown(read: ReadFlow) -> bool:
-    """It names a component that is not ours."""
-    return any(found.code in _UNKNOWN for found in read.diagnostics)
+def _names_others(read: ReadFlow) -> bool:
+    """It names a component that is not ours, or gives one an input that only another in its place can take."""
+    return any(found.code in _NOT_OURS for found in read.diagnostics)
 
 
 def _facts(registry: Registry) -> Mapping[str, ComponentFacts]:
     return {
-        component.path: ComponentFacts(external=component.external, output_schema=component.output_schema)
+        component.path: ComponentFacts(
+            external=component.external,
+            input_schema=component.input_schema,
+            output_schema=component.output_schema,
+        )
         for component in registry
     }

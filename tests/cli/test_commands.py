@@ -175,6 +175,7 @@ def test_two_asynchronous_runs_share_one_background_worker(run: Run, files: Path
 def test_without_a_worker_a_run_stays_queued_and_says_why(run: Run, files: Path) -> None:
     started = run("run", "order.yaml", "--input", '{"orderId": "1"}', "--async", "--no-worker")
     assert "Status: queued" in started.stdout
+    assert started.stderr == "⚠ The execution is queued: no worker is running; start one with `stepflow worker`\n"
     assert run("workers", "--json").stdout == ""
 
 
@@ -208,7 +209,8 @@ def test_json_is_one_object_a_line(run: Run, files: Path) -> None:
         (["run", "order-flow", "--input", "{}"], '"orderId" is a required property'),
         (["execution", "exec_nothing"], "✗ Execution 'exec_nothing' not found"),
         (["steps", "abc"], "give at least 4 characters"),
-        (["executions", "--status", "nonsense"], "use one of scheduled, queued, running"),
+        (["run", "order-flow", "--input", ""], "✗ The input is empty: --input says nothing\n  Write it like"),
+        (["executions", "--status", "nonsense"], "✗ There is no status 'nonsense'; use one of scheduled, queued, run"),
         (["cancel", "exec_nothing"], "not found"),
         (["--db", "text.db", "list"], "is not a StepFlow database"),
         (["--db", "newer.db", "list"], "upgrade StepFlow, or use another file with --db"),
@@ -372,6 +374,14 @@ def test_a_first_workspace_runs(run: Run, files: Path) -> None:
     done = run("run", "mine/hello.yaml")
     assert (done.returncode, "hello.yaml" in done.stdout) == (0, True)
     assert "is a workspace" in run("init", "mine").stderr
+
+
+def test_an_input_file_may_begin_with_a_byte_order_mark(run: Run, files: Path) -> None:
+    (files / "bom.json").write_text('{"orderId": "1"}', encoding="utf-8-sig")
+    (files / "bom.yaml").write_text("orderId: '1'\n", encoding="utf-8-sig")
+    for file in ("bom.json", "bom.yaml"):
+        done = run("run", "order.yaml", "--input", f"@{file}", "--json", "--async", "--no-worker")
+        assert json.loads(done.stdout)["input"] == {"orderId": "1"}
 
 
 def test_a_large_input_comes_from_a_file(run: Run, files: Path) -> None:

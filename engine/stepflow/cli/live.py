@@ -76,5 +76,23 @@ def failure_of(run: RunRecord) -> str:
     return f"{run.status.value}{f': {safe(run.reason)}' if run.reason else ''}"
 
 
+def place_of(error: dict[str, Any] | None) -> str:
+    """`at flow.yaml:6:50`, where the author wrote what failed; empty: that is not known."""
+    details = (error or {}).get("details") or {}
+    if not isinstance(details, dict) or "line" not in details:
+        return ""
+    line, column, file = details["line"], details["column"], details.get("file")
+    return f"at {safe(file)}:{line}:{column}" if file else f"at line {line}, column {column}"
+
+
+def why_it_waits(run: RunRecord, *, any_worker: bool = True) -> str:
+    """Why nobody goes on with it, and the way out; empty: somebody does, or it has ended."""
+    if run.status.is_final or run.cancel_requested:
+        return ""
+    if any_worker:
+        return safe(run.reason or "")
+    return f"{safe(run.reason or 'no worker is running')}; start one with `stepflow worker`"
+
+
 def stderr_line(event: WorkflowEvent) -> str | None:
     return step_line(event, sys.stderr)

@@ -20,6 +20,7 @@ def run_json(run: RunRecord) -> dict[str, Any]:
         "template": run.template,
         "version": run.version,
         "status": run.status.value,
+        "reason": run.reason,
         "input": run.input,
         "output": run.output,
         "output_skipped": run.output_skipped,

@@ -9,9 +9,9 @@ import asyncio
 import math
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 import msgspec
@@ -21,6 +21,7 @@ from stepflow.errors import DSLValidationError, WorkflowEngineError
 
 if TYPE_CHECKING:
     from stepflow.client import Client
+    from stepflow.dsl.diagnostics import Diagnostic
     from stepflow.workbench import Workbench
 
 FAILED = 1
@@ -67,6 +68,26 @@ def with_client(
     _drive(drive, on_interrupt)
 
 
+def with_reader(action: Callable[[Client], Awaitable[int | None]]) -> None:
+    """As `with_client`, for what only looks. Where there is no database none is made for it: it sees an empty one."""
+    database = _database()
+    if Path(database).expanduser().exists():
+        with_client(action)
+        return
+    note(f"{paint('ℹ', 'blue', sys.stderr)} There is no database {safe(database)} yet")
+
+    async def drive() -> int | None:
+        from tempfile import TemporaryDirectory
+
+        from stepflow.client import Client
+
+        with TemporaryDirectory() as folder:
+            async with Client(str(Path(folder, "empty.db")), _place().workspace) as client:
+                return await action(client)
+
+    _drive(drive)
+
+
 def with_workbench(action: Callable[[Workbench], Awaitable[int | None]]) -> None:
     """Run `action` with a workbench, which needs no database, and exit with its code."""
 
@@ -82,14 +103,7 @@ def with_workbench(action: Callable[[Workbench], Awaitable[int | None]]) -> None
 def with_templates(action: Callable[[Workbench, Client | None], Awaitable[int | None]]) -> None:
     """Run `action` with a workbench that knows the templates of the command's database, and a client that only reads;
     without a client where there is no database: none is made for this."""
-    from stepflow.location import find_database, find_workspace, split_url
-
-    place = _place()
-    try:
-        database = split_url(find_database(place.database, find_workspace(place.workspace)))[0]
-    except WorkflowEngineError as error:
-        fail(safe(error.message))
-    if not Path(database).expanduser().exists():
+    if not Path(_database()).expanduser().exists():
         with_workbench(lambda workbench: action(workbench, None))
         return
 
@@ -101,6 +115,17 @@ def with_templates(action: Callable[[Workbench, Client | None], Awaitable[int | 
 
 def _place() -> Place:
     return click.get_current_context().find_object(Place) or Place()
+
+
+def _database() -> str:
+    """Its path, whether it is there or not."""
+    from stepflow.location import find_database, find_workspace, split_url
+
+    place = _place()
+    try:
+        return split_url(find_database(place.database, find_workspace(place.workspace)))[0]
+    except WorkflowEngineError as error:
+        fail(safe(error.message))
 
 
 def _warn(trouble: str) -> None:
@@ -134,15 +159,23 @@ def quiet_pipe() -> NoReturn:
     sys.exit(0)
 
 
-def diagnostic_lines(diagnostics: Any) -> list[str]:
-    """`• message`, and where it is and what to do below it."""
+def diagnostic_lines(diagnostics: Iterable[Diagnostic], stream: TextIO | None = None) -> list[str]:
+    """For `stream` (stderr by default): errors as `• message`, where they are and what to do below it; then warnings
+    and notes."""
+    stream = stream or sys.stderr
+    found = list(diagnostics)
     lines = []
-    for diagnostic in diagnostics:
-        if diagnostic.level == "error":
-            lines.append(f"  • {safe(diagnostic.message)}")
-            below = " ".join(filter(None, (f"{diagnostic.place}:" if diagnostic.place else "", diagnostic.hint)))
-            if below:
-                lines.append(paint(f"      {safe(below.rstrip(':'))}", "dim", sys.stderr))
+    for error in (one for one in found if one.level == "error"):
+        lines.append(f"  • {safe(error.message)}")
+        below = " ".join(filter(None, (f"{error.place}:" if error.place else "", error.hint)))
+        if below:
+            lines.append(paint(f"      {safe(below.rstrip(':'))}", "dim", stream))
+    for other in (one for one in found if one.level != "error"):
+        sign, colour = ("⚠", "yellow") if other.level == "warning" else ("ℹ", "blue")
+        place = f"{safe(other.place)}: " if other.place else ""
+        lines.append(f"  {paint(sign, colour, stream)} {place}{safe(other.message)}")
+        if other.hint:
+            lines.append(paint(f"      {safe(other.hint)}", "dim", stream))
     return lines
 
 
@@ -207,6 +240,7 @@ def _read_json(text: str, source: str, option: str) -> Any:
     """Of a file that says so, YAML."""
     from stepflow.dsl.load import load
 
+    text = text.removeprefix("\ufeff")
     if source.endswith((".yaml", ".yml")):
         document = load(text, "yaml")
         if document.diagnostics:
@@ -215,10 +249,9 @@ def _read_json(text: str, source: str, option: str) -> Any:
     try:
         return parse_json(text)
     except ValueError as error:
-        fail(
-            f"The input is not JSON: {error} of {safe(source)}\n  {safe(text.strip()[:60])}\n"
-            f'  Write it like {option} \'{{"orderId": "123"}}\' or {option} @order.json'
-        )
+        begin = safe(text.strip()[:60])
+        wrong = f"not JSON: {error} of {safe(source)}\n  {begin}" if begin else f"empty: {safe(source)} says nothing"
+        fail(f'The input is {wrong}\n  Write it like {option} \'{{"orderId": "123"}}\' or {option} @order.json')
 
 
 def parse_json(text: str) -> Any:

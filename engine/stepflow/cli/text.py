@@ -66,15 +66,28 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int], rule: int) -> list[str]:
-    """Columns at least as wide as `widths`; the last one takes what it needs."""
+def table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    widths: Sequence[int],
+    rule: int,
+    *,
+    below: Iterable[str | None] = (),
+) -> list[str]:
+    """Columns at least as wide as `widths`; the last one takes what it needs. `below`: for each row, what stands under
+    it if there is anything to say."""
     cells = [[safe(cell) for cell in row] for row in rows]
     columns = [max([least, *(width_of(row[index]) + 2 for row in cells)]) for index, least in enumerate(widths)]
 
     def line(row: Sequence[str]) -> str:
         return ("".join(pad(cell, width) for cell, width in zip(row, columns, strict=False)) + row[-1]).rstrip()
 
-    return [line(header), "─" * (rule + sum(columns) - sum(widths)), *(line(row) for row in cells)]
+    lines = [line(header), "─" * (rule + sum(columns) - sum(widths))]
+    for row, more in zip(cells, list(below) or [None] * len(cells), strict=True):
+        lines.append(line(row))
+        if more:
+            lines.append(paint(f"  {safe(more)}", "dim"))
+    return lines
 
 
 def box(title: str, rows: Iterable[tuple[str, str]], *, room: int = BOX_ROOM) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from stepflow.contracts.component import FlowVersion
+from stepflow.contracts.component import FlowVersion, StepLogger
+from stepflow.core.secrets import MASK
 from stepflow.dsl.validate import read_flow
 from stepflow.errors import ComponentError, DSLValidationError
 from stepflow.model import jsontext
@@ -69,13 +71,25 @@ class SimulatedContext:
         self.attempt = attempt.attempt
         self.idempotency_key = f"{attempt.run_id}/{attempt.step.key}"
         self.metadata = attempt.step.metadata
+        self.sensitive = attempt.step.sensitive
+        self.logger = StepLogger(lambda level, message, fields: self._say(message))
         self.base_dir = base_dir
         self.workspace = workspace
         self.cancelled = threading.Event()
         self._thread = threading.get_ident()
 
     def log(self, message: str, level: str = "info", **fields: Any) -> None:
-        self._log(self._attempt, message)
+        self._say(message)
+
+    def _say(self, message: str) -> None:
+        self._log(self._attempt, MASK if self.sensitive else str(message))
+
+    def heartbeat(self) -> Any:
+        if threading.get_ident() == self._thread:
+            return asyncio.sleep(0)
+        if self.cancelled.is_set():
+            raise asyncio.CancelledError(f"step '{self.step_id}' must stop")
+        return None
 
     def emit(self, event_type: str, payload: dict[str, Any] | None = None) -> None:
         self._log(self._attempt, event_type)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from stepflow.contracts.component import Component
-from stepflow.contracts.outcomes import CheckOutput, call, call_async, error_fact, outcome_fact
-from stepflow.core.facts import Failed, StepSkipped
+from stepflow.contracts.outcomes import CheckOutput, call, call_async, error_fact, outcome_fact, whole_check
+from stepflow.core.facts import Failed, StepSkipped, Succeeded
 from stepflow.dsl.cases import Mock
 from stepflow.errors import ComponentNotFoundError, StepTimeoutError
+from stepflow.model import jsontext
 from stepflow.model.flow import Flow, Json
 from stepflow.simulate.context import FindTemplate, Flows, SimulatedContext
 from stepflow.simulate.planned import CheckInput, mock_fact, mock_for
@@ -26,6 +27,9 @@ class Secrets(Protocol):
 
     def hide(self, value: Json) -> Json:
         """Without the secrets that were revealed."""
+
+    def taken_out(self, value: Json) -> tuple[Json, tuple[str, ...]]:
+        """As an output is kept without them, and the names of those that were in it."""
 
 
 class LiveOutcomes:
@@ -75,23 +79,28 @@ class LiveOutcomes:
             return Outcome(mock_fact(attempt, mock, check), source="mock")
         began = time.monotonic()
         try:
-            result = self._performed(attempt)
+            component = self._find_component(attempt.step.component)
+            if component is None:
+                raise ComponentNotFoundError(attempt.step.component)
+            result = self._performed(component, attempt)
+            check = whole_check(component, check, hidden=attempt.step.sensitive)
             fact = outcome_fact(attempt.index, attempt.attempt, result, check)
         except concurrent.futures.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - the border: an exception becomes a fact
             fact = error_fact(error, attempt.index, attempt.attempt)
         match fact:
+            case Succeeded(step, number, output):
+                kept, names = self._secrets.taken_out(output)
+                if names:
+                    fact = Succeeded(step, number, *jsontext.normalise(kept))
             case Failed(step, number, wrong):
                 fact = Failed(step, number, self._secrets.hide(wrong))
             case StepSkipped(step, number, reason):
                 fact = StepSkipped(step, number, self._secrets.hide(reason))
         return Outcome(fact, round((time.monotonic() - began) * 1000), "performed")
 
-    def _performed(self, attempt: Attempt) -> Any:
-        component = self._find_component(attempt.step.component)
-        if component is None:
-            raise ComponentNotFoundError(attempt.step.component)
+    def _performed(self, component: Component, attempt: Attempt) -> Any:
         value = self._secrets.reveal(attempt.input)
         self._check_input(component, value)
         self._performing = asyncio.run_coroutine_threadsafe(self._perform(component, attempt, value), self._loop)

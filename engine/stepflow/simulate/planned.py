@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from stepflow.contracts.component import Component
-from stepflow.contracts.outcomes import CheckOutput, Ended, error_fact, outcome_fact
+from stepflow.contracts.outcomes import CheckOutput, Ended, call, error_fact, outcome_fact, whole_check
 from stepflow.core.facts import Awaiting, ChildrenStarted, Failed, Slept, StepSkipped
 from stepflow.core.secrets import mask
 from stepflow.dsl.cases import Mock, error_record
@@ -121,9 +121,10 @@ class PlannedOutcomes:
         try:
             value = mask(attempt.input)  # secrets are not read
             self._check_input(component, value)
-            result = component.function(value, context)
+            result = call(component.path, component.function, value, context)
             if component.mode == "async":
                 result = _without_waiting(result)
+            check = whole_check(component, check, hidden=attempt.step.sensitive)
             fact = outcome_fact(attempt.index, attempt.attempt, result, check)
             if isinstance(fact, Awaiting):
                 return Outcome(fact, source="assumed", is_answered=True)

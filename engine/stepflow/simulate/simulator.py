@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from stepflow.contracts.component import Component, EndedChild
-from stepflow.contracts.outcomes import CheckOutput, Ended, children_fact
+from stepflow.contracts.outcomes import CheckOutput, Ended, children_fact, whole_check
 from stepflow.contracts.storage import EndedChildren
 from stepflow.core.decide import Decision, Missing, advance, decide
 from stepflow.core.effects import Perform, StartChildren
@@ -137,7 +137,7 @@ class _Simulator:
         self._kind = kind
         self._depth = depth
         self._checks: dict[int, CheckOutput] = {
-            index: output_check(step.output_schema)
+            index: output_check(step.output_schema, hidden=step.sensitive)
             for index, step in enumerate(flow.steps)
             if step.output_schema is not None
         }
@@ -240,7 +240,8 @@ class _Simulator:
         self._serial += 1
         ended = EndedChildren(self._serial, start.step, start.attempt, start.children.spec, tuple(children))
         end = max(end, self._waits_until.get(start.step, 0))
-        self._at(end, children_fact(component, ended, self._checks.get(start.step)))
+        check = whole_check(component, self._checks.get(start.step), hidden=step.sensitive)
+        self._at(end, children_fact(component, ended, check))
 
     def _children(self, start: StartChildren, step: Step) -> tuple[list[EndedChild], int]:
         """How they ended, and when the last one did."""

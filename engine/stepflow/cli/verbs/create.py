@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stepflow.cli.session import read_file, say, with_client
+from stepflow.cli.session import diagnostic_lines, note, read_file, say, with_client
 from stepflow.cli.text import paint
 from stepflow.model.ids import template_trn
 
@@ -32,5 +32,7 @@ def command(name: str, file: str, description: str | None) -> None:
         say(f"{paint('✓', 'green')} Template '{saved.name}' created")
         say(f"  TRN: {template_trn(saved.name)}")
         say(f"  Version: {saved.version}")
+        for line in diagnostic_lines(saved.diagnostics):
+            note(line)
 
     with_client(create)

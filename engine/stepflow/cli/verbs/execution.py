@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stepflow.cli.live import failure_of
+from stepflow.cli.live import failure_of, place_of, why_it_waits
 from stepflow.cli.records import run_json
-from stepflow.cli.session import say, with_client
-from stepflow.cli.text import box, json_text, local_time
+from stepflow.cli.results import result_text
+from stepflow.cli.session import say, with_reader
+from stepflow.cli.text import box, json_text, local_time, paint
 from stepflow.model.ids import short_run_trn
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def command(run_id: str, as_json: bool) -> None:
 
     async def show(client: Client) -> None:
         run = await client.get_run(run_id)
+        why = why_it_waits(run, any_worker=await client.any_worker_alive())
         if as_json:
             say(json_text(run_json(run)))
             return
@@ -52,9 +54,15 @@ def command(run_id: str, as_json: bool) -> None:
             say()
             say("Error:")
             say(failure_of(run))
+            if place_of(run.error):
+                say(paint(f"  {place_of(run.error)}", "dim"))
         elif run.status.is_final:
             say()
             say("Result:")
-            say(json_text(run.output))
+            say(await result_text(client, run))
+        elif why:
+            say()
+            say("Reason:")
+            say(why)
 
-    with_client(show)
+    with_reader(show)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stepflow.cli.records import run_json
-from stepflow.cli.session import note, say, with_client
+from stepflow.cli.session import note, say, with_reader
 from stepflow.cli.text import json_text, local_time, table
 from stepflow.model.ids import short_run_trn
 
@@ -45,9 +45,10 @@ def command(limit: int, status: str | None, template: str | None, cursor: str | 
             )
             for run in page.items
         ]
-        for line in table(("TRN", "WORKFLOW", "STATUS", "STARTED"), rows, (30, 19, 13), 76):
+        reasons = ["" if run.error is not None else run.reason for run in page.items]
+        for line in table(("TRN", "WORKFLOW", "STATUS", "STARTED"), rows, (30, 19, 13), 76, below=reasons):
             say(line)
         if page.next_cursor is not None:
             note(f"More: --cursor {page.next_cursor}")
 
-    with_client(show)
+    with_reader(show)

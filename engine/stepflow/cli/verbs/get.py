@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stepflow.cli.session import say, with_client
+from stepflow.cli.session import say, with_reader
 from stepflow.cli.text import box, json_text, local_time, safe
 
 if TYPE_CHECKING:
@@ -58,4 +58,4 @@ def command(name: str, version: int | None, as_json: bool) -> None:
         for line in found.source.rstrip().split("\n"):
             say(safe(line.expandtabs()))
 
-    with_client(show)
+    with_reader(show)

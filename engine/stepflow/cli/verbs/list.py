@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stepflow.cli.session import say, with_client
+from stepflow.cli.session import say, with_reader
 from stepflow.cli.text import json_text, local_time, table
 
 if TYPE_CHECKING:
@@ -48,4 +48,4 @@ def command(limit: int, offset: int, as_json: bool) -> None:
         say()
         say(f"Showing {len(templates)} of {await client.count_templates()} templates")
 
-    with_client(show)
+    with_reader(show)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from stepflow.cli.live import failure_of, stderr_line
+from stepflow.cli.live import failure_of, place_of, stderr_line
 from stepflow.cli.records import run_json
-from stepflow.cli.session import FAILED, note, read_file, read_input, say, with_client
+from stepflow.cli.results import result_text
+from stepflow.cli.session import FAILED, diagnostic_lines, note, read_file, read_input, say, with_client
 from stepflow.cli.text import json_text, paint
 from stepflow.cli.variables import read_variables, var_option
+from stepflow.cli.watching import Watch
 from stepflow.model.event import FINAL_RUN_EVENTS, EventType
 from stepflow.model.ids import run_trn
 from stepflow.model.run import RunRecord
@@ -19,6 +22,7 @@ from stepflow.model.statuses import RunStatus
 
 if TYPE_CHECKING:
     from stepflow.client import Client
+    from stepflow.model.flow import Flow
 
 _FILES = (".yaml", ".yml", ".json")
 
@@ -60,30 +64,37 @@ def command(
     async def start(client: Client) -> int | None:
         name = template
         if template.endswith(_FILES):
-            name = (await client.save_template(None, read_file(template, "Template file"), file=template)).name
+            saved = await client.save_template(None, read_file(template, "Template file"), file=template)
+            for line in diagnostic_lines(saved.diagnostics):
+                note(line)
+            name = saved.name
+        found = await client.get_template(name, version)
         run_id = await client.start_run(
             name,
             value,
             version=version,
-            variables=read_variables(variables, (await client.get_template(name, version)).flow),
+            variables=read_variables(variables, found.flow),
             priority=priority,
             idempotency_key=idempotency_key,
         )
         started.append(run_id)
-        if not no_worker:
-            await client.ensure_worker()
+        worker = None if no_worker else await client.ensure_worker()
+        watch = Watch(client, run_id, worker=worker, keeps_alive=not no_worker)
+        if is_async and not _needs_only_ours(found.flow):
+            await watch.until_worker_is_there()  # who alone knows whether it has what the flow needs
         run = await client.get_run(run_id)
         if not as_json:
             say(f"{paint('✓', 'green')} Workflow execution started")
             say(f"  Run ID: {run_id}")
             say(f"  TRN: {run_trn(run_id, run.template)}")
             say(f"  Status: {run.status.value}")
-        if is_async:
-            if as_json:
-                say(json_text(run_json(run)))
-            return None
+        if is_async and as_json:
+            say(json_text(run_json(run)))
         sys.stdout.flush()
-        return _ended(await _follow(client, run, quiet=as_json), as_json=as_json)
+        await watch.say_why()
+        if is_async:
+            return None
+        return await _ended(client, await _follow(client, run, watch, quiet=as_json), as_json=as_json)
 
     def interrupted() -> None:
         if started:
@@ -95,28 +106,38 @@ def command(
     with_client(start, on_interrupt=interrupted)
 
 
-async def _follow(client: Client, run: RunRecord, *, quiet: bool) -> RunRecord:
+def _needs_only_ours(flow: Flow) -> bool:
+    from stepflow.components.registry import builtin_registry
+
+    ours = builtin_registry()
+    return all(component in ours for component in flow.components)
+
+
+async def _follow(client: Client, run: RunRecord, watch: Watch, *, quiet: bool) -> RunRecord:
     """Show its steps until it ends, or until only a person can help."""
     until: set[Any] = {*FINAL_RUN_EVENTS, EventType.RUN_STALLED}
     if run.status.is_final and quiet:
         return run
-    async for event in client.follow(0, run.id):
-        line = None if quiet else stderr_line(event)
-        if line is not None:
-            note(line)
-        if event.event_type in until:
-            break
+    async with aclosing(watch.events()) as events:
+        async for event in events:
+            line = None if quiet else stderr_line(event)
+            if line is not None:
+                note(line)
+            if event.event_type in until:
+                break
     return await client.get_run(run.id)
 
 
-def _ended(run: RunRecord, *, as_json: bool) -> int:
+async def _ended(client: Client, run: RunRecord, *, as_json: bool) -> int:
     if as_json:
         say(json_text(run_json(run)))
     elif run.status is RunStatus.COMPLETED:
         say()
         say("Result:")
-        say(json_text(run.output))
+        say(await result_text(client, run))
     if run.status is not RunStatus.COMPLETED:
         note(f"{paint('✗', 'red', sys.stderr)} Execution failed: {failure_of(run)}")
+        if place_of(run.error):
+            note(paint(f"  {place_of(run.error)}", "dim", sys.stderr))
         return FAILED
     return 0

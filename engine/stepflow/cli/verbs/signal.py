@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from stepflow.cli.session import read_input, say, with_client
+from stepflow.cli.session import note, read_input, say, with_client
 from stepflow.cli.text import paint, safe
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ def command(run_id: str, name: str, data: str | None) -> None:
     value = read_input(data, None, "--data")
 
     async def send(client: Client) -> None:
-        await client.signal(run_id, name, value)
+        is_awaited = await client.signal(run_id, name, value)
         run = await client.get_run(run_id)
         say(f"{paint('✓', 'green')} Signal '{safe(name)}' sent")
         say(f"  Run ID: {run.id}")
+        if not is_awaited:
+            note(f"  {paint('ℹ', 'blue', sys.stderr)} No step waits for it yet; it is kept for the first that will")
         await client.ensure_worker()
 
     with_client(send)

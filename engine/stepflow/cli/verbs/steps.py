@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stepflow.cli.live import place_of
 from stepflow.cli.records import step_json
-from stepflow.cli.session import say, with_client
+from stepflow.cli.session import say, with_reader
 from stepflow.cli.text import json_text, local_time, table
+from stepflow.cli.watching import Watch
 
 if TYPE_CHECKING:
     from stepflow.client import Client
@@ -27,12 +29,15 @@ def command(run_id: str, as_json: bool) -> None:
 
     async def show(client: Client) -> None:
         steps = await client.get_steps(run_id, bodies=as_json)
+        if not all(step.status.is_final for step in steps):
+            await Watch(client, run_id).say_why()
         if as_json:
             for step in steps:
                 say(json_text(step_json(step)))
             return
         rows = [(step.key, step.status.value, local_time(step.started_at, "%H:%M:%S")) for step in steps]
-        for line in table(("STEP", "STATUS", "STARTED"), rows, (31, 16), 70):
+        places = [place_of(step.error) for step in steps]
+        for line in table(("STEP", "STATUS", "STARTED"), rows, (31, 16), 70, below=places):
             say(line)
 
-    with_client(show)
+    with_reader(show)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import click
 
 from stepflow.cli.live import stream_line
 from stepflow.cli.records import event_json
-from stepflow.cli.session import say, with_client
+from stepflow.cli.session import say, with_reader
 from stepflow.cli.text import json_text, paint
+from stepflow.cli.watching import Watch
 from stepflow.model.event import FINAL_RUN_EVENTS
 
 if TYPE_CHECKING:
@@ -33,11 +36,15 @@ def command(run_id: str, after: int, as_json: bool) -> None:
         if not as_json:
             say(f"{paint('ℹ', 'blue')} Streaming events for: {run.id}")
             say("─" * 64)
+            sys.stdout.flush()
         if run.status.is_final and after >= run.last_seq:
             return
-        async for event in client.follow(after, run.id):
-            say(json_text(event_json(event)) if as_json else stream_line(event))
-            if event.event_type in FINAL_RUN_EVENTS:
-                return
+        watch = Watch(client, run.id)
+        await watch.say_why()
+        async with aclosing(watch.events(after)) as events:
+            async for event in events:
+                say(json_text(event_json(event)) if as_json else stream_line(event))
+                if event.event_type in FINAL_RUN_EVENTS:
+                    return
 
-    with_client(show)
+    with_reader(show)

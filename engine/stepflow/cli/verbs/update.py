@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from stepflow.cli.session import read_file, say, with_client
+from stepflow.cli.session import diagnostic_lines, note, read_file, say, with_client
 from stepflow.cli.text import paint
 
 if TYPE_CHECKING:
@@ -28,7 +29,13 @@ def command(name: str, file: str, description: str | None) -> None:
 
     async def update(client: Client) -> None:
         saved = await client.update_template(name, text, description, file=file)
-        say(f"{paint('✓', 'green')} Template '{saved.name}' updated")
+        what = "updated" if saved.change == "version" else "unchanged"
+        say(f"{paint('✓', 'green')} Template '{saved.name}' {what}")
         say(f"  Version: {saved.version}")
+        if saved.change == "text":
+            sign = paint("ℹ", "blue", sys.stderr)
+            note(f"  {sign} Only its text or description is another, so version {saved.version} stays")
+        for line in diagnostic_lines(saved.diagnostics):
+            note(line)
 
     with_client(update)

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from stepflow.cli.session import FAILED, diagnostic_lines, note, read_file, say, with_workbench
-from stepflow.cli.text import json_text, paint, safe
+from stepflow.cli.text import json_text, paint
 
 if TYPE_CHECKING:
     from stepflow.workbench import Workbench
@@ -37,14 +37,11 @@ def command(file: str, strict: bool, as_json: bool) -> None:
             say(json_text({"valid": valid, "diagnostics": diagnostics}))
         elif read.flow is not None:
             say(f"{paint('✓', 'green')} DSL is valid" if valid else f"{paint('✗', 'red')} DSL has warnings")
-            for diagnostic in read.diagnostics:
-                sign, colour = ("⚠", "yellow") if diagnostic.level == "warning" else ("ℹ", "blue")
-                note(f"  {paint(sign, colour, sys.stderr)} {safe(diagnostic.place)}: {safe(diagnostic.message)}")
-                if diagnostic.hint:
-                    note(paint(f"      {safe(diagnostic.hint)}", "dim", sys.stderr))
+            for line in diagnostic_lines(read.diagnostics):
+                note(line)
         else:
             say(f"{paint('✗', 'red')} DSL validation failed")
-            for line in diagnostic_lines(read.diagnostics):
+            for line in diagnostic_lines(read.diagnostics, sys.stdout):
                 say(line)
         return 0 if valid else FAILED
 

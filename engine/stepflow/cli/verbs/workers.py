@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stepflow.cli.session import say, with_client
+from stepflow.cli.session import say, with_reader
 from stepflow.cli.text import json_text, local_time, table
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def command(as_json: bool) -> None:
         for line in table(("WORKER", "PID", "HOST", "HOLDS", "STARTED", "STATE"), rows, (21, 9, 14, 9, 21), 80):
             say(line)
 
-    with_client(show)
+    with_reader(show)
 
 
 def _state(*, alive: bool, background: bool, trouble: str | None) -> str:

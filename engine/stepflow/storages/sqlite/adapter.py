@@ -26,7 +26,7 @@ from stepflow.errors import StorageError
 from stepflow.model import jsontext
 from stepflow.model.run import RunRecord, WorkerRecord
 from stepflow.model.statuses import RunStatus
-from stepflow.model.template import TemplateVersion
+from stepflow.model.template import SavedVersion, TemplateVersion
 from stepflow.model.times import to_datetime
 from stepflow.storages.sqlite import queries, write
 from stepflow.storages.sqlite.connect import Durability, connect, connect_without_writing, prepare
@@ -83,8 +83,8 @@ class SQLiteStorage(Reader):
                 f"{self._path} is open for reading only; check its permissions, or leave out --read-only"
             )
 
-    def save_template(self, text: TemplateText, *, create: bool, update: bool) -> TemplateVersion:
-        version: TemplateVersion = self._do(partial(write.save_template, text=text, create=create, update=update))
+    def save_template(self, text: TemplateText, *, create: bool, update: bool) -> SavedVersion:
+        version: SavedVersion = self._do(partial(write.save_template, text=text, create=create, update=update))
         return version
 
     def save_inline_template(self, text: TemplateText, components: Sequence[str]) -> TemplateVersion:

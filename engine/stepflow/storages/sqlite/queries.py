@@ -376,6 +376,9 @@ INSERT INTO template_versions (template, version, source, source_format, flow, c
   flow_hash, file) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
 """A new version."""
 
+UPDATE_TEXT = "UPDATE template_versions SET source = ?, source_format = ?, file = ? WHERE num = ?"
+"""Other words for the same flow."""
+
 _VERSION = """
 SELECT v.num, t.name, v.version, v.source, v.source_format, v.flow, v.base_dir, v.created_at,
   v.file

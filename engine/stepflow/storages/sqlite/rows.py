@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from stepflow.contracts.component import EndedChild
 from stepflow.contracts.storage import StoredRun
@@ -16,7 +18,7 @@ from stepflow.model.event import EVENT_TYPES, LEVELS, EventType, WorkflowEvent
 from stepflow.model.flow import Flow, Step
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RUN_STATUSES, STEP_STATUS_CODES, STEP_STATUSES, StepStatus
-from stepflow.model.template import Template, TemplateVersion
+from stepflow.model.template import SavedVersion, Template, TemplateVersion
 from stepflow.model.times import to_datetime
 
 Row = tuple[Any, ...]
@@ -226,6 +228,11 @@ def template_version(row: Row) -> TemplateVersion:
         created_at=to_datetime(created_at),
         file=file,
     )
+
+
+def saved_version(row: Row, change: Literal["version", "text", "nothing"]) -> SavedVersion:
+    """From a row of the newest version."""
+    return SavedVersion(**msgspec.structs.asdict(template_version(row)), change=change)
 
 
 def event(

@@ -34,7 +34,7 @@ from stepflow.errors import (
 from stepflow.model import jsontext
 from stepflow.model.event import EVENT_CODES, LEVELS, EventType
 from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, STEP_STATUS_CODES, RunStatus, StepStatus
-from stepflow.model.template import TemplateVersion
+from stepflow.model.template import SavedVersion, TemplateVersion
 from stepflow.storages.sqlite import blobs, children, queries, rows
 from stepflow.storages.sqlite.writer import Group
 
@@ -329,7 +329,7 @@ def load_run(connection: sqlite3.Connection, number: int) -> StoredRun:
 # Templates
 
 
-def save_template(group: Group, text: TemplateText, *, create: bool, update: bool) -> TemplateVersion:
+def save_template(group: Group, text: TemplateText, *, create: bool, update: bool) -> SavedVersion:
     connection = group.connection
     row = connection.execute(queries.TEMPLATE_ROW, (text.name,)).fetchone()
     exists = row is not None and not row[1]
@@ -345,9 +345,9 @@ def save_template(group: Group, text: TemplateText, *, create: bool, update: boo
         newest = 0
     else:
         template, _, newest = row
-        if exists and _is_unchanged(connection, text, flow):
-            connection.execute(queries.UPDATE_TEMPLATE, (newest, text.description, text.now, template))
-            return rows.template_version(connection.execute(queries.NEWEST_VERSION, (text.name,)).fetchone())
+        before = _newest(connection, text.name) if exists else None
+        if before is not None and (before[5], before[6]) == (flow, text.base_dir):
+            return _with_its_text(connection, before, text, template)
     components = jsontext.encode(list(text.flow.components))
     connection.execute(
         queries.INSERT_VERSION,
@@ -366,7 +366,7 @@ def save_template(group: Group, text: TemplateText, *, create: bool, update: boo
     ).fetchone()
     connection.execute(queries.UPDATE_TEMPLATE, (newest + 1, text.description, text.now, template))
     _add(group, None, None, EventType.TEMPLATE_SAVED, text.now, {"name": text.name, "version": newest + 1})
-    return rows.template_version(connection.execute(queries.NEWEST_VERSION, (text.name,)).fetchone())
+    return rows.saved_version(_newest(connection, text.name), "version")
 
 
 def save_inline_template(group: Group, text: TemplateText, components: Sequence[str]) -> TemplateVersion:
@@ -404,9 +404,21 @@ def save_inline_template(group: Group, text: TemplateText, components: Sequence[
     return rows.template_version(connection.execute(queries.VERSION_BY_NUM, (number,)).fetchone())
 
 
-def _is_unchanged(connection: sqlite3.Connection, text: TemplateText, flow: str) -> bool:
-    row = connection.execute(queries.NEWEST_VERSION, (text.name,)).fetchone()
-    return row is not None and row[5] == flow and row[6] == text.base_dir
+def _with_its_text(connection: sqlite3.Connection, newest: rows.Row, text: TemplateText, template: int) -> SavedVersion:
+    """The version stays what runs are pinned to; its text is there to be read, so it is the latest."""
+    before = rows.saved_version(newest, "nothing")
+    described = rows.template(connection.execute(queries.TEMPLATE_BY_NAME, (text.name,)).fetchone()).description
+    is_same_text = (before.source, before.source_format, before.file) == (text.source, text.source_format, text.file)
+    if is_same_text and text.description in (None, described):
+        return before
+    connection.execute(queries.UPDATE_TEXT, (text.source, text.source_format, text.file, before.id))
+    connection.execute(queries.UPDATE_TEMPLATE, (before.version, text.description, text.now, template))
+    return rows.saved_version(_newest(connection, text.name), "text")
+
+
+def _newest(connection: sqlite3.Connection, name: str) -> rows.Row:
+    row: rows.Row = connection.execute(queries.NEWEST_VERSION, (name,)).fetchone()
+    return row
 
 
 def delete_template(group: Group, name: str, now: int) -> None:
