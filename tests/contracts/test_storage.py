@@ -335,6 +335,19 @@ def test_a_cancel_request_is_seen_by_the_holder_and_makes_its_decision_stale(sto
         storage.request_cancel("exec_unknown", None, NOW)
 
 
+def test_a_worker_is_not_woken_for_a_run_that_it_may_not_take(storage: Storage) -> None:
+    """A run that a dead worker left is due at once; for one that cannot perform it, it never is."""
+    version = save(storage, chain(1))
+    start(storage, chain(1))
+    gone = storage.register_worker(identity(), 1e12)
+    assert len(claim(storage, gone)) == 1
+    assert storage.free_dead_workers(1e13, HERE) == 1
+    other = storage.register_worker(identity(2), 1e14)
+    claimed: ClaimedRuns = storage.perform(Claim(other, 10, NOW, frozenset({version})))
+    assert (claimed.runs, claimed.next_wake) == ([], None)
+    assert len(claim(storage, other)) == 1
+
+
 def test_a_cancelled_run_without_a_holder_is_due_at_once(storage: Storage, worker: int) -> None:
     run_id = start(storage, chain(1), start_at=NOW + 10**9)
     storage.request_cancel(run_id, None, NOW)

@@ -101,8 +101,10 @@ SELECT step, {_body("output")} FROM steps WHERE run = ? AND step IN (SELECT valu
 AND output IS NOT NULL ORDER BY step, attempt"""
 """Outputs that a decision asks for."""
 
-NEXT_WAKE = "SELECT min(wake_at) FROM runs WHERE owner IS NULL AND wake_at IS NOT NULL"
-"""When the next timer of a run without holder is due."""
+NEXT_WAKE = """
+SELECT min(wake_at) FROM runs WHERE owner IS NULL AND wake_at IS NOT NULL
+  AND template_version NOT IN (SELECT value FROM json_each(?))"""
+"""When the next timer of a run without holder is due, of those that may be taken."""
 
 # Runs
 

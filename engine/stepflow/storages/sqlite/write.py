@@ -313,7 +313,7 @@ def claim(group: Group, what: Claim) -> ClaimedRuns:
         first = what.begin(stored)
         if first is not None:
             commit(group, first)
-    next_wake: int | None = connection.execute(queries.NEXT_WAKE).fetchone()[0]
+    next_wake: int | None = connection.execute(queries.NEXT_WAKE, (without,)).fetchone()[0]
     return ClaimedRuns(claimed, next_wake)
 
 
