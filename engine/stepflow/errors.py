@@ -32,6 +32,11 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
+DIAGNOSTICS_KEPT = 20
+"""In the details of an error, which are stored."""
+
 
 class WorkflowEngineError(Exception):
     """The root: a stable `code`, a message for people, and `details` (JSON) for programs."""
@@ -70,7 +75,8 @@ class DSLValidationError(WorkflowEngineError):
 
     def __init__(self, diagnostics: Sequence[Any]) -> None:
         lines = "; ".join(str(d.message) for d in diagnostics if getattr(d, "level", "error") == "error")
-        super().__init__("DSL_INVALID", f"DSL validation failed: {lines}")
+        first = msgspec.to_builtins(list(diagnostics[:DIAGNOSTICS_KEPT]))
+        super().__init__("DSL_INVALID", f"DSL validation failed: {lines}", {"diagnostics": first})
         self.diagnostics = tuple(diagnostics)
 
 

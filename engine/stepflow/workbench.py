@@ -1,7 +1,8 @@
 """What can be done with a template without performing it: validate, lint, fix, simulate, run its tests, and say to
 editors what may stand in it.
 
-No storage is needed. Components of the workspace are loaded when a template names one that is not ours.
+No storage is needed. Components of the workspace are loaded when a template names one that is not ours, or when one
+that may have another in its place is to be performed.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from stepflow.components.decorator import component, component_of
 from stepflow.components.registry import check_input
 from stepflow.contracts.component import Component, ComponentContext
 from stepflow.errors import ComponentError
+from stepflow.model import jsontext
 from tests.components.recorder import Recorder
 
 
@@ -242,6 +243,50 @@ def test_a_model_checks_and_describes_itself() -> None:
     assert call(f, {"price": 3}) == 3
     assert refusal(f, {}) == "lines.0.price: must be positive; is odd"
     assert marked(f).input_schema == Model.model_json_schema()
+
+
+@dataclass
+class Part:
+    size: int = 2
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Whole:
+    id: str
+    n: int = 3
+    part: Part = field(default_factory=Part)
+    parts: tuple[Part, ...] = ()
+    by_name: dict[str, Part] = field(default_factory=dict)
+
+
+class Holder(msgspec.Struct):
+    part: Part
+
+
+def test_the_defaults_of_a_dataclass_are_there_when_it_is_given_on() -> None:
+    def whole(whole: Whole) -> Any:
+        return {"whole": whole}
+
+    def named(whole: Whole, holder: Holder) -> Any:
+        return {"whole": whole, "holder": holder}
+
+    part = {"size": 2, "tags": []}
+    value = {"id": "x", "parts": [{}], "by_name": {"a": {"tags": ["t"]}}}
+    given_on = {"id": "x", "n": 3, "part": part, "parts": [part], "by_name": {"a": {**part, "tags": ["t"]}}}
+    assert jsontext.normalise(call(whole, value))[0] == {"whole": given_on}
+    found = jsontext.normalise(call(named, {"whole": value, "holder": {"part": {}}}))[0]
+    assert found == {"whole": given_on, "holder": {"part": part}}
+
+
+def test_a_component_may_take_nothing() -> None:
+    def f() -> str:
+        return "done"
+
+    assert call(f, None) == call(f, {}) == "done"
+    assert refusal(f, {"x": 1}) == "there is no 'x'; it takes nothing"
+    with pytest.raises(ComponentError, match="'x' was unexpected"):
+        check_input(marked(f), {"x": 1})
 
 
 # The input as it is

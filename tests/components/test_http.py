@@ -359,3 +359,20 @@ async def test_headers_cannot_smuggle(server: Server, headers: dict[str, str]) -
     error = await failure_of("get", url=f"{server.url}/x", headers=headers)
     assert error.code == "INVALID_INPUT"
     assert server.asked == []
+
+
+@pytest.mark.parametrize("text", ["Bearer sesame\nx", "Bearer sesame ", "Bearer ses\0ame"])
+async def test_a_header_that_cannot_be_sent_is_named_and_not_quoted(server: Server, text: str) -> None:
+    error = await failure_of("get", url=f"{server.url}/x", headers={"Authorization": text, "Accept": "*/*"})
+    assert error.code == "INVALID_INPUT"
+    assert "the header 'authorization' holds a line break" in error.message
+    assert "ses" not in error.message
+
+
+async def test_the_failure_of_a_sensitive_step_does_not_quote_the_answer(server: Server) -> None:
+    server.reply("/x", status="500 Internal Server Error", body=b"sesame")
+    context = Recorder()
+    context.sensitive = True
+    with pytest.raises(ComponentError) as caught:
+        await perform("/http/get", {"url": f"{server.url}/x"}, context)
+    assert caught.value.message == f"GET {server.url}/x answered 500 Internal Server Error"

@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from stepflow.components import decorator
 from stepflow.components.registry import Registry, builtin_registry, check_input
 from stepflow.contracts.component import Component, SleepUntil
 from stepflow.errors import ComponentError, ComponentNotFoundError
@@ -200,6 +201,26 @@ def test_a_workspaces_registry_has_both_and_warns_of_trouble(tmp_path: Path) -> 
     said, taken = warnings
     assert said == f"{folder}/bad.py:1:1: components of bad.py are not available: ZeroDivisionError: division by zero"
     assert "There is already a component '/http/get'" in taken
+
+
+def test_an_override_takes_the_place_of_one_that_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "components"
+    folder.mkdir()
+    (folder / "own.py").write_text(
+        "from stepflow import component\n"
+        "@component('/http/get', override=True)\ndef mine(value):\n    return 'mine'\n"
+        "@component('/http/post')\ndef forgotten(value):\n    return value\n"
+    )
+    warnings: list[str] = []
+    registry = Registry.for_workspace(tmp_path, warn=warnings.append)
+    assert registry.get("/http/get").function(None, Recorder()) == "mine"
+    assert registry.get("/http/post").external
+    assert warnings == [f"{folder}/own.py:5: There is already a component '/http/post'; override=True takes its place"]
+
+
+def test_no_override_takes_what_is_stepflows_own() -> None:
+    with pytest.raises(ValueError, match="cannot be registered"):
+        decorator.component("/builtin/echo", override=True)
 
 
 def test_without_a_workspace_there_are_ours() -> None:

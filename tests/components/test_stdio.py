@@ -209,6 +209,13 @@ def test_a_taken_path_is_refused(tmp_path: Path) -> None:
     assert "/py/own" in registry
 
 
+def test_a_program_may_take_the_place_of_another_component(tmp_path: Path) -> None:
+    programs.write(tmp_path, programs.ready({"path": "/http/get", "override": True, "description": "Mine"}))
+    warnings: list[str] = []
+    assert Registry.for_workspace(tmp_path, warn=warnings.append).get("/http/get").description == "Mine"
+    assert warnings == []
+
+
 # What an attempt is told, and answers
 
 

@@ -437,6 +437,8 @@ def refused() -> Iterator[tuple[str, Template]]:
     yield "E142", {"steps": [{**A, "depends_on": "b"}, {"id": "b", "type": "noop", "depends_on": "a"}]}
     yield "E143", flow(input_schema={"properties": {"x": {}}}, output="$.input.y")
     yield "E144", step(input="$.variables.w")
+    needy = flow(variables={"type": "object", "required": ["v"], "properties": {"v": {}}})
+    yield "E145", step(type="eval", input={"workflow": needy})
     unknown = (
         "ecko", "/builtin/ecko", "/builtins/ecko", "builtins.ecko", "http.gett", "/http/getter", "shell/sh",
         "/python/x",         "http/get/more", "python.call.x",

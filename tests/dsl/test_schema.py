@@ -47,6 +47,7 @@ ONLY_THE_TEXT_TELLS = {
     r"E142": "references are followed from step to step",
     r"E143": "references are followed into another schema",
     r"E144": "references are followed to variables",
+    r"E145": "a flow inside another is described as every flow is",
     r"E153": "what stands for a reference would have to be left out wherever a component's schema is asked",
     r"E161": "whether a cron expression has a next time is for the calendar",
     r"E162": "time zones are looked up",

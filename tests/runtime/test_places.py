@@ -40,7 +40,7 @@ async def test_an_expression_fails_at_its_own_place_and_under_the_key_the_author
     assert details["expression"] == "$.input.n < 'x'"
     assert details["file"] == str(tmp_path / "flow.yaml")
     assert (details["line"], details["column"]) == (6, 50)
-    assert details["path"] == "steps[0].input.text"
+    assert details["path"] == "steps[0].parameters.text"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ async def test_an_expression_fails_at_its_own_place_and_under_the_key_the_author
         (STEP + "    input: { $from: { workflow: input }, path: gone }\n", 5, 5, "steps[0].input"),
         (STEP + "    input: {}\noutput:\n  x: $.steps.first.output.gone\n", 7, 6, "output.x"),
         (STEP + "    when: 1 < 'x'\n", 5, 11, "steps[0].when"),
-        (STEP + "    skip: |-\n      true and\n      1 < 'x'\n", 6, 7, "steps[0].skip_if"),
+        (STEP + "    skip: |-\n      true and\n      1 < 'x'\n", 6, 7, "steps[0].skip"),
         ("name: places\nsteps:\n  first: {type: echo, input: $.input.gone}\n", 3, 30, "steps.first.input"),
         (STEP + "    input: { a: { $coalesce: [null, $.input.gone] } }\n", 5, 37, "steps[0].input.a.$coalesce[1]"),
         (

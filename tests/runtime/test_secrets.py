@@ -505,3 +505,99 @@ async def test_a_log_steps_output_does_not_repeat_the_secret(storage: SQLiteStor
     step = {"id": "s", "type": "log", "input": {"message": "the token is ${{ $.variables.token }}"}}
     await perform(storage, builtin_registry(), step)
     check_nowhere(storage, SECRET)
+
+
+# What a step gives
+
+
+def warnings_of(storage: SQLiteStorage) -> list[str]:
+    events = storage.get_events(None, after_seq=0, before_seq=None, limit=100, newest=False)
+    return [event.payload["message"] for event in events if event.event_type == "log" and event.level == "warn"]
+
+
+KEPT = "held the secret 'token'; it is kept as ***; refer to the variable where it is needed"
+
+
+async def test_an_output_is_kept_without_the_secret_and_says_so_once(storage: SQLiteStorage) -> None:
+    echo = {"id": "s", "type": "echo", "input": {"a": "Bearer ${{ $.variables.token }}", "b": ["$.variables.token"]}}
+    after = {"id": "t", "type": "echo", "input": "$.steps.s.output"}
+    run = await perform(storage, builtin_registry(), echo, after)
+    assert run.output == {"t": {"a": "Bearer ***", "b": ["***"]}}
+    assert warnings_of(storage) == [f"the output {KEPT}"]
+    check_nowhere(storage, SECRET)
+
+
+@pytest.mark.parametrize("mode", ["inline", "sync", "async"])
+async def test_it_is_so_in_every_mode_and_for_keys(storage: SQLiteStorage, mode: Any) -> None:
+    def gives(value: str, context: Any) -> Any:
+        return {value: {"x": (value, 3)}}
+
+    async def gives_later(value: str, context: Any) -> Any:
+        return gives(value, context)
+
+    registry = builtin_registry()
+    registry.register(Component("/test/gives", gives_later if mode == "async" else gives, mode, "x"))
+    run = await perform(storage, registry, {"id": "s", "component": "/test/gives", "input": "$.variables.token"})
+    assert run.output == {"s": {"***": {"x": ["***", 3]}}}
+    assert warnings_of(storage) == [f"the output {KEPT}"]
+    check_nowhere(storage, SECRET)
+
+
+async def test_the_output_of_a_command_is_kept_without_the_secret(storage: SQLiteStorage) -> None:
+    command = {"command": "echo $TOKEN; echo $TOKEN >&2", "shell": True, "env": {"TOKEN": "$.variables.token"}}
+    run = await perform(storage, builtin_registry(), {"id": "s", "type": "shell.run", "input": command})
+    assert run.output == {"s": {"exit_code": 0, "stdout": "***\n", "stderr": "***\n"}}
+    check_nowhere(storage, SECRET)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+async def test_a_blob_is_kept_without_the_secret(storage: SQLiteStorage, mode: str) -> None:
+    async def keeps_later(value: str, context: Any) -> Any:
+        return await context.get_blob(await context.put_blob({"deep": [value]}))
+
+    def keeps(value: str, context: Any) -> Any:
+        return context.get_blob(context.put_blob({"deep": [value]}))
+
+    step = await perform_one(storage, keeps if mode == "sync" else keeps_later)
+    assert step.output == {"deep": ["***"]}
+    assert warnings_of(storage) == [f"the blob {KEPT}"]
+    check_nowhere(storage, SECRET)
+
+
+async def test_an_output_that_only_shares_a_piece_with_a_secret_stays_as_it_is(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEPFLOW_TEST_TOKEN", "https://orders.example.com/hook/9f3a-secret")
+
+    def gives(value: str, context: Any) -> Any:
+        return "https://orders.example.com/orders"
+
+    step = await perform_one(storage, gives)
+    assert step.output == "https://orders.example.com/orders"
+    assert warnings_of(storage) == []
+
+
+async def test_a_secret_of_several_lines_is_kept_in_no_spelling(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = 'a line with "quotes" in it\nand the second line, ü'
+    monkeypatch.setenv("STEPFLOW_TEST_TOKEN", secret)
+
+    def gives(value: str, context: Any) -> Any:
+        return [*value.splitlines(), json.dumps({"key": value}), json.dumps([value], ensure_ascii=False)]
+
+    step = await perform_one(storage, gives)
+    assert step.output == ["***", "***", '{"key": "***"}', '["***"]']
+    check_nowhere(storage, secret, *secret.splitlines())
+
+
+async def test_an_output_is_judged_as_it_was_given_and_then_kept_without_the_secret(storage: SQLiteStorage) -> None:
+    schema = {"const": SECRET}
+    step = {"id": "s", "type": "echo", "input": "$.variables.token", "output_schema": schema}
+    registry = builtin_registry()
+    read = read_flow({"name": "secretive", "variables": TOKEN, "steps": [step]}, components=registry.paths)
+    assert read.flow is not None
+    run_id = start(storage, read.flow, variables=VARIABLES)
+    async with working(storage, registry):
+        run = await until(storage, run_id)
+    assert (run.status, run.output) == (RunStatus.COMPLETED, {"s": "***"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -236,17 +237,83 @@ async def test_whatever_a_component_raises_fails_its_step() -> None:
     async def own_timeout(value: Json, context: Any) -> None:
         raise TimeoutError("of its own")
 
-    names = ("stop_iteration", "skips", "own_timeout")
+    def exits(value: Json, context: Any) -> None:
+        sys.exit(2)
+
+    async def exits_later(value: Json, context: Any) -> None:
+        sys.exit(2)
+
+    names = ("stop_iteration", "skips", "own_timeout", "exits", "exits_later")
     steps = [{"id": name, "component": f"/user/{name}", "retry": False, "timeout": "30s"} for name in names]
     expect = {
         "stop_iteration": {"error": {"code": "COMPONENT_FAILED"}},
         "skips": {"status": "skipped", "reason": "not needed"},
         "own_timeout": {"error": {"code": "COMPONENT_FAILED", "message": "of its own"}},
+        "exits": {"error": {"code": "COMPONENT_FAILED", "message": "/user/exits called sys.exit(2)"}},
+        "exits_later": {"error": {"code": "COMPONENT_FAILED", "message": "/user/exits_later called sys.exit(2)"}},
         "unknown": {"error": {"code": "COMPONENT_NOT_FOUND"}},
     }
     flow = flow_of(*steps, {"id": "unknown", "component": "/user/none"}, tests=[{"expect": {"steps": expect}}])
-    bench = bench_with(stop_iteration=stop_iteration, skips=skips, own_timeout=own_timeout)
+    bench = bench_with(
+        stop_iteration=stop_iteration, skips=skips, own_timeout=own_timeout, exits=exits, exits_later=exits_later
+    )
     assert (await only_case(bench, flow)).differences == ()
+
+
+async def test_the_context_of_a_case_is_that_of_an_execution() -> None:
+    def says(value: Json, ctx: Any) -> Json:
+        assert ctx.metadata == {"team": "data", "owner": "ada"}, "the flow's with the step's over it"
+        ctx.logger.warn("in a thread", n=1)
+        return ctx.heartbeat()
+
+    async def says_later(value: Json, ctx: Any) -> Json:
+        ctx.logger.info("in the loop")
+        return await ctx.heartbeat()
+
+    def hides(value: Json, ctx: Any) -> Json:
+        ctx.logger.info("sesame")
+        return "sesame"
+
+    steps: list[dict[str, Any]] = [
+        {"id": "a", "component": "/user/says", "metadata": {"owner": "ada"}},
+        {"id": "b", "component": "/user/says_later", "depends_on": ["a"]},
+        {"id": "c", "component": "/user/hides", "depends_on": ["b"], "sensitive": True},
+    ]
+    tests = [{"expect": {"steps": dict.fromkeys("abc", "completed")}}]
+    flow = flow_of(*steps, tests=tests, metadata={"team": "data", "owner": "nobody"})
+    result = await only_case(bench_with(says=says, says_later=says_later, hides=hides), flow)
+    assert result.differences == ()
+    assert result.lines == ("a: in a thread", "b: in the loop", "c: ***")
+
+
+async def test_an_output_must_keep_its_components_schema_in_a_case_too() -> None:
+    bench = bench_with()
+    bench.registry.register(
+        Component("/user/x", lambda value, context: "x", "sync", "x", output_schema={"type": "integer"})
+    )
+    step = {"id": "a", "component": "/user/x", "retry": False}
+    flow = flow_of(step, tests=[{"expect": {"error": {"code": "INVALID_OUTPUT"}}}])
+    assert (await only_case(bench, flow)).differences == ()
+
+
+async def test_a_component_of_the_workspace_that_takes_the_place_of_ours_is_judged_and_performed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "components").mkdir()
+    (tmp_path / "components" / "own.py").write_text(
+        "from stepflow import component\n"
+        "@component('/http/get', override=True)\ndef get(page: int):\n    return {'page': page}\n"
+    )
+    bench = Workbench(tmp_path)
+    text = {
+        "steps": [{"id": "a", "type": "http.get", "input": {"page": 3}}],
+        "tests": [{"expect": {"output": {"a": {"page": 3}}}}],
+    }
+    read = bench.validate(text)
+    assert read.flow is not None, read.diagnostics
+    assert (await only_case(bench, read.flow)).differences == ()
+    (wrong,) = bench.validate({"steps": [{"id": "a", "type": "http.get", "input": {"page": "x"}}]}).diagnostics
+    assert wrong.message == 'Input of /http/get: page: "x" is not of type "integer"'
 
 
 async def test_children_run_in_the_case_too() -> None:
@@ -273,18 +340,20 @@ async def test_a_secret_is_read_only_by_a_step_that_performs_and_never_shown(
     output = "$.steps.a.output"
     flow = flow_of(
         {"id": "a", "component": "/user/leak", "input": {"token": "$.variables.token"}, "retry": False},
+        {"id": "b", "type": "echo", "input": "${{ len($.steps.a.output) }}"},
         variables={"token": {"type": "string", "secret": True}},
         output=output,
         tests=[
             {"name": "given", "variables": {"token": "env:TOKEN"}, "expect": {"output": "x"}},
+            {"name": "kept", "variables": {"token": "env:TOKEN"}, "expect": {"steps": {"b": {"output": 9}}}},
             {"name": "mocked", "mocks": {"a": {"output": "x"}}, "expect": {"output": "x"}},
             {"name": "not given", "expect": {"error": {"code": "SECRET_NOT_FOUND"}}},
         ],
     )
-    given, mocked, not_given = await bench_with(leak=leak).test(flow, None)
+    given, kept, mocked, not_given = await bench_with(leak=leak).test(flow, None)
     assert given.differences == ('output: expected "x", got "it is ***"',)
     assert given.lines == ("a: with ***",)
-    assert (mocked.passed, not_given.passed) == (True, True)
+    assert (kept.passed, mocked.passed, not_given.passed) == (True, True, True)
 
 
 async def test_files_are_those_beside_the_template(tmp_path: Path) -> None:

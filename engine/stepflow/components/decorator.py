@@ -32,8 +32,8 @@ def component(
 
     The function itself stays as it is. Without a `description`, the first line of its docstring is taken; without an
     `input_schema`, what its annotations say. An output that violates `output_schema` fails the step. With `override` it
-    takes the place of a component that has the path already (not of `/builtin/…`). `ValueError`: the path cannot be a user's. `TypeError`: the function takes
-    something else.
+    takes the place of a component that has the path already (not of `/builtin/…`). `ValueError`: the path cannot be a
+    user's. `TypeError`: the function takes something else.
     """
     check_path(path)
 

@@ -227,8 +227,8 @@ class Storage(Protocol):
     # Templates
 
     def save_template(self, text: TemplateText, *, create: bool, update: bool) -> SavedVersion:
-        """The new version, or the newest one with this text where its flow is the same. `create` and `update` say what is allowed:
-        `TemplateExistsError`, `TemplateNotFoundError` otherwise."""
+        """The new version; where its flow is the same, the newest one, which has this text from now on. `create` and
+        `update` say what is allowed: `TemplateExistsError`, `TemplateNotFoundError` otherwise."""
 
     def save_inline_template(self, text: TemplateText, components: Sequence[str]) -> TemplateVersion:
         """A version for a flow that is written inside another or comes from a value: not listed, and stored once.

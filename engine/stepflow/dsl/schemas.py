@@ -64,7 +64,7 @@ def lasting_validator(schema: Json) -> Validator:
     found = _lasting.get(id(schema))
     if found is None:
         if len(_lasting) >= MOST_LASTING:
-            _lasting.pop(next(iter(_lasting)), None)
+            _lasting.clear()
         found = _lasting[id(schema)] = (schema, compile_schema(schema))
     return found[1]
 

@@ -107,10 +107,10 @@ def read_secret(name: str, reference: str, folder: str | os.PathLike[str] = "") 
         file = Path(folder, Path(where).expanduser())
         return file.read_text(encoding="utf-8").rstrip("\n")
     except KeyError:
-        message = f"The secret '{name}' is not there: the worker's environment has no {where}; start one where it is set"
+        why = f"the worker's environment has no {where}; start one where it is set"
     except (OSError, UnicodeDecodeError) as error:
-        message = f"The secret '{name}' is not there: {file}: {getattr(error, 'strerror', None) or 'not text'}"
-    raise ComponentError("SECRET_NOT_FOUND", message)
+        why = f"{file}: {getattr(error, 'strerror', None) or 'not text'}"
+    raise ComponentError("SECRET_NOT_FOUND", f"The secret '{name}' is not there: {why}")
 
 
 def _without_pieces(text: str, pieces: frozenset[str]) -> str:

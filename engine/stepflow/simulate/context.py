@@ -70,7 +70,7 @@ class SimulatedContext:
         self.step_id = attempt.step.key
         self.attempt = attempt.attempt
         self.idempotency_key = f"{attempt.run_id}/{attempt.step.key}"
-        self.metadata = attempt.step.metadata
+        self.metadata = attempt.metadata
         self.sensitive = attempt.step.sensitive
         self.logger = StepLogger(lambda level, message, fields: self._say(message))
         self.base_dir = base_dir

@@ -55,6 +55,8 @@ class Attempt(msgspec.Struct, frozen=True):
     """The template's name; of a flow inside another, `parent/step`."""
     depth: int
     now: int
+    metadata: dict[str, Json]
+    """The flow's with the step's over it."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -213,7 +215,15 @@ class _Simulator:
     def _perform(self, perform: Perform) -> None:
         step = self._graph.nodes[perform.step].step
         attempt = Attempt(
-            step, perform.step, perform.attempt, perform.input, self._run.id, self._kind, self._depth, self._now
+            step=step,
+            index=perform.step,
+            attempt=perform.attempt,
+            input=perform.input,
+            run_id=self._run.id,
+            kind=self._kind,
+            depth=self._depth,
+            now=self._now,
+            metadata={**self._graph.flow.metadata, **step.metadata},
         )
         outcome = self._outcomes.outcome(attempt, self._checks.get(perform.step))
         self._sources[perform.step] = outcome.source
