@@ -23,9 +23,7 @@ from stepflow.core.facts import CancelRequested, Claimed, Fact
 from stepflow.core.graph import build_graph
 from stepflow.core.run import Run
 from stepflow.dsl.diagnostics import Diagnostic
-from stepflow.dsl.locate import Locator
 from stepflow.dsl.starting import check_start
-from stepflow.dsl.validate import ReadFlow
 from stepflow.errors import (
     DSLValidationError,
     InvalidInputError,
@@ -47,6 +45,7 @@ from stepflow.runtime.processes import boot_id, host_id, kill_group
 
 if TYPE_CHECKING:
     from stepflow.dsl.lint.linter import LintResult
+    from stepflow.dsl.validate import ReadFlow
     from stepflow.simulate.planned import History
     from stepflow.simulate.report import Simulation
     from stepflow.workbench import Workbench
@@ -582,6 +581,8 @@ def _other_name(saved: TemplateVersion, dsl: str | Mapping[str, Any]) -> tuple[D
     own = saved.flow.name
     if own in ("", saved.name):
         return ()
+    from stepflow.dsl.locate import Locator
+
     where = Locator(dsl if isinstance(dsl, str) else "", saved.source_format, saved.file, ())(("name",), None)
     message = f"It is saved as '{saved.name}', and calls itself '{own}'"
     return (Diagnostic("W106", "warning", message, **where, hint="give both the same name, or leave `name:` out"),)
