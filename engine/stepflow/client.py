@@ -36,7 +36,7 @@ from stepflow.model import jsontext
 from stepflow.model.event import WorkflowEvent
 from stepflow.model.flow import Flow
 from stepflow.model.ids import is_template_name, new_run_id, template_name_of
-from stepflow.model.run import RunRecord, StepRecord, WorkerRecord
+from stepflow.model.run import RunRecord, StepRecord, WorkerRecord, awaited_signal
 from stepflow.model.statuses import RunStatus, StepStatus
 from stepflow.model.template import SavedVersion, Template, TemplateVersion
 from stepflow.runtime.bridge import Bridge
@@ -308,7 +308,7 @@ class Client:
             run_id = storage.find_run(run)
             steps = storage.get_steps(run_id, bodies=False, attempts=False)
             storage.signal(run_id, name, text, self._clock.now())
-            return any(step.status is StepStatus.WAITING and step.awaits == f"event {name}" for step in steps)
+            return any(step.status is StepStatus.WAITING and awaited_signal(step.awaits) == name for step in steps)
 
         return await self._open_bridge.call(give)
 

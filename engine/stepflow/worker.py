@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 from stepflow.components.registry import Registry, check_input
 from stepflow.contracts.clock import Clock, SystemClock
 from stepflow.contracts.storage import Storage
+from stepflow.dsl.diagnostics import printable
 from stepflow.errors import WorkflowEngineError
 from stepflow.location import open_storage
 from stepflow.runtime.worker import WorkerLoop
@@ -147,7 +151,17 @@ def _has_work(storage: Storage) -> bool:
 
 
 def _say(message: str) -> None:
-    print(f"worker: {message}", file=sys.stderr, flush=True)  # noqa: T201 - a worker's log is its stderr
+    """What programs and templates have a part in is data: a terminal obeys nothing of it."""
+    print(f"worker: {printable(message)}", file=sys.stderr, flush=True)  # noqa: T201 - a worker's log is its stderr
+
+
+def end_process(code: int) -> NoReturn:
+    """Past threads of components that did not stop when told: the interpreter would wait for them for ever."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(arguments: list[str]) -> int:
@@ -161,4 +175,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end_process(main(sys.argv[1:]))

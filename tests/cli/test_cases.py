@@ -75,7 +75,7 @@ def test_update_rewrites_what_failed_and_nothing_else(call: Call, flow: Path) ->
     done = call("test", "flow.yaml", "--update")
     assert (done.stderr, done.exit_code) == ("✓ Updated 1 of flow.yaml\n", 0)
     assert "  ✓ no connection (updated)\n      status: expected" in done.stdout
-    assert done.stdout.endswith("✓ 2 passed, 0 failed\n")
+    assert done.stdout.endswith("✓ 1 passed, 0 failed, 1 updated\n")
     wanted = FLOW.replace("status: completed   #", "status: failed   #").replace("{sum: skipped}", "{sum: failed}")
     assert flow.read_bytes() == wanted.replace("\n", "\r\n").encode()
     again = call("test", "flow.yaml", "--update")

@@ -200,6 +200,7 @@ def test_json_is_one_object_a_line(run: Run, files: Path) -> None:
     [
         (["run", "order-flw"], "✗ Template 'order-flw' not found; did you mean 'order-flow'?"),
         (["create", "order-flow", "--dsl", "order.yaml"], "✗ Template 'order-flow' already exists"),
+        (["run", "order"], "✗ Template 'order' not found; there is a file of that name: stepflow run ./order.yaml"),
         (["update", "nothing", "--dsl", "order.yaml"], "✗ Template 'nothing' not found"),
         (["create", "x", "--dsl", "ordr.yaml"], "✗ DSL file 'ordr.yaml' not found; did you mean 'order.yaml'?"),
         (["create", "x", "--dsl", "."], "✗ DSL file '.' is a folder; name a file in it"),
@@ -388,3 +389,13 @@ def test_a_large_input_comes_from_a_file(run: Run, files: Path) -> None:
     (files / "big.json").write_text(json.dumps({"orderId": "1", "big": "x" * 50_000_000}))
     done = run("run", "order.yaml", "--input", "@big.json")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="it stands for a full disk, and only Linux has it")
+def test_output_that_goes_nowhere_is_said_and_no_traceback() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "stepflow.cli.main", "components"], stdout=full, stderr=subprocess.PIPE, text=True,
+            check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "✗ The output cannot be written: No space left on device\n")

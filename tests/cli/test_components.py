@@ -71,13 +71,21 @@ def test_json_is_one_object_a_component(call: Call) -> None:
     [
         ("htp.get", "✗ Unknown component 'htp.get'; did you mean '/http/get'?\n"),
         ("noup", "✗ Unknown component 'noup'; did you mean 'noop'?\n"),
-        ("http", "✗ Unknown component 'http'\n"),
+        (
+            "http",
+            "✗ Several components are of 'http': /http/delete, /http/get, /http/patch, /http/post, /http/put, "
+            "/http/request\n",
+        ),
         ("\x1b[31m", "✗ Unknown component '\\x1b[31m'\n"),
     ],
 )
 def test_an_unknown_one_is_said(call: Call, name: str, says: str) -> None:
     done = call("components", name)
     assert (done.stdout, done.stderr, done.exit_code) == ("", says, 1)
+
+
+def test_a_word_that_one_path_alone_has_names_it(call: Call) -> None:
+    assert call("components", "query").stdout.startswith("/data/query  ")
 
 
 def test_those_of_the_workspace_are_listed_and_broken_files_told(call: Call, folder: Path) -> None:

@@ -48,7 +48,17 @@ async def test_one_that_no_step_waits_for_is_said_to_be_kept(storage: SQLiteStor
         await until(storage, run_id, "waiting")
         done = await asyncio.to_thread(call, "signal", run_id, "mya")
     assert done.stdout == f"✓ Signal 'mya' sent\n  Run ID: {run_id}\n"
-    assert done.stderr == "  ℹ No step waits for it yet; it is kept for the first that will\n"
+    assert done.stderr == "  ℹ No step waits for it yet; it is kept for the first that will\n    Waited for now: may\n"
+
+
+async def test_what_a_step_asks_and_how_to_answer_it_is_said(storage: SQLiteStorage, call: Call) -> None:
+    flow = read_flow(APPROVAL).flow
+    assert flow is not None
+    run_id = start(storage, flow)
+    async with working(storage):
+        await until(storage, run_id, "waiting")
+        listed = await asyncio.to_thread(call, "steps", run_id)
+    assert listed.stdout.splitlines()[-1] == f"  answer with `stepflow signal {run_id} may`"
 
 
 async def test_one_that_comes_early_is_kept(storage: SQLiteStorage, call: Call, folder: Path) -> None:

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from stepflow.contracts.component import AwaitChildren, AwaitEvent, Component, EndedChild, FlowVersion, SleepUntil
+from stepflow.contracts.component import (
+    AwaitChildren,
+    AwaitEvent,
+    Component,
+    EndedChild,
+    FlowVersion,
+    SkipStep,
+    SleepUntil,
+)
 from stepflow.contracts.outcomes import children_fact, error_fact, outcome_fact
 from stepflow.contracts.storage import EndedChildren
 from stepflow.core.facts import ChildrenStarted, Failed, StepSkipped, Succeeded
@@ -40,6 +48,27 @@ def test_details_that_nest_without_end_become_text() -> None:
     fact = error_fact(ComponentError("BAD", "it is bad", endless), 0, 1)
     assert isinstance(fact, Failed)
     assert "data" in fact.error["details"]["text"]
+
+
+class _SaysNothing(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even that")
+
+
+def test_details_that_are_nested_too_deep_leave_code_and_message() -> None:
+    value: Any = 1
+    for _ in range(100_000):
+        value = [value]
+    fact = error_fact(ComponentError("BAD", "it is bad", value), 0, 1)
+    assert isinstance(fact, Failed)
+    assert (fact.error["code"], fact.error["message"]) == ("BAD", "it is bad")
+
+
+@pytest.mark.parametrize("error", [_SaysNothing(), SkipStep(5)])  # type: ignore[arg-type]  # as untyped code does
+def test_an_error_that_cannot_even_be_told_fails_its_step(error: Exception) -> None:
+    fact = error_fact(error, 0, 1)
+    assert isinstance(fact, Failed)
+    assert fact.error == {"code": "COMPONENT_FAILED", "message": type(error).__name__}
 
 
 def test_a_code_and_a_message_of_other_types_are_text() -> None:

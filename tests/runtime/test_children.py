@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from stepflow.components.registry import builtin_registry
+from stepflow.components.registry import Registry, builtin_registry
 from stepflow.contracts.component import AwaitChildren, Component, FlowVersion
 from stepflow.dsl.validate import read_flow
-from stepflow.errors import ComponentError
+from stepflow.errors import ComponentError, ComponentNotFoundError
 from stepflow.model.flow import Flow
 from stepflow.model.statuses import RunStatus
 from stepflow.runtime.templates import LoadedTemplates
@@ -108,6 +108,23 @@ async def test_a_component_nobody_knows_fails_inside_an_inline_flow_and_can_be_h
     outer = one_step("eval", {"workflow": {"$coalesce": [{"$literal": inner}]}, "unwrap": True})
     run = await finish(storage, outer)
     assert run.output == {"x": None}
+
+
+async def test_a_component_that_is_gone_when_its_children_have_ended_fails_its_step(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get, asked = Registry.get, list[str]()
+
+    def once(self: Registry, path: str) -> Component:
+        asked.append(path)
+        if asked.count("/builtin/eval") > 1:
+            raise ComponentNotFoundError(path)
+        return get(self, path)
+
+    monkeypatch.setattr(Registry, "get", once)
+    run = await finish(storage, one_step("eval", {"workflow": DOUBLE, "input": 1}))
+    assert run.error is not None
+    assert run.error["code"] == "COMPONENT_NOT_FOUND"
 
 
 async def test_map_keeps_the_order_and_counts(storage: SQLiteStorage) -> None:

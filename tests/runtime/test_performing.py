@@ -7,16 +7,20 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from stepflow.components.registry import Registry, builtin_registry
 from stepflow.contracts.component import AwaitChildren, Component, EndedChild
+from stepflow.core.effects import Perform
+from stepflow.core.facts import Fact, Stopped
 from stepflow.dsl.validate import read_flow
 from stepflow.errors import ComponentError
 from stepflow.model.run import StepRecord
 from stepflow.model.statuses import RunStatus
+from stepflow.runtime.perform import Attempt
 from stepflow.storages.sqlite import SQLiteStorage
 from tests.support.engine import start, steps_of, until, working
 
@@ -55,6 +59,27 @@ def lines_of(storage: SQLiteStorage, event_type: str = "log") -> list[dict[str, 
 def error_of(step: StepRecord) -> dict[str, Any]:
     assert step.error is not None, step
     return step.error
+
+
+@pytest.mark.parametrize("name", ["", "\x1b]0;mine\x07", "two\nlines", "run.completed"])
+async def test_an_event_whose_name_is_not_one_to_be_shown_fails_its_step(storage: SQLiteStorage, name: str) -> None:
+    """Names of events are printed as they stand."""
+    step = await performed(storage, lambda value, ctx: ctx.emit(name))
+    assert error_of(step)["code"] == "COMPONENT_FAILED"
+
+
+async def test_an_attempt_that_is_stopped_before_it_began_says_so_at_once() -> None:
+    """Its task never enters what it was made of."""
+
+    async def never() -> Fact:
+        raise AssertionError("it was stopped before")
+
+    said: list[Fact] = []
+    context: Any = SimpleNamespace(cancelled=threading.Event())
+    Attempt(asyncio.create_task(never()), context, Perform(3, 2, None), said.append).stop()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert said == [Stopped(3, 2)]
 
 
 # What it raises

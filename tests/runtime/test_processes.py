@@ -239,3 +239,15 @@ def test_host_and_boot_are_the_same_in_every_process() -> None:
     told = subprocess.check_output([sys.executable, "-c", program], text=True)
     assert told == f"{boot_id()} {host_id()}\n"
     assert boot_id()
+
+
+def test_a_worker_process_ends_past_a_thread_that_does_not() -> None:
+    program = (
+        "import threading, time\n"
+        "from stepflow.worker import end_process\n"
+        "threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "print('said')\n"
+        "end_process(3)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (3, "said\n")

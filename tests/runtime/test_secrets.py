@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections import OrderedDict
 from pathlib import Path
@@ -20,7 +21,7 @@ from stepflow.errors import ComponentError, InvalidInputError
 from stepflow.model.flow import Flow
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RunStatus
-from stepflow.runtime.secrets import PIECE, Secrets, read_secret
+from stepflow.runtime.secrets import LARGEST_FILE, PIECE, Secrets, read_secret
 from stepflow.storages.sqlite import SQLiteStorage
 from tests.components.server import serving
 from tests.support.engine import save, start, steps_of, types_of, until, working
@@ -417,6 +418,16 @@ def test_a_file_that_is_no_text_is_said(tmp_path: Path) -> None:
     assert caught.value.code == "SECRET_NOT_FOUND"
 
 
+def test_a_pipe_or_a_file_too_large_for_a_secret_is_not_read(tmp_path: Path) -> None:
+    """A pipe would be waited for, with the whole worker."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_text("x" * (LARGEST_FILE + 1))
+    for name in ("pipe", "large"):
+        with pytest.raises(ComponentError, match="not a file of at most 64 KB") as caught:
+            read_secret("token", f"file:{name}", tmp_path)
+        assert caught.value.code == "SECRET_NOT_FOUND"
+
+
 @pytest.mark.parametrize("plain", ["hunter2hunter2", "user:hunter2hunter2", ""])
 def test_what_is_no_reference_is_refused_without_quoting_it(plain: str) -> None:
     with pytest.raises(ComponentError, match="not given as env:NAME or file:PATH") as caught:
@@ -444,6 +455,11 @@ INNER = {"steps": [{"id": "x", "type": "echo", "input": "$.input"}]}
         {"type": "map", "input": {"workflow": INNER, "items": ["$.variables.token", 1]}},
         {"type": "iterate", "input": {"flow": INNER, "initial_input": "$.variables.token"}},
         {"type": "eval", "input": {"workflow": {"$coalesce": [{"$literal": INNER}]}, "input": ["$.variables.token"]}},
+        {
+            "type": "eval",
+            "input": {"workflow": {"$coalesce": [{"steps": [{"id": "a", "input": "$.variables.token"}]}]}},
+        },
+        {"type": "eval", "input": {"workflow": "{steps: [{id: a, type: noop, input: '${{ $.variables.token }}'}]}"}},
     ],
 )
 async def test_a_secret_cannot_go_into_the_input_of_a_child(storage: SQLiteStorage, value: dict[str, Any]) -> None:
@@ -601,3 +617,14 @@ async def test_an_output_is_judged_as_it_was_given_and_then_kept_without_the_sec
     async with working(storage, registry):
         run = await until(storage, run_id)
     assert (run.status, run.output) == (RunStatus.COMPLETED, {"s": "***"})
+
+
+async def test_an_events_name_and_a_blobs_label_do_not_repeat_the_secret(storage: SQLiteStorage) -> None:
+    def tells(value: str, context: Any) -> None:
+        context.emit(f"got-{value}")
+        context.put_blob([1], blob_type=value)
+
+    step = await perform_one(storage, tells)
+    assert step.error is None
+    assert storage.fetch("SELECT type FROM blobs") == [("***",)]
+    check_nowhere(storage, SECRET)

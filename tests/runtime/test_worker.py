@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from stepflow import worker as worker_process
 from stepflow.components.registry import Registry, builtin_registry
 from stepflow.contracts.component import Component, SkipStep
 from stepflow.core.decide import MAX_LOSSES
@@ -19,6 +20,7 @@ from stepflow.core.facts import Claimed, Succeeded
 from stepflow.errors import ComponentError, StorageError
 from stepflow.model.flow import Flow, OnError, RetryPolicy, Step
 from stepflow.model.statuses import RunStatus
+from stepflow.runtime import worker as runtime_worker
 from stepflow.runtime.templates import LoadedTemplates
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow.worker import make_worker
@@ -491,6 +493,93 @@ async def test_a_run_taken_over_while_the_storage_is_in_trouble_is_not_forgotten
     run = await finish(storage, chain(2))
     assert run.status is RunStatus.COMPLETED
     assert not troubles
+
+
+@pytest.mark.parametrize("where", ["decide", "Held"])
+async def test_a_run_that_cannot_be_decided_is_said_and_ends_no_worker(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    broken: list[str] = []
+    known = getattr(runtime_worker, where)
+
+    def breaks(*arguments: Any) -> Any:
+        first = arguments[0]
+        if first.id in broken:
+            raise RecursionError("a defect")
+        return known(*arguments)
+
+    monkeypatch.setattr(runtime_worker, where, breaks)
+    said: list[str] = []
+    async with working(storage, say=said.append):
+        await until(storage, start(storage, chain(2)))  # its template is at hand from here on
+        broken.append(start(storage, chain(2)))
+        whole = start(storage, chain(2))
+        assert (await until(storage, whole)).status is RunStatus.COMPLETED
+        async with asyncio.timeout(10):
+            while not said:
+                await asyncio.sleep(0.005)
+        assert (await until(storage, start(storage, chain(2)))).status is RunStatus.COMPLETED
+    assert said == [f"{broken[0]} cannot go on here: RecursionError('a defect')"]
+    assert not storage.get_run(broken[0]).status.is_final
+
+
+async def test_a_claim_that_breaks_is_tried_again(storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    defects = [RecursionError("a defect")]
+    commit_of = runtime_worker.WorkerLoop._commit_of
+
+    def sometimes(self: Any, held: Any, decision: Any) -> Any:
+        commit = commit_of(self, held, decision)
+        if defects and held.run.state.started_at is None:
+            raise defects.pop()
+        return commit
+
+    said: list[str] = []
+    async with working(storage, say=said.append, lease=timedelta(seconds=0.6)):
+        await until(storage, start(storage, chain(1)))
+        monkeypatch.setattr(runtime_worker.WorkerLoop, "_commit_of", sometimes)
+        assert (await until(storage, start(storage, chain(1)))).status is RunStatus.COMPLETED
+    assert not defects
+    assert "cannot be claimed: RecursionError" in said[0]
+
+
+async def test_a_request_that_cannot_be_read_at_once_is_read_later(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision was refused as stale; what made it so is in a storage that is in trouble for a moment."""
+    troubles = [StorageError("the disk is gone")]
+    read = storage.requests
+
+    def sometimes(worker: int) -> Any:
+        if troubles and asking:
+            raise troubles.pop()
+        return read(worker)
+
+    asking: list[bool] = []
+    catch_up = runtime_worker.WorkerLoop._catch_up
+
+    async def catching_up(self: Any, held: Any) -> None:
+        asking.append(True)
+        await catch_up(self, held)
+
+    async def cancels(value: Any, context: Any) -> Any:
+        storage.request_cancel(context.run_id, None, 1)
+
+    monkeypatch.setattr(storage, "requests", sometimes)
+    monkeypatch.setattr(runtime_worker.WorkerLoop, "_catch_up", catching_up)
+    monkeypatch.setattr(runtime_worker.WorkerLoop, "_see_requests", _sees_nothing)
+    monkeypatch.setattr("stepflow.runtime.worker.TROUBLE_RETRY_SECONDS", 0.02)
+    run = await finish(storage, flow(Step(key="x", component="/test/cancels")), registry=registry(cancels=cancels))
+    assert run.status is RunStatus.CANCELLED
+    assert not troubles
+
+
+async def _sees_nothing(self: Any) -> None:
+    """As if the wake-up were late."""
+
+
+def test_what_a_worker_says_is_nothing_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    worker_process._say("node app.mjs: \x1b]0;mine\x07 \u202eünter\r")
+    assert capsys.readouterr().err == "worker: node app.mjs: \\x1b]0;mine\\x07 \\u202eünter\\r\n"
 
 
 async def test_odd_text_from_a_component_does_not_stop_the_writer(storage: SQLiteStorage) -> None:

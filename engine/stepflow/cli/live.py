@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import Any, TextIO
 
 from stepflow.cli.text import local_time, paint, safe
 from stepflow.model.event import EventType, WorkflowEvent
-from stepflow.model.run import RunRecord
+from stepflow.model.run import RunRecord, awaited_signal
 
 _MARKS = {
     EventType.STEP_STARTED: ("▶", "blue"),
@@ -46,6 +47,10 @@ def _more(event: WorkflowEvent) -> str:
             return f": attempt {payload['attempt'] + 1} of {payload['max_retries'] + 1} in {payload['delay_ms']} ms"
         case EventType.STEP_STARTED if event.attempt > 1:
             return f" (attempt {event.attempt})"
+        case EventType.STEP_WAITING:
+            message = payload.get("message")
+            answer = answer_of(event.run_id, payload.get("awaits"))
+            return (f": {safe(message)}" if message else "") + (f" ({answer})" if answer else "")
         case EventType.STEP_COMPLETED if payload.get("recovered"):
             return " (with its default)"
         case _:
@@ -83,6 +88,12 @@ def place_of(error: dict[str, Any] | None) -> str:
         return ""
     line, column, file = details["line"], details["column"], details.get("file")
     return f"at {safe(file)}:{line}:{column}" if file else f"at line {line}, column {column}"
+
+
+def answer_of(run_id: str, awaits: str | None) -> str:
+    """What a person types to end a wait for a signal; empty: it waits for something else."""
+    name = awaited_signal(awaits)
+    return "" if name is None else f"answer with `stepflow signal {safe(run_id)} {safe(shlex.quote(name))}`"
 
 
 def why_it_waits(run: RunRecord, *, any_worker: bool = True) -> str:

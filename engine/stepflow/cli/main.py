@@ -6,14 +6,18 @@ when it is called, so that starting costs little.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from stepflow.cli.session import Place, quiet_pipe
 from stepflow.dsl.diagnostics import did_you_mean
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 VERBS = {
     "create": "Create a template from a file",
@@ -108,7 +112,19 @@ def _call(name: str, arguments: list[str]) -> None:
         sys.exit(130)
     except BrokenPipeError:
         quiet_pipe()
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        _no_room(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _no_room(error: OSError) -> NoReturn:
+    """What is read from files and sockets has its own words; this is what we print that goes nowhere."""
+    click.echo(f"✗ The output cannot be written: {error.strerror or error}", err=True)
+    # What is still in the buffer would be tried again at the end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
 
 
 def stepflow() -> None:

@@ -225,7 +225,7 @@ class _Connection(asyncio.SubprocessProtocol):
                 context.emit(message.event_type, message.payload)
                 return
             context.log(message.message, _level(message.level), **_named(message.fields))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             context.log(f"an event of this step is not recorded: {error}", "warn")
 
     def _refuse_long(self, line: protocol.Line) -> None:

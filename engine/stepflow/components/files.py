@@ -107,7 +107,6 @@ COMPONENTS: tuple[Component, ...] = (
         function=load_file,
         mode="sync",
         description="Reads a JSON, YAML, CSV or text file from the template's folder or the workspace",
-        file_data_fallback=True,
         input_schema={
             "type": "object",
             "required": ["path"],

@@ -14,8 +14,12 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from stepflow.errors import ComponentError
 from stepflow.model.flow import Json
 from stepflow.model.statuses import RunStatus
+
+MAX_DEPTH = 64
+"""Of runs inside runs."""
 
 PROCESS_GROUP_VARIABLE = "STEPFLOW_PROCESS_GROUP"
 """In the environment of every process a component starts in a group of its own: the group's number. It tells members
@@ -54,6 +58,12 @@ class FlowVersion(msgspec.Struct, frozen=True):
     id: int
     kind: str
     step_count: int
+
+
+def check_depth(depth: int) -> None:
+    """`ComponentError` NESTED_TOO_DEEP: a run that is inside of so many others starts none."""
+    if depth >= MAX_DEPTH:
+        raise ComponentError("NESTED_TOO_DEEP", f"More than {MAX_DEPTH} executions are inside each other")
 
 
 class AwaitChildren(msgspec.Struct, frozen=True):
@@ -183,5 +193,3 @@ class Component(msgspec.Struct, frozen=True):
     finish: Callable[[Json, tuple[EndedChild, ...]], Any] | None = None
     """Of one that returns `AwaitChildren`: called with the spec and the children's ends, in order; returns the output,
     or `AwaitChildren` again. It must be quick and pure."""
-    file_data_fallback: bool = False
-    """Paths not found in its output are looked up in the output's `data` (`/builtin/load_file`)."""

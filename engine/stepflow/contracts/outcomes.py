@@ -135,6 +135,13 @@ def _children(wanted: AwaitChildren) -> Children:
 
 
 def error_fact(error: Exception, step: int, attempt: int) -> StepSkipped | Failed:
+    try:
+        return _told(error, step, attempt)
+    except Exception:  # noqa: BLE001 - an error that cannot even be told must not hang its step
+        return Failed(step, attempt, {"code": "COMPONENT_FAILED", "message": type(error).__name__})
+
+
+def _told(error: Exception, step: int, attempt: int) -> StepSkipped | Failed:
     if isinstance(error, SkipStep):
         return StepSkipped(step, attempt, jsontext.storable(error.reason))
     if isinstance(error, WorkflowEngineError):
@@ -158,5 +165,12 @@ def _record(error: WorkflowEngineError) -> dict[str, Any]:
     try:
         return dict(jsontext.normalise(record)[0])
     except (TypeError, ValueError, RecursionError):
-        text = jsontext.storable(repr(error.details)[:MAX_DETAILS])
+        text = jsontext.storable(_described(error.details)[:MAX_DETAILS])
         return {"code": str(error.code), "message": jsontext.storable(str(error.message)), "details": {"text": text}}
+
+
+def _described(details: dict[str, Any]) -> str:
+    try:
+        return repr(details)
+    except RecursionError:
+        return "nested too deep to be shown"

@@ -23,6 +23,10 @@ FindProblem = Callable[[Json], str | None]
 """What is wrong with a value; None: nothing."""
 
 
+FALLS_BACK_TO_DATA = "/builtin/load_file"
+"""Paths that are not found in its output are looked up in the output's `data`."""
+
+
 class Node(msgspec.Struct):
     """One step of a graph."""
 
@@ -61,8 +65,6 @@ class Graph(msgspec.Struct):
     """Steps nobody depends on: the run's output where the flow does not say another."""
     output_problem: FindProblem | None = None
     """What is wrong with a run's output by the flow's `output_schema`."""
-    input_problem: FindProblem | None = None
-    """What is wrong with a child's input by the flow's `input_schema`; of other runs it was judged at their start."""
     locate: Locate | None = None
 
     @property
@@ -78,15 +80,12 @@ def build_graph(
     flow: Flow,
     *,
     output_problem: FindProblem | None = None,
-    input_problem: FindProblem | None = None,
     step_problems: Mapping[int, FindProblem] | None = None,
     locate: Locate | None = None,
-    falls_back_to_data: Callable[[str], bool] = lambda component: component == "/builtin/load_file",
 ) -> Graph:
-    """Compile `flow`, which `dsl.validate` has accepted. `falls_back_to_data` tells of a component whether paths not
-    found in its output are looked up in the output's `data`."""
+    """Compile `flow`, which `dsl.validate` has accepted."""
     index_of = {step.key: index for index, step in enumerate(flow.steps)}
-    fallback = frozenset(i for i, step in enumerate(flow.steps) if falls_back_to_data(step.component))
+    fallback = frozenset(i for i, step in enumerate(flow.steps) if step.component == FALLS_BACK_TO_DATA)
     nodes: list[Node] = []
     for index, step in enumerate(flow.steps):
         place: Place = ("steps", index)
@@ -141,6 +140,5 @@ def build_graph(
         output_steps=output.steps if output is not None else frozenset(sinks),
         sinks=sinks,
         output_problem=output_problem,
-        input_problem=input_problem,
         locate=locate,
     )

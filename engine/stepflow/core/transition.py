@@ -32,8 +32,6 @@ class Event(msgspec.Struct, frozen=True):
 
 CHILDREN = "children"
 """What a step awaits whose children run."""
-EVENT = "event "
-"""The same before the name of a signal."""
 TIMEOUT = "timeout"
 """What a step awaits that sleeps for longer than it may take."""
 

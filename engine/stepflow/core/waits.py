@@ -7,8 +7,10 @@ from stepflow.core.facts import Awaiting, ChildrenStarted, Failed, Signalled, St
 from stepflow.core.graph import Node
 from stepflow.core.run import Run
 from stepflow.core.starts import Starts
-from stepflow.core.transition import CHILDREN, EVENT, TIMEOUT, StepState
+from stepflow.core.transition import CHILDREN, TIMEOUT, StepState
+from stepflow.errors import StepTimeoutError
 from stepflow.model.event import EventType
+from stepflow.model.run import AWAITS_SIGNAL
 from stepflow.model.statuses import StepStatus
 from stepflow.model.times import iso
 
@@ -34,7 +36,7 @@ class Waits(Starts):
         pending = self.base.signals if self.signals is None else self.signals
         node = self.base.graph.nodes[fact.step]
         times = [at for at in (fact.until, _step_deadline(node, self.step(fact.step))) if at is not None]
-        payload = {"awaits": EVENT + fact.name, "wake_at": min(times, default=None), **(fact.message or {})}
+        payload = {"awaits": AWAITS_SIGNAL + fact.name, "wake_at": min(times, default=None), **(fact.message or {})}
         self.move(EventType.STEP_WAITING, fact.step, payload)
         received = next((signal for signal in pending if signal.name == fact.name), None)
         if received is not None:
@@ -43,7 +45,7 @@ class Waits(Starts):
 
     def _signalled(self, signal: Signalled) -> None:
         """It ends every wait for it; where there is none it is kept for the first that comes."""
-        awaited = EVENT + signal.name
+        awaited = AWAITS_SIGNAL + signal.name
         # A step that has just begun to wait is in `steps` alone.
         candidates = sorted(self.base.waiting.union(self.steps))
         waiting = [
@@ -111,9 +113,8 @@ class Waits(Starts):
 
     def _time_out(self, step: int) -> None:
         node = self.base.graph.nodes[step]
-        message = f"Step '{node.key}' did not finish within {node.step.timeout_ms} ms"
-        details = {"timeout_ms": node.step.timeout_ms}
-        self._fail(step, {"code": "STEP_TIMEOUT", "message": message, "details": details}, own=True)
+        assert node.step.timeout_ms is not None
+        self._fail(step, StepTimeoutError(node.key, node.step.timeout_ms).to_record(), own=True)
 
 
 def _step_deadline(node: Node, state: StepState) -> int | None:

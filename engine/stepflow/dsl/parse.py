@@ -122,7 +122,7 @@ class Parser:
             variables=self._variables(raw.get("variables")),
             output=output,
             has_output=has_output,
-            order=self._kinds.word(raw, "order", ("graph", "sequential"), "graph", ()),  # type: ignore[arg-type]  # _word gives one of these words
+            order=self._kinds.word(raw, "order", ("graph", "sequential"), "graph", ()),  # type: ignore[arg-type]  # it is one of these words
             max_concurrency=self._kinds.count(raw, "max_concurrency", 10, ()),
             timeout_ms=self._kinds.duration(raw.get("timeout"), ("timeout",), may_be_nothing=False),
             fail_fast=self._kinds.flag(raw, "fail_fast", ()),
@@ -287,7 +287,7 @@ class Parser:
             retry=retry or default_retry,
             timeout_ms=self._kinds.duration(raw.get("timeout"), (*place, "timeout"), may_be_nothing=False),
             must_execute=self._kinds.flag(raw, "must_execute", place),
-            on_crash=self._kinds.word(raw, "on_crash", ("retry", "fail"), "retry", place),  # type: ignore[arg-type]  # _word gives one of these words
+            on_crash=self._kinds.word(raw, "on_crash", ("retry", "fail"), "retry", place),  # type: ignore[arg-type]  # it is one of these words
             sensitive=self._kinds.flag(raw, "sensitive", place),
             output_schema=self._kinds.schema(raw, "output_schema", place),
             metadata=self._kinds.mapping(raw, "metadata", place),

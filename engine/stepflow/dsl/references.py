@@ -33,6 +33,8 @@ _ON_SKIP = ("use_default", "skip_step")
 _OLDER_ACTIONS = {"useDefault": "use_default", "skip": "skip_step"}
 MAX_STEP_KEY = 200
 """Characters."""
+UNREADABLE: Json = {"$expr": "null"}
+"""Stands where something was refused: nobody takes it for a value, and the flow is refused with it."""
 SUB_FLOW_KEYS = ("workflow", "flow")
 _KEY_END = re.compile(r"[.\[]")
 _ROOTS_WRITTEN = {"step": "$.steps.", "input": "$.input", "variable": "$.variables.", "run": "$.run"}
@@ -148,7 +150,7 @@ class Folder:
             case "$coalesce":
                 if not isinstance(raw["$coalesce"], list) or not raw["$coalesce"]:
                     self._problems.error("E123", "$coalesce takes a list of values", (*place, "$coalesce"))
-                    return None
+                    return UNREADABLE
                 return {"$coalesce": self.fold(raw["$coalesce"], (*place, "$coalesce"))}
             case _:
                 return {"$literal": raw["$literal"]}
@@ -161,7 +163,7 @@ class Folder:
             self._problems.error(
                 "E124", "$from takes { step: ID }, { workflow: input } or { variable: NAME }", (*place, "$from")
             )
-            return None
+            return UNREADABLE
         self._remember(*name, path, place)
         folded: dict[str, Any] = {"$from": source}
         if path_text is not None:
@@ -239,7 +241,7 @@ class Folder:
             return {"$from": {"run": "id"}}
         if text.startswith("$.run."):
             self._problems.error("E124", f"'{text}' is unknown; of the run there is $.run.id", place)
-            return None
+            return UNREADABLE
         return text
 
     def _interpolated(self, text: str, place: Place) -> Json:
@@ -255,7 +257,7 @@ class Folder:
                     "E127", "The expression has no end", place, "close it with }}, or wrap the text in $literal",
                     at=(text, begin),
                 )  # fmt: skip
-                return None
+                return UNREADABLE
             parts.append(self._expression(text[begin + 3 : end].strip(), place))
             position = end + 2
         if position < len(text):
@@ -268,7 +270,7 @@ class Folder:
         except ExpressionSyntaxError as error:
             says = error.message if "expression" in error.message else f"In the expression: {error.message}"
             self._problems.error("E127", says, place, error.hint, at=(text, error.column))
-            return None
+            return UNREADABLE
         as_it_is = handed_on(node)
         for one, tolerant in references_in(node):
             name = "" if one.kind == "run" else one.name
@@ -293,9 +295,9 @@ class Folder:
         if after == "status" or after == "error" or after.startswith(("error.", "error[")):
             part = "status" if after == "status" else "error"
             folded = self._from({"step": key}, _path_of(after.removeprefix(part)), place)
-            return folded and {**folded, "$from": {"step": key, "part": part}}
+            return folded if folded is UNREADABLE else {**folded, "$from": {"step": key, "part": part}}
         self._problems.error("E124", f"'{text}' reads no output", place, f"write it like $.steps.{key}.output.field")
-        return None
+        return UNREADABLE
 
     def _remember(self, kind: Kind, name: str, path: Path, place: Place) -> None:
         self.references.append(Reference(kind, name, path, place))

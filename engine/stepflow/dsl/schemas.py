@@ -16,6 +16,10 @@ MOST_PROBLEMS = 20
 MOST_LASTING = 2000
 
 
+class TooDeepError(ValueError):
+    """A value is wrong, but nested too deep to say where."""
+
+
 class Validator:
     """A jsonschema_rs validator for all that a JSON value may be: where there is half a surrogate pair in a text, which
     it cannot read, it is given a question mark."""
@@ -30,10 +34,15 @@ class Validator:
             return bool(self._validator.is_valid(_readable(value)))
 
     def iter_errors(self, value: Json) -> Iterator[Any]:
+        """`TooDeepError`: it follows no value so far down."""
         try:
             return iter(self._validator.iter_errors(value))
         except ValueError:
+            pass
+        try:
             return iter(self._validator.iter_errors(_readable(value)))
+        except ValueError as error:
+            raise TooDeepError(str(error)) from None
 
 
 def _readable(value: Json) -> Json:
@@ -123,8 +132,11 @@ def _compiled(schema: Json) -> Any:
 
 def problems(validator: Validator, value: Json, schema: Json = None) -> Iterator[tuple[str, str]]:
     """What is wrong with `value`: where in it (`a.b[0]`, empty at its root), and what."""
-    for violation in violations(validator, value, schema):
-        yield violation.where, violation.said
+    try:
+        for violation in violations(validator, value, schema):
+            yield violation.where, violation.said
+    except TooDeepError:
+        yield "", "it is nested too deep to say what is wrong with it"
 
 
 def _no_schema(error: Any) -> Violation:

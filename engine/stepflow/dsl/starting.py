@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from stepflow.dsl.diagnostics import did_you_mean
 from stepflow.dsl.schemas import check_value
 from stepflow.errors import InvalidInputError
+from stepflow.model import jsontext
 from stepflow.model.flow import Flow, Json
 
 _CLEAR = "{0} is secret and given as env:NAME or file:PATH, never in clear"
@@ -15,6 +16,9 @@ _CLEAR = "{0} is secret and given as env:NAME or file:PATH, never in clear"
 def check_start(flow: Flow, value: Json, variables: Mapping[str, Json] | None) -> None:
     """`InvalidInputError` says everything that is wrong with them."""
     given = dict(variables or {})
+    for what, whole in (("input", value), ("variables", given)):
+        if jsontext.is_too_deep(whole):
+            raise InvalidInputError(f"Invalid {what}: nested deeper than {jsontext.MAX_NESTING} levels")
     problems = [_CLEAR.format(name) for name in sorted(flow.secrets & given.keys()) if not _is_reference(given[name])]
     problems += [f"there is no variable '{name}'{did_you_mean(name, known)}" for name, known in _unknown(flow, given)]
     if problems:

@@ -1,7 +1,7 @@
 """The text of an expression, read into nodes: `$.steps.fetch.output.n > 3 and not $.input.dry_run`.
 
 A tokenizer and a precedence parser, linear in the text, which is capped in length and nesting. What the nodes mean is
-said by `values`; what is wrong with a text is an `ExpressionSyntaxError` with its column.
+said by `core.expressions`; what is wrong with a text is an `ExpressionSyntaxError` with its column.
 """
 
 from __future__ import annotations

@@ -15,6 +15,9 @@ MAX_CHARACTERS = 128 * 1024 * 1024
 """Of the JSON of an input or an output."""
 LARGE = 1024 * 1024
 """Values from here on can, put together, become too long."""
+MAX_NESTING = 200
+"""Levels of a value that comes from outside. Templates put up to a hundred around it, and what follows a value down,
+Python's own encoder not the last, has room for that and not for much more."""
 
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _ascii_encoder = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
@@ -75,6 +78,20 @@ def size_of(value: Any) -> int:
     return measured(value)
 
 
+def is_too_deep(value: Any) -> bool:
+    level = [value] if isinstance(value, list | tuple | dict) else []
+    for _ in range(MAX_NESTING):
+        if not level:
+            return False
+        level = [
+            item
+            for part in level
+            for item in (part.values() if isinstance(part, dict) else part)
+            if isinstance(item, list | tuple | dict)
+        ]
+    return bool(level)
+
+
 def decode(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
@@ -88,8 +105,11 @@ def storable(text: str) -> str:
 
 
 def normalise(value: Any) -> tuple[Any, str]:
-    """`value` as every later reader will see it, and its JSON."""
+    """`value` as every later reader will see it, and its JSON. `ValueError`: also where it is nested too deep."""
     text = encode(value)
     if value is None or type(value) in (str, int, bool):
         return value, text
-    return decode(text), text
+    seen = decode(text)
+    if text.count("[") + text.count("{") > MAX_NESTING and is_too_deep(seen):
+        raise ValueError(f"it is nested deeper than {MAX_NESTING} levels")
+    return seen, text

@@ -10,6 +10,14 @@ import msgspec
 from stepflow.model.ids import run_trn
 from stepflow.model.statuses import RunStatus, StepStatus
 
+AWAITS_SIGNAL = "event "
+"""Before the name of a signal, in what a waiting step awaits."""
+
+
+def awaited_signal(awaits: str | None) -> str | None:
+    """The signal's name; None: it waits for something else."""
+    return awaits.removeprefix(AWAITS_SIGNAL) if awaits is not None and awaits.startswith(AWAITS_SIGNAL) else None
+
 
 class StepRecord(msgspec.Struct, frozen=True):
     """A step of a run with its latest attempt."""

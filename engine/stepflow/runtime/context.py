@@ -29,6 +29,7 @@ T = TypeVar("T")
 STREAMS = ("stdout", "stderr")
 """What stays of a hidden line's fields."""
 
+NOT_IN_FLOWS = "A secret cannot be part of a flow: it is stored; use it in the input of a step of this one"
 NOT_FOR_CHILDREN = "A secret cannot be handed to a child run: its input is stored; use it in a step of this flow"
 
 
@@ -122,10 +123,12 @@ class Context:
     def emit(self, event_type: str, payload: dict[str, Any] | None = None) -> None:
         if event_type.startswith(RESERVED_PREFIXES) or event_type in (EventType.LOG, EventType.LOG_TRUNCATED):
             raise ValueError(f"'{event_type}' is the engine's own; events of yours need another name")
+        if not event_type or not event_type.isprintable():
+            raise ValueError(f"{event_type!r} cannot be the name of an event: it is shown as it stands")
         said = payload or {}
         if self.sensitive:
             said = {"hidden": MASK, "characters": len(jsontext.encode(said))}
-        self._add(event_type, "info", self._secrets.hide(said))
+        self._add(self._secrets.hide(event_type), "info", self._secrets.hide(said))
 
     # Secrets
 
@@ -172,7 +175,7 @@ class Context:
     async def _put_blob(self, data: Json, blob_type: str) -> str:
         bridge = self._surroundings.bridge
         text = jsontext.encode(self._without_secrets(data, "blob"))
-        return await bridge.call(bridge.storage.put_blob, self._run, text, blob_type, self.now())
+        return await bridge.call(bridge.storage.put_blob, self._run, text, self._secrets.hide(blob_type), self.now())
 
     def get_blob(self, blob_id: str) -> Any:
         return self._waiting(self._get_blob(blob_id))
@@ -204,6 +207,8 @@ class Context:
         return str(await self._surroundings.bridge.perform(create))
 
     async def resolve_flow(self, workflow: Json, template: str | None) -> FlowVersion:
+        if self._secrets.taken_out(workflow)[1]:
+            raise ComponentError("INVALID_INPUT", NOT_IN_FLOWS)
         name = f"{self._kind}/{self.step_id}"
         flows = self._surroundings.flows
         return await flows.resolve(workflow, template, name=name, base_dir=self.base_dir, depth=self._depth)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from stepflow.contracts.component import FlowVersion
+from stepflow.contracts.component import FlowVersion, check_depth
 from stepflow.contracts.storage import TemplateText
 from stepflow.dsl.validate import read_flow
 from stepflow.errors import ComponentError, DSLValidationError
@@ -16,8 +16,6 @@ from stepflow.runtime.bridge import Bridge
 
 KEPT = 200
 """Flows that were read lately and need not be read again."""
-MAX_DEPTH = 64
-"""Of runs inside runs."""
 
 
 class InlineFlows:
@@ -31,8 +29,7 @@ class InlineFlows:
     ) -> FlowVersion:
         """`name`: of the hidden template that a flow without one belongs to. `ComponentError`, `DSLValidationError`,
         `TemplateNotFoundError`."""
-        if depth >= MAX_DEPTH:
-            raise ComponentError("NESTED_TOO_DEEP", f"More than {MAX_DEPTH} executions are inside each other")
+        check_depth(depth)
         storage = self._bridge.storage
         if template is not None:
             version = await self._bridge.call(storage.get_template_version, template)

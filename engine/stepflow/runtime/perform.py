@@ -34,7 +34,7 @@ class Attempt:
         self._context = context
         self._perform = perform
         self._report: Callable[[Fact], None] | None = report
-        task.add_done_callback(lambda ended: self._say(ended.result()))
+        task.add_done_callback(self._ended)
 
     def stop(self) -> None:
         """Tell it to end. If it does not, it is abandoned, and what it says later is not heard."""
@@ -42,6 +42,13 @@ class Attempt:
         self._task.cancel()
         loop = asyncio.get_running_loop()
         loop.call_later(ABANDON_SECONDS, self._say, Stopped(self._perform.step, self._perform.attempt, abandoned=True))
+
+    def _ended(self, task: asyncio.Task[Fact]) -> None:
+        try:
+            fact = task.result()
+        except asyncio.CancelledError:  # it was told to stop before it began
+            fact = Stopped(self._perform.step, self._perform.attempt)
+        self._say(fact)
 
     def _say(self, fact: Fact) -> None:
         report, self._report = self._report, None

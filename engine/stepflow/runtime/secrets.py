@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from stepflow.errors import ComponentError
 from stepflow.model.flow import Json
 from stepflow.model.jsontext import normalise
 
+LARGEST_FILE = 64 * 1024
+"""Bytes: what is more is no secret, and all its pieces are looked for in all that is said."""
 SHORTEST_HIDDEN = 3
 """Characters: a shorter one would take half of every sentence away."""
 PIECE = 12
@@ -105,7 +108,11 @@ def read_secret(name: str, reference: str, folder: str | os.PathLike[str] = "") 
         if kind == "env":
             return os.environ[where]
         file = Path(folder, Path(where).expanduser())
-        return file.read_text(encoding="utf-8").rstrip("\n")
+        status = file.stat()
+        if stat.S_ISDIR(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_FILE):
+            return file.read_text(encoding="utf-8").rstrip("\n")
+        # A pipe or a device would be waited for, by the whole worker.
+        why = f"{file}: not a file of at most {LARGEST_FILE // 1024} KB"
     except KeyError:
         why = f"the worker's environment has no {where}; start one where it is set"
     except (OSError, UnicodeDecodeError) as error:

@@ -19,6 +19,7 @@ from stepflow.core.effects import Perform
 from stepflow.core.facts import (
     CancelRequested,
     Claimed,
+    Collected,
     DeadlineReached,
     Fact,
     Failed,
@@ -166,6 +167,8 @@ class WorkerLoop:
                     self._spawn(self._take_over(stored))
         except StorageError as error:
             self._note_trouble(error)
+        except Exception as error:  # noqa: BLE001 - one run that cannot be claimed must not end its worker
+            self._note_trouble(StorageError(f"executions cannot be claimed: {error!r}"))
 
     def _begin(self, stored: StoredRun, now: int) -> tuple[Held, Decision] | None:
         """A new run of a template that is at hand begins in the very commit that claims it. In the storage's thread:
@@ -173,8 +176,11 @@ class WorkerLoop:
         template = self._templates.at_hand(stored.template_version)
         if template is None or stored.state.started_at is not None:
             return None
-        held = Held(stored, template, self.number)
-        decision = decide(held.run, [Claimed()], now)
+        try:
+            held = Held(stored, template, self.number)
+            decision = decide(held.run, [Claimed()], now)
+        except Exception:  # noqa: BLE001 - the others are claimed all the same; taking it over says what is wrong
+            return None
         return None if isinstance(decision, Missing) else (held, decision)
 
     def _hold(self, held: Held, begun: Decision | None = None) -> None:
@@ -213,12 +219,16 @@ class WorkerLoop:
                 if held.run.waiting:
                     held.inbox.extend(await self._ended_children(held))
                 self._hold(held)
+                if held.run.waiting:
+                    self._spawn(self._see_requests())  # whose end came while it was not held yet
             else:
                 await self._leases.give_back(stored.number)
                 self._claim_is_due.set()
         except StorageError as error:
             self._note_trouble(error)
             return False
+        except Exception as error:  # noqa: BLE001 - said by `_leave`
+            self._leave(stored.id, error)
         return True
 
     async def _ended_children(self, held: Held) -> list[Fact]:
@@ -228,7 +238,12 @@ class WorkerLoop:
             if ended.group not in held.collecting:
                 held.collecting.add(ended.group)
                 node = held.template.graph.nodes[ended.step]
-                component = self._find_component(node.step.component)
+                try:
+                    component = self._find_component(node.step.component)
+                except WorkflowEngineError as error:
+                    failed = Failed(ended.step, ended.attempt, error.to_record())
+                    facts.append(Collected(ended.group, failed))
+                    continue
                 of_step = held.template.output_checks.get(ended.step)
                 check = whole_check(component, of_step, hidden=node.step.sensitive)
                 facts.append(children_fact(component, ended, check))
@@ -253,7 +268,12 @@ class WorkerLoop:
 
     def _decide(self, held: Held) -> None:
         facts, held.inbox = held.inbox, []
-        result = decide(held.run, facts, self._clock.now())
+        try:
+            result = decide(held.run, facts, self._clock.now())
+        except Exception as error:  # noqa: BLE001 - said by `_leave`
+            self._leave(held.run.id, error)
+            self._forget(held, stop=True)
+            return
         if isinstance(result, Missing):
             held.inbox = facts + held.inbox
             task = asyncio.get_running_loop().create_task(self._fetch(held, result))
@@ -295,18 +315,28 @@ class WorkerLoop:
                 self._note_trouble(error)
                 asyncio.get_running_loop().call_later(TROUBLE_RETRY_SECONDS, self._bridge.submit, commit, done)
             else:
-                # A defect of ours. The run stays with this worker, out of everybody's way, until that ends.
-                self._say(f"{held.run.id} cannot go on here: {error!r}")
+                self._leave(held.run.id, error)
                 self._forget(held, stop=True)
 
         self._bridge.submit(commit, done)
+
+    def _leave(self, run_id: str, error: BaseException) -> None:
+        """A defect of ours. The run stays with this worker, out of everybody's way, until that ends."""
+        self._say(f"{run_id} cannot go on here: {error!r}")
 
     def _commit_of(self, held: Held, decision: Decision) -> Commit:
         return Commit(held.number, held.run.id, self.number, held.fence, held.version, decision, decision.open_steps)
 
     async def _catch_up(self, held: Held) -> None:
         """A request came between; learn of it, then decide again."""
-        for request in await self._bridge.call(self._storage.requests, self.number):
+        while True:
+            try:
+                requests = await self._bridge.call(self._storage.requests, self.number)
+                break
+            except StorageError as error:
+                self._note_trouble(error)
+                await asyncio.sleep(TROUBLE_RETRY_SECONDS)
+        for request in requests:
             if request.run == held.number:
                 held.version = request.version
                 # Before what it makes stale, and after the claim: what was asked earlier is heard with that.

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from stepflow.contracts.component import FlowVersion, StepLogger
+from stepflow.contracts.component import FlowVersion, StepLogger, check_depth
 from stepflow.core.secrets import MASK
 from stepflow.dsl.validate import read_flow
 from stepflow.errors import ComponentError, DSLValidationError
 from stepflow.model import jsontext
 from stepflow.model.flow import Flow, Json
-from stepflow.simulate.simulator import MAX_DEPTH, Attempt
+from stepflow.simulate.simulator import Attempt
 
 FindTemplate = Callable[[str], Flow]
 """The newest flow of a template; `TemplateNotFoundError`."""
@@ -121,8 +121,7 @@ class SimulatedContext:
         return answer() if threading.get_ident() == self._thread else value
 
     async def resolve_flow(self, workflow: Json, template: str | None) -> FlowVersion:
-        if self._attempt.depth >= MAX_DEPTH:
-            raise ComponentError("NESTED_TOO_DEEP", f"More than {MAX_DEPTH} executions are inside each other")
+        check_depth(self._attempt.depth)
         return self._flows.resolve(workflow, template, f"{self._attempt.kind}/{self.step_id}")
 
     async def process_group_started(self, group: int) -> None:

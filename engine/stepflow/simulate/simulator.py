@@ -34,13 +34,12 @@ from stepflow.core.graph import Graph, build_graph
 from stepflow.core.run import Run
 from stepflow.core.transition import RunState, StepState
 from stepflow.dsl.schemas import check_value, output_check
+from stepflow.errors import StepTimeoutError
 from stepflow.model import jsontext
 from stepflow.model.event import EventType
 from stepflow.model.flow import Flow, Json, Step
 from stepflow.model.statuses import RunStatus, StepStatus
 from stepflow.simulate.causes import Causes
-
-MAX_DEPTH = 64
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -236,8 +235,7 @@ class _Simulator:
                 self._signals += 1
                 self._at(end, Signalled(self._signals, fact.name, None))
         elif step.timeout_ms is not None and outcome.duration_ms > step.timeout_ms:
-            message = f"Step '{step.key}' did not finish within {step.timeout_ms} ms"
-            error = {"code": "STEP_TIMEOUT", "message": message, "details": {"timeout_ms": step.timeout_ms}}
+            error = StepTimeoutError(step.key, step.timeout_ms).to_record()
             self._at(self._now + step.timeout_ms, Failed(perform.step, perform.attempt, error))
         else:
             self._at(end, fact)

@@ -62,9 +62,15 @@ def _listed(components: Iterable[Component], width: int | None) -> list[str]:
 def _named(name: str, workbench: Workbench) -> Component:
     from stepflow.dsl.spellings import fold_component
 
+    paths = sorted(workbench.registry.paths)
     path = fold_component(name)
-    if path not in workbench.registry:
-        fail(f"Unknown component '{safe(name)}'{safe(_meant(name, workbench.registry.paths))}")
+    if path not in paths:
+        alike = [path for path in paths if name in path.split("/")]
+        if len(alike) > 1:
+            fail(f"Several components are of '{safe(name)}': {safe(', '.join(alike))}")
+        if not alike:
+            fail(f"Unknown component '{safe(name)}'{safe(_meant(name, paths))}")
+        (path,) = alike
     return workbench.registry.get(path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,10 +12,11 @@ import click
 from stepflow.cli.live import failure_of, place_of, stderr_line
 from stepflow.cli.records import run_json
 from stepflow.cli.results import result_text
-from stepflow.cli.session import FAILED, diagnostic_lines, note, read_file, read_input, say, with_client
-from stepflow.cli.text import json_text, paint
+from stepflow.cli.session import FAILED, diagnostic_lines, fail, note, read_file, read_input, say, with_client
+from stepflow.cli.text import json_text, paint, safe
 from stepflow.cli.variables import read_variables, var_option
 from stepflow.cli.watching import Watch
+from stepflow.errors import TemplateNotFoundError
 from stepflow.model.event import FINAL_RUN_EVENTS, EventType
 from stepflow.model.ids import run_trn
 from stepflow.model.run import RunRecord
@@ -68,7 +70,10 @@ def command(
             for line in diagnostic_lines(saved.diagnostics):
                 note(line)
             name = saved.name
-        found = await client.get_template(name, version)
+        try:
+            found = await client.get_template(name, version)
+        except TemplateNotFoundError as error:
+            fail(_file_of_that_name(name) or safe(error.message))
         run_id = await client.start_run(
             name,
             value,
@@ -111,6 +116,13 @@ def _needs_only_ours(flow: Flow) -> bool:
 
     ours = builtin_registry()
     return all(component in ours for component in flow.components)
+
+
+def _file_of_that_name(name: str) -> str:
+    """Whoever names a template that is only a file meant the file; empty: there is none."""
+    file = next((name + ending for ending in _FILES if Path(name + ending).is_file()), None)
+    said = f"Template '{safe(name)}' not found; there is a file of that name: stepflow run"
+    return "" if file is None else f"{said} ./{safe(file)}"
 
 
 async def _follow(client: Client, run: RunRecord, watch: Watch, *, quiet: bool) -> RunRecord:

@@ -9,6 +9,7 @@ import click
 
 from stepflow.cli.session import note, read_input, say, with_client
 from stepflow.cli.text import paint, safe
+from stepflow.model.run import awaited_signal
 
 if TYPE_CHECKING:
     from stepflow.client import Client
@@ -36,6 +37,10 @@ def command(run_id: str, name: str, data: str | None) -> None:
         say(f"  Run ID: {run.id}")
         if not is_awaited:
             note(f"  {paint('ℹ', 'blue', sys.stderr)} No step waits for it yet; it is kept for the first that will")
+            steps = await client.get_steps(run.id, bodies=False)
+            others = sorted({other for step in steps if (other := awaited_signal(step.awaits)) is not None})
+            if others:
+                note(f"    Waited for now: {safe(', '.join(others))}")
         await client.ensure_worker()
 
     with_client(send)

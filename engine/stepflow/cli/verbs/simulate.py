@@ -146,6 +146,7 @@ def _failure(text: str, flow: Flow) -> tuple[str, str]:
 
 def _mocks(given: Iterable[str], flow: Flow) -> Mapping[str, tuple[Mock, ...]]:
     from stepflow.dsl.cases import Mock
+    from stepflow.dsl.parse import SUB_FLOW_COMPONENTS
 
     found: dict[str, tuple[Mock, ...]] = {}
     known = [*(step.key for step in flow.steps), *flow.components]
@@ -160,7 +161,8 @@ def _mocks(given: Iterable[str], flow: Flow) -> Mapping[str, tuple[Mock, ...]]:
         except ValueError as error:
             raise click.UsageError(f"--mock {safe(name)}: not JSON: {error}") from None
         if name.startswith("/") and name not in known:
-            note(f"{paint('⚠', 'yellow', sys.stderr)} --mock {safe(name)}: no step of this template runs it")
+            if not set(flow.components) & set(SUB_FLOW_COMPONENTS):
+                note(f"{paint('⚠', 'yellow', sys.stderr)} --mock {safe(name)}: no step of this template runs it")
             known.append(name)  # one of a flow that it starts may
         found[_known(name, known)] = (*found.get(name, ()), mock)
     return found

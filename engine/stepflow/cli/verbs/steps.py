@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stepflow.cli.live import place_of
+from stepflow.cli.live import answer_of, place_of
 from stepflow.cli.records import step_json
 from stepflow.cli.session import say, with_reader
 from stepflow.cli.text import json_text, local_time, table
@@ -36,8 +36,9 @@ def command(run_id: str, as_json: bool) -> None:
                 say(json_text(step_json(step)))
             return
         rows = [(step.key, step.status.value, local_time(step.started_at, "%H:%M:%S")) for step in steps]
-        places = [place_of(step.error) for step in steps]
-        for line in table(("STEP", "STATUS", "STARTED"), rows, (31, 16), 70, below=places):
+        run = await client.get_run(run_id)
+        below = [place_of(step.error) or answer_of(run.id, step.awaits) for step in steps]
+        for line in table(("STEP", "STATUS", "STARTED"), rows, (31, 16), 70, below=below):
             say(line)
 
     with_reader(show)

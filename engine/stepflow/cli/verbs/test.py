@@ -31,7 +31,8 @@ _KEYS_OF_TESTS = (re.compile(r"(?m)^tests?:"), re.compile(r"(?m)^steps:"))
 @click.option("--update", is_flag=True, help="Write what was seen into the cases that failed.")
 @click.option("--json", "as_json", is_flag=True, help="One object a case.")
 def command(files: tuple[str, ...], update: bool, as_json: bool) -> None:
-    """Run the `tests:` of templates: real decisions on a virtual clock, mocked components where a case says so.
+    """Run the `tests:` of templates: real decisions on a virtual clock. What a case does not mock is really performed:
+    commands run, requests are sent.
 
     Of a folder, by default this one: all templates in it and below it that have tests. What a case expects is compared
     partially: keys that it does not name may be anything; lists and values must be equal.
@@ -46,7 +47,7 @@ def command(files: tuple[str, ...], update: bool, as_json: bool) -> None:
     folder_of = {file: str(Path(file).absolute().parent) for file in named}
 
     async def test(workbench: Workbench, client: Client | None) -> int:
-        passed = failed = 0
+        passed = failed = updated = 0
         for file, text in texts.items():
             flow = _flow_in(file, text, workbench)
             if flow is None:
@@ -55,18 +56,20 @@ def command(files: tuple[str, ...], update: bool, as_json: bool) -> None:
             results = await workbench.test(flow, folder_of[file])
             if update:
                 _update(file, text, results)
-            passed += sum(result.passed or update for result in results)
-            failed += sum(not result.passed and not update for result in results)
+            wrong = sum(not result.passed for result in results)
+            passed += len(results) - wrong
+            updated += wrong if update else 0
+            failed += 0 if update else wrong
             if as_json:
                 for result in results:
                     say(json_text(_as_json(file, result, updated=update and not result.passed)))
             elif results:
                 _show(file, results, updated=update)
-        if not passed and not failed:
+        if not passed and not failed and not updated:
             fail("No template has tests; write some under `tests:`")
         if not as_json:
             mark = paint("✗", "red") if failed else paint("✓", "green")
-            say(f"{mark} {passed} passed, {failed} failed")
+            say(f"{mark} {passed} passed, {failed} failed{f', {updated} updated' if updated else ''}")
         return FAILED if failed else 0
 
     with_templates(test)

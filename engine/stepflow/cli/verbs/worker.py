@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import timedelta
 
 import click
@@ -38,7 +37,7 @@ def command(place: Place, concurrency: int, grace: timedelta, lease: timedelta, 
       stepflow worker --concurrency 20
     """
     from stepflow.location import find_database, find_workspace
-    from stepflow.worker import run_worker
+    from stepflow.worker import end_process, run_worker
 
     try:
         workspace = find_workspace(place.workspace)
@@ -46,4 +45,4 @@ def command(place: Place, concurrency: int, grace: timedelta, lease: timedelta, 
         code = run_worker(url, workspace, slots=concurrency, grace=grace, lease=lease, background=background)
     except WorkflowEngineError as error:
         fail(safe(error.message))
-    sys.exit(code)
+    end_process(code)

@@ -23,6 +23,7 @@ from stepflow.contracts.storage import (
 from stepflow.core.transition import Event
 from stepflow.errors import (
     IdempotencyConflictError,
+    InvalidInputError,
     LeaseLostError,
     RunNotFoundError,
     StaleRunError,
@@ -253,6 +254,9 @@ def request_cancel(group: Group, run_id: str, reason: str | None, now: int) -> b
 
 
 def signal(group: Group, run_id: str, name: str, data: str, now: int) -> None:
+    value = jsontext.decode(data)
+    if jsontext.is_too_deep(value):
+        raise InvalidInputError(f"The data is nested deeper than {jsontext.MAX_NESTING} levels")
     row = group.connection.execute(queries.SIGNAL, (run_id,)).fetchone()
     if row is None:
         status = group.connection.execute(queries.RUN_STATUS, (run_id,)).fetchone()
@@ -262,7 +266,7 @@ def signal(group: Group, run_id: str, name: str, data: str, now: int) -> None:
         raise WorkflowEngineError("INVALID_STATE", f"Execution {run_id} is {ended} and hears no signals any more")
     number, run_seq = row
     group.connection.execute(queries.INSERT_SIGNAL, (number, name, data, now))
-    payload = {"name": name, "data": jsontext.decode(data)}
+    payload = {"name": name, "data": value}
     _add(group, number, run_seq, EventType.SIGNAL_RECEIVED, now, payload)
     group.wakes_workers = True
 
@@ -348,22 +352,7 @@ def save_template(group: Group, text: TemplateText, *, create: bool, update: boo
         before = _newest(connection, text.name) if exists else None
         if before is not None and (before[5], before[6]) == (flow, text.base_dir):
             return _with_its_text(connection, before, text, template)
-    components = jsontext.encode(list(text.flow.components))
-    connection.execute(
-        queries.INSERT_VERSION,
-        (
-            template,
-            newest + 1,
-            text.source,
-            text.source_format,
-            flow,
-            components,
-            text.base_dir,
-            text.now,
-            None,
-            text.file,
-        ),
-    ).fetchone()
+    _insert_version(connection, template, newest + 1, text, flow, text.flow.components)
     connection.execute(queries.UPDATE_TEMPLATE, (newest + 1, text.description, text.now, template))
     _add(group, None, None, EventType.TEMPLATE_SAVED, text.now, {"name": text.name, "version": newest + 1})
     return rows.saved_version(_newest(connection, text.name), "version")
@@ -384,24 +373,24 @@ def save_inline_template(group: Group, text: TemplateText, components: Sequence[
         found = connection.execute(queries.VERSION_BY_FLOW, (template, flow_hash)).fetchone()
         if found is not None:
             return rows.template_version(found)
-    needs = jsontext.encode(list(components))
-    (number,) = connection.execute(
-        queries.INSERT_VERSION,
-        (
-            template,
-            newest + 1,
-            text.source,
-            text.source_format,
-            flow,
-            needs,
-            text.base_dir,
-            text.now,
-            flow_hash,
-            text.file,
-        ),
-    ).fetchone()
+    number = _insert_version(connection, template, newest + 1, text, flow, components, flow_hash)
     connection.execute(queries.SET_NEWEST, (newest + 1, template))
     return rows.template_version(connection.execute(queries.VERSION_BY_NUM, (number,)).fetchone())
+
+
+def _insert_version(
+    connection: sqlite3.Connection,
+    template: int,
+    version: int,
+    text: TemplateText,
+    flow: str,
+    components: Sequence[str],
+    flow_hash: str | None = None,
+) -> int:
+    needs = jsontext.encode(list(components))
+    values = (template, version, text.source, text.source_format, flow, needs, text.base_dir, text.now, flow_hash)
+    (number,) = connection.execute(queries.INSERT_VERSION, (*values, text.file)).fetchone()
+    return int(number)
 
 
 def _with_its_text(connection: sqlite3.Connection, newest: rows.Row, text: TemplateText, template: int) -> SavedVersion:
