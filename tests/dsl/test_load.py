@@ -145,6 +145,11 @@ def test_another_version_of_yaml_is_said_to_be_read_as_ours() -> None:
     assert load("%YAML 1.2\n---\na: yes\n").warnings == []
 
 
+def test_a_tab_as_indent_is_called_one() -> None:
+    (found,) = load("steps:\n\t- id: a\n").diagnostics
+    assert (found.line, found.hint) == (2, "indent with spaces; YAML does not allow tabs")
+
+
 def test_positions_are_of_the_values_themselves() -> None:
     document = load("name: x\nsteps:\n  - id: a\n    input: {deep: [1, two]}\n", "yaml")
     assert document.position(("name",)) == (1, 7)

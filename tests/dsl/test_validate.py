@@ -563,6 +563,15 @@ def test_a_trigger_that_cannot_be_is_refused(trigger: dict[str, Any], code: str)
     assert error_of({"triggers": [trigger], "steps": [{"id": "a", "type": "noop"}]}).code == code
 
 
+def test_a_status_that_is_none_is_told_the_one_that_was_meant() -> None:
+    case = {"expect": {"status": "complete", "steps": {"a": "ready"}}}
+    found = read_flow({"steps": [{"id": "a", "type": "noop"}], "tests": [case]}).diagnostics
+    assert [one.hint for one in found] == [
+        "did you mean 'completed'?",
+        "one of completed, skipped, failed, cancelled",
+    ]
+
+
 def test_cases_are_read_in_their_canonical_form() -> None:
     case = {
         "name": "works",

@@ -144,7 +144,9 @@ def _expected(raw: Json, place: Place, steps: Collection[str], problems: Problem
         try:
             found["status"] = RunStatus(str(status)).value
         except ValueError:
-            problems.error("E172", f"'{status}' is not a status", (*place, "status"))
+            problems.error(
+                "E172", f"'{status}' is not a status", (*place, "status"), _meant(status, RunStatus, problems)
+            )
     expected_steps = raw.get("steps")
     if expected_steps is not None:
         found["steps"] = _expected_steps(expected_steps, (*place, "steps"), steps, problems, kinds)
@@ -173,6 +175,12 @@ def _expected_steps(
             try:
                 body = {**body, "status": StepStatus(str(body["status"])).value}
             except ValueError:
-                problems.error("E172", f"'{body['status']}' is not a status of a step", (*place, key))
+                hint = _meant(body["status"], StepStatus, problems)
+                problems.error("E172", f"'{body['status']}' is not a status of a step", (*place, key), hint)
         found[key] = body
     return found
+
+
+def _meant(written: Json, statuses: type[RunStatus] | type[StepStatus], problems: Problems) -> str:
+    final = [status.value for status in statuses if status.is_final]
+    return problems.suggestion(str(written), final) or f"one of {', '.join(final)}"

@@ -114,10 +114,10 @@ def _syntax_hint(problem: str, character: str) -> str:
             if character in ("{", "[")
             else "expected a comma or the closing bracket there, or quotes around a text"
         )
+    if character == "\t" or "'\\t'" in problem or "tab" in problem:
+        return "indent with spaces; YAML does not allow tabs"
     if "cannot start any token" in problem or "whitespace or line break" in problem:
         return "put the text into quotes; only letters, digits and some signs begin one without"
-    if "'\\t'" in problem or "tab" in problem:
-        return "indent with spaces; YAML does not allow tabs"
     if "mapping values are not allowed" in problem:
         return "expected a space after ':' and a consistent indent, or quotes around a text that contains ': '"
     if "could not find expected ':'" in problem:
