@@ -75,8 +75,6 @@ SUB_FLOW_COMPONENTS = ("/builtin/eval", "/builtin/map", "/builtin/iterate")
 """Their input may hold a flow written out."""
 
 MAX_STEPS = 100_000
-MAX_NESTING = 200
-"""Of flows inside flows, in keys."""
 
 
 class Parser:
@@ -177,8 +175,6 @@ class Parser:
 
     def _read_nested(self) -> None:
         for raw, place in self.folder.sub_flows:
-            if self.problems.depth + len(place) > MAX_NESTING:
-                continue  # the loader caps the nesting, so this is never far
             parser = Parser(self.problems.inside(place))
             flow = parser.flow(raw)
             if flow is not None:

@@ -27,10 +27,6 @@ class Problems:
         nested.suggestion = self.suggestion
         return nested
 
-    @property
-    def depth(self) -> int:
-        return len(self._base)
-
     def error(
         self,
         code: str,
