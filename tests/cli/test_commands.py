@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from stepflow.cli.main import VERBS
+from stepflow.cli.text import json_text
 
 ORDER = """\
 name: order-flow
@@ -399,3 +400,11 @@ def test_output_that_goes_nowhere_is_said_and_no_traceback() -> None:
             check=False,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, "✗ The output cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize("text", ["\U000e0067\U000e007f", "\U0001fae8", "\x1b[2J\u202e", "plain ✓"])
+def test_json_that_is_printed_says_what_it_was_and_no_terminal_obeys_it(text: str) -> None:
+    printed = json_text({"a": text})
+    assert json.loads(printed) == {"a": text}
+    assert "\x1b" not in printed
+    assert "\u202e" not in printed

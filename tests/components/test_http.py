@@ -201,6 +201,15 @@ async def test_303_asks_with_get_and_without_the_body(server: Server) -> None:
     assert "content-type" not in last.headers
 
 
+async def test_a_body_goes_to_no_other_host(server: Server) -> None:
+    async with serving() as other:
+        server.reply("/old", status="307 Temporary Redirect", location=f"{other.url}/new")
+        error = await failure_of("post", url=f"{server.url}/old", json={"token": "s"})
+        assert error.code == "HTTP_ERROR"
+        assert "may not get the body" in error.message
+        assert other.asked == []
+
+
 async def test_an_expected_redirect_is_not_followed(server: Server) -> None:
     server.reply("/old", status="302 Found", location="/new")
     assert (await ask("get", url=f"{server.url}/old", expect=302))["headers"]["location"] == "/new"

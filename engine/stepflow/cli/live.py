@@ -28,7 +28,7 @@ def step_line(event: WorkflowEvent, stream: TextIO) -> str | None:
     if event.event_type == EventType.LOG:
         message = safe(event.payload.get("message", ""))
         colour = {"error": "red", "warn": "yellow"}.get(event.level, "dim")
-        return f"    {paint(f'{event.step_key or event.kind}: {message}', colour, stream)}"
+        return f"    {paint(f'{safe(event.step_key or event.kind)}: {message}', colour, stream)}"
     mark = _MARKS.get(event.event_type)  # type: ignore[call-overload]  # a custom name has no mark
     if mark is None:
         return None
@@ -59,7 +59,7 @@ def _more(event: WorkflowEvent) -> str:
 
 def stream_line(event: WorkflowEvent) -> str:
     """`[14:22:11] step_started validate-order`"""
-    line = f"[{local_time(event.timestamp, '%H:%M:%S')}] {event.event_type.replace('.', '_')}"
+    line = f"[{local_time(event.timestamp, '%H:%M:%S')}] {safe(event.event_type.replace('.', '_'))}"
     if event.step_key:
         line += f" {safe(event.step_key)}"
     error = event.payload.get("error")

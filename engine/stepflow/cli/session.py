@@ -6,8 +6,11 @@ Exit codes: 0 done, 1 it failed or was refused, 2 the command line was wrong, 13
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import math
 import os
+import shutil
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
@@ -196,11 +199,19 @@ def read_file(path: str, what: str) -> str:
 
 
 def write_file(path: str, text: str, what: str) -> None:
-    """In place of the text that `read_file` gave."""
+    """In place of the text that `read_file` gave, which stays where the new one cannot be written whole."""
+    target = Path(path).resolve()
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    if not os.access(target, os.W_OK):
+        fail(f"{what} '{safe(path)}' cannot be written: {os.strerror(errno.EACCES)}")
     try:
-        with Path(path).open("w", encoding="utf-8", newline="") as opened:
+        with beside.open("w", encoding="utf-8", newline="") as opened:
             opened.write(text)
+        shutil.copymode(target, beside)
+        beside.replace(target)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
         fail(f"{what} '{safe(path)}' cannot be written: {error.strerror}")
 
 
@@ -244,7 +255,7 @@ def _read_json(text: str, source: str, option: str) -> Any:
     if source.endswith((".yaml", ".yml")):
         document = load(text, "yaml")
         if document.diagnostics:
-            fail(f"{safe(source)}: {document.diagnostics[0].message} (line {document.diagnostics[0].line})")
+            fail(f"{safe(source)}: {safe(document.diagnostics[0].message)} (line {document.diagnostics[0].line})")
         return document.data
     try:
         return parse_json(text)

@@ -114,7 +114,7 @@ def _cut(text: str, width: int) -> str:
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """JSON for people and pipes; what a terminal would obey is escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
-    return "".join(c if c == "\n" or not unicodedata.category(c).startswith("C") else f"\\u{ord(c):04x}" for c in text)
+    return "".join(c if c == "\n" or not unicodedata.category(c).startswith("C") else json.dumps(c)[1:-1] for c in text)
 
 
 def json_lines(value: Any, room: int = 76, before: int = 0) -> list[str]:

@@ -111,6 +111,10 @@ async def _follow(client: httpx.AsyncClient, asked: Request, url: httpx.URL, sta
         method, content, headers = _redirected(response.status_code, method, content, headers)
         before, url = url, _pointed_to(asked, url, location)
         if not _is_same_site(before, url):
+            if content is not None:
+                raise failure(
+                    "HTTP_ERROR", f"{asked.target} was redirected to another host, which may not get the body"
+                )
             headers = {name: text for name, text in headers.items() if name in GOES_ANYWHERE}
     raise failure("HTTP_ERROR", f"{asked.target} was redirected more than {MAX_REDIRECTS} times")
 
