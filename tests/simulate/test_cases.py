@@ -385,3 +385,13 @@ async def test_a_case_that_is_given_up_ends_what_it_performs() -> None:
         await task
     await asyncio.wait_for(ended.wait(), 30)
     assert ended.is_set()
+
+
+@pytest.mark.parametrize(
+    "says", [lambda ctx: ctx.log("x", "loud"), lambda ctx: ctx.emit("step.mine"), lambda ctx: ctx.emit("")]
+)
+async def test_what_a_run_refuses_of_a_component_a_case_refuses_too(says: Callable[[Any], None]) -> None:
+    flow = flow_of({"id": "a", "component": "/user/says"}, tests=[{"name": "one"}])
+    result = await only_case(bench_with(says=lambda value, ctx: says(ctx)), flow)
+    assert result.error is not None
+    assert result.error["code"] == "COMPONENT_FAILED"

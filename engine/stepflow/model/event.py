@@ -75,3 +75,17 @@ class WorkflowEvent(msgspec.Struct, frozen=True):
     level: str
     timestamp: datetime
     payload: dict[str, Any]
+
+
+def check_level(level: str) -> None:
+    """`ValueError`: a log line cannot have it."""
+    if level not in LEVELS:
+        raise ValueError(f"'{level}' is not a level; use one of {', '.join(LEVELS)}")
+
+
+def check_own_name(event_type: str) -> None:
+    """`ValueError`: no event that a component makes can be called so."""
+    if event_type.startswith(RESERVED_PREFIXES) or event_type in (EventType.LOG, EventType.LOG_TRUNCATED):
+        raise ValueError(f"'{event_type}' is the engine's own; events of yours need another name")
+    if not event_type or not event_type.isprintable():
+        raise ValueError(f"{event_type!r} cannot be the name of an event: it is shown as it stands")

@@ -15,7 +15,7 @@ from stepflow.core.facts import Awaiting, Failed, StepSkipped, Succeeded
 from stepflow.core.secrets import MASK
 from stepflow.errors import ComponentError
 from stepflow.model import jsontext
-from stepflow.model.event import LEVELS, RESERVED_PREFIXES, EventType
+from stepflow.model.event import EventType, check_level, check_own_name
 from stepflow.model.flow import Json
 from stepflow.model.ids import new_run_id
 from stepflow.runtime.bridge import Bridge
@@ -106,8 +106,7 @@ class Context:
     # What it says
 
     def log(self, message: str, level: str = "info", **fields: Any) -> None:
-        if level not in LEVELS:
-            raise ValueError(f"'{level}' is not a level; use one of {', '.join(LEVELS)}")
+        check_level(level)
         self._write(level, message, fields)
 
     def _write(self, level: str, message: str, fields: dict[str, Any]) -> None:
@@ -121,10 +120,7 @@ class Context:
         self._add(EventType.LOG, level, self._secrets.hide(payload))
 
     def emit(self, event_type: str, payload: dict[str, Any] | None = None) -> None:
-        if event_type.startswith(RESERVED_PREFIXES) or event_type in (EventType.LOG, EventType.LOG_TRUNCATED):
-            raise ValueError(f"'{event_type}' is the engine's own; events of yours need another name")
-        if not event_type or not event_type.isprintable():
-            raise ValueError(f"{event_type!r} cannot be the name of an event: it is shown as it stands")
+        check_own_name(event_type)
         said = payload or {}
         if self.sensitive:
             said = {"hidden": MASK, "characters": len(jsontext.encode(said))}

@@ -13,6 +13,7 @@ from stepflow.core.secrets import MASK
 from stepflow.dsl.validate import read_flow
 from stepflow.errors import ComponentError, DSLValidationError
 from stepflow.model import jsontext
+from stepflow.model.event import check_level, check_own_name
 from stepflow.model.flow import Flow, Json
 from stepflow.simulate.simulator import Attempt
 
@@ -79,6 +80,7 @@ class SimulatedContext:
         self._thread = threading.get_ident()
 
     def log(self, message: str, level: str = "info", **fields: Any) -> None:
+        check_level(level)
         self._say(message)
 
     def _say(self, message: str) -> None:
@@ -92,6 +94,7 @@ class SimulatedContext:
         return None
 
     def emit(self, event_type: str, payload: dict[str, Any] | None = None) -> None:
+        check_own_name(event_type)
         self._log(self._attempt, event_type)
 
     def now(self) -> int:
