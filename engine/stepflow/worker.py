@@ -117,7 +117,7 @@ async def _work(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    idle = loop.create_task(_stop_when_idle(worker, storage)) if background else None
+    idle = loop.create_task(_stop_when_idle(worker)) if background else None
 
     def started() -> None:
         _say(f"{worker.worker_id} works on {storage.url} with {slots} slots")
@@ -130,12 +130,12 @@ async def _work(
     return 0
 
 
-async def _stop_when_idle(worker: WorkerLoop, storage: Storage) -> None:
+async def _stop_when_idle(worker: WorkerLoop) -> None:
     loop = asyncio.get_running_loop()
     idle_since = loop.time()
     while True:
         await asyncio.sleep(IDLE_LOOK_SECONDS)
-        if worker.held_count or await loop.run_in_executor(None, _has_work, storage):
+        if await loop.run_in_executor(None, _has_work, worker):
             idle_since = loop.time()
         elif loop.time() - idle_since >= IDLE_SECONDS:
             _say("nothing left to do")
@@ -143,9 +143,9 @@ async def _stop_when_idle(worker: WorkerLoop, storage: Storage) -> None:
             return
 
 
-def _has_work(storage: Storage) -> bool:
+def _has_work(worker: WorkerLoop) -> bool:
     try:
-        return storage.unfinished_runs()
+        return worker.has_work()
     except WorkflowEngineError:
         return True  # the storage is in trouble; that is no reason to go
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from stepflow.cli.live import place_of
 from stepflow.cli.main import VERBS
 from stepflow.cli.text import json_text
 
@@ -408,3 +409,16 @@ def test_json_that_is_printed_says_what_it_was_and_no_terminal_obeys_it(text: st
     assert json.loads(printed) == {"a": text}
     assert "\x1b" not in printed
     assert "\u202e" not in printed
+
+
+def test_what_a_component_raised_is_said_with_its_kind_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stack = (
+        f'  File "{tmp_path}/components/ops.py", line 43, in load\n    x / 0\n'
+        '  File "/usr/lib/python3/json/decoder.py", line 3, in decode\n'
+    )
+    error = {"code": "COMPONENT_FAILED", "details": {"type": "ZeroDivisionError", "stack": stack}}
+    assert place_of(error) == "ZeroDivisionError at components/ops.py:43"
+    assert place_of({"details": {"type": "X", "stack": "nothing"}}) == ""

@@ -158,9 +158,11 @@ def test_variables_are_given_by_option_or_environment_and_secrets_need_not_be(
 ) -> None:
     monkeypatch.setenv("STEPFLOW_VAR_LIMIT", "20")
     done = call("simulate", "fetch.yaml", "--var", "region=007")
+    assert "ℹ Taken as given: token (secret)" in done.stderr
     assert '"show": {"region": "007", "limit": 20}' in done.stdout
     done = call("simulate", "fetch.yaml", "--var", "limit=30", "--var", "token=env:NOT_THERE")
     assert '"show": {"region": "none", "limit": 30}' in done.stdout
+    assert "Taken as given" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -348,6 +348,13 @@ def test_a_worker_is_not_woken_for_a_run_that_it_may_not_take(storage: Storage) 
     assert len(claim(storage, other)) == 1
 
 
+def test_what_a_worker_may_not_take_is_no_work_of_its(storage: Storage) -> None:
+    version = save(storage, chain(1))
+    start(storage, chain(1))
+    assert storage.unfinished_runs()
+    assert not storage.unfinished_runs({version})
+
+
 def test_a_cancelled_run_without_a_holder_is_due_at_once(storage: Storage, worker: int) -> None:
     run_id = start(storage, chain(1), start_at=NOW + 10**9)
     storage.request_cancel(run_id, None, NOW)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 import sys
 from typing import Any, TextIO
@@ -82,12 +84,28 @@ def failure_of(run: RunRecord) -> str:
 
 
 def place_of(error: dict[str, Any] | None) -> str:
-    """`at flow.yaml:6:50`, where the author wrote what failed; empty: that is not known."""
+    """`at flow.yaml:6:50`, where the author wrote what failed, or where a component raised it; empty: that is not
+    known."""
     details = (error or {}).get("details") or {}
-    if not isinstance(details, dict) or "line" not in details:
+    if not isinstance(details, dict):
         return ""
+    if "line" not in details:
+        return _raised_at(details)
     line, column, file = details["line"], details["column"], details.get("file")
     return f"at {safe(file)}:{line}:{column}" if file else f"at line {line}, column {column}"
+
+
+def _raised_at(details: dict[str, Any]) -> str:
+    """`ZeroDivisionError at components/ops.py:43`: the last line below this folder, else the last one."""
+    frames = [
+        (os.path.relpath(file), line)
+        for file, line in re.findall(r'File "([^"\n]+)", line (\d+)', str(details.get("stack") or ""))
+    ]
+    if not frames:
+        return ""
+    here = [frame for frame in frames if not frame[0].startswith("..")]
+    file, line = (here or frames)[-1]
+    return f"{safe(details.get('type') or 'raised')} at {safe(file)}:{line}"
 
 
 def answer_of(run_id: str, awaits: str | None) -> str:

@@ -329,8 +329,8 @@ class Storage(Protocol):
 
     def any_worker_alive(self) -> bool: ...
 
-    def unfinished_runs(self) -> bool:
-        """Whether any run is neither final nor stalled."""
+    def unfinished_runs(self, without: Collection[int] = ()) -> bool:
+        """Whether any run is neither final nor stalled; those of the template versions `without` do not count."""
 
     def become_background_worker(self) -> bool:
         """Take the place of this database's one background worker, for the life of this storage."""

@@ -99,6 +99,10 @@ class WorkerLoop:
     def held_count(self) -> int:
         return len(self._held)
 
+    def has_work(self) -> bool:
+        """Whether there is a run that has not ended and that it could perform. From any thread."""
+        return bool(self._held) or self._storage.unfinished_runs(self._templates.not_offered)
+
     async def run(self, started: Callable[[], None] | None = None) -> None:
         """Until `stop`: then every run has been given back."""
         loop = asyncio.get_running_loop()

@@ -87,12 +87,16 @@ def command(
         flow = _flow_in(template, workbench) if is_file else await _saved_flow(template, version, client)
         name = (flow.name or Path(template).stem) if is_file else template
         history = None if client is None else await client.history(name)
+        given_variables = read_variables(variables, flow)
         made = workbench.simulate(
             flow,
             {} if value is None else value,
             _plan(flow, mocks, failing, history, use_outputs=from_history),
-            variables=read_variables(variables, flow),
+            variables=given_variables,
         )
+        assumed = sorted(flow.secrets - (given_variables or {}).keys())
+        if assumed and not as_json:
+            note(f"{paint('ℹ', 'blue', sys.stderr)} Taken as given: {safe(', '.join(assumed))} (secret)")
         if as_json:
             say(json_text(_as_json(made)))
         else:

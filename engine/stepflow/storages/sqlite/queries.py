@@ -294,8 +294,8 @@ SELECT EXISTS (SELECT 1 FROM runs WHERE status IN ({
     ", ".join(
         str(code) for status, code in RUN_STATUS_CODES.items() if not RunStatus(status).is_final and code != _STALLED
     )
-}))"""
-"""Whether there is anything left to do."""
+}) AND template_version NOT IN (SELECT value FROM json_each(?)))"""
+"""Whether there is anything left to do, but of these versions."""
 
 RUN_FLOW = """
 SELECT r.num, r.status, r.finished_at, v.num FROM runs r JOIN template_versions v ON v.num = r.template_version

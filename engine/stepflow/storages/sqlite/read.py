@@ -239,8 +239,8 @@ class Reader:
         row = self.fetch_one(queries.GET_BLOB, (blob_id,))
         return None if row is None else str(row[0])
 
-    def unfinished_runs(self) -> bool:
-        return bool(self.fetch(queries.UNFINISHED)[0][0])
+    def unfinished_runs(self, without: Collection[int] = ()) -> bool:
+        return bool(self.fetch(queries.UNFINISHED, (jsontext.encode(sorted(without)),))[0][0])
 
     # The log
 
