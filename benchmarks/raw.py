@@ -45,8 +45,8 @@ def steps_per_second(folder: Path, *, per_commit: int, seconds: float = 1.0) -> 
         rows, events = [], []
         for run in range(base, base + runs):
             connection.execute(queries.GUARDED_STEP_CHANGE, (2, 1, 0, run, version, 0, None)).fetchone()
-            rows.append((run, step, 1, 5, AT, AT, None, None, None, 0, None, "null"))
-            rows.append((run, step + 1, 1, 1, AT, None, None, None, None, 0, None, None))
+            rows.append((run, step, 1, 5, AT, AT, None, None, None, 0, None, "null", None))
+            rows.append((run, step + 1, 1, 1, AT, None, None, None, None, 0, None, None, None))
             events.append((seq + 1, run, 2 * step + 1, 16, step, 1, 1, AT, None))
             events.append((seq + 2, run, 2 * step + 2, 15, step + 1, 1, 1, AT, None))
             seq += 2

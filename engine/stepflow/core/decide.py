@@ -148,6 +148,8 @@ def _advance_step(run: Run, index: int, step: StepState, values: Mapping[int, Js
 class Draft(Endings):
     """A decision in the making: facts are taken, and what follows from them is written beside the run."""
 
+    __slots__ = ()
+
     def decision(self) -> Decision:
         return Decision(
             state=self.state,

@@ -18,6 +18,8 @@ from stepflow.model.statuses import StepStatus
 
 
 class Endings(Waits):
+    __slots__ = ("output_text", "release", "wake_at")
+
     def __init__(self, run: Run, now: int) -> None:
         super().__init__(run, now)
         self.output_text: str | None = None

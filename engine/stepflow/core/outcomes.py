@@ -22,6 +22,8 @@ SKIPPED_BY = ("step '", "' was skipped")
 
 
 class Outcomes(Overlay):
+    __slots__ = ("dropped", "ended", "failed", "open", "outputs", "stop", "stopping")
+
     def __init__(self, run: Run, now: int) -> None:
         super().__init__(run, now)
         self.open = run.open

@@ -40,6 +40,8 @@ class _Values(dict[int, Json]):
 class Overlay:
     """Also the scope (`values.Scope`) in which a run's values are evaluated."""
 
+    __slots__ = ("base", "current", "events", "holds_large", "missing", "now", "running", "state", "steps", "values")
+
     def __init__(self, run: Run, now: int) -> None:
         self.base = run
         self.now = now

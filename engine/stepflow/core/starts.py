@@ -16,6 +16,17 @@ from stepflow.model.statuses import StepStatus
 
 
 class Starts(Outcomes):
+    __slots__ = (
+        "added",
+        "added_taken",
+        "condition_remaining",
+        "demand",
+        "demand_base",
+        "perform",
+        "remaining",
+        "taken",
+    )
+
     def __init__(self, run: Run, now: int) -> None:
         super().__init__(run, now)
         self.perform: list[Perform] = []

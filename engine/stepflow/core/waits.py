@@ -16,6 +16,8 @@ from stepflow.model.times import iso
 
 
 class Waits(Starts):
+    __slots__ = ("children", "collected", "consumed", "heard", "signals")
+
     def __init__(self, run: Run, now: int) -> None:
         super().__init__(run, now)
         self.children: list[StartChildren] = []

@@ -51,6 +51,7 @@ class Surroundings:
         self.clock = clock
         self.worker = worker
         self.workspace = workspace
+        self.no_secrets = Secrets({})
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()
 
@@ -82,12 +83,16 @@ class Context:
         self.workspace = surroundings.workspace
         self.cancelled = threading.Event()
         self.sensitive = sensitive
-        self.logger = StepLogger(self._write)
         self._kind = kind
         self._depth = depth
-        self._secrets = Secrets(secrets, surroundings.workspace)
+        self._secrets = Secrets(secrets, surroundings.workspace) if secrets else surroundings.no_secrets
         self._children = 0
         self._groups: dict[int, ProcessGroup] = {}
+
+    @property
+    def logger(self) -> StepLogger:
+        # Not kept: a context in a circle with its logger would wait for the collector, a thousand times a second.
+        return StepLogger(self._write)
 
     @property
     def idempotency_key(self) -> str:

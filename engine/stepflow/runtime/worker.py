@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from stepflow.contracts.clock import Clock
@@ -302,27 +303,29 @@ class WorkerLoop:
         self._decide(held)
 
     def _commit(self, held: Held, facts: list[Fact], decision: Decision) -> None:
-        commit = self._commit_of(held, decision)
+        self._submit(self._commit_of(held, decision), held, facts)
 
-        def done(_: object, error: BaseException | None) -> None:
-            if error is None:
-                held.version += 1
-                self._trouble = None
-                self._advance(held, decision)
-            elif isinstance(error, StaleRunError):
-                held.inbox = facts + held.inbox
-                held.keep(asyncio.get_running_loop().create_task(self._catch_up(held)))
-            elif isinstance(error, LeaseLostError):
-                self._say(f"{held.run.id}: {error}")
-                self._forget(held, stop=True)
-            elif isinstance(error, WorkflowEngineError):
-                self._note_trouble(error)
-                asyncio.get_running_loop().call_later(TROUBLE_RETRY_SECONDS, self._bridge.submit, commit, done)
-            else:
-                self._leave(held.run.id, error)
-                self._forget(held, stop=True)
+    def _submit(self, commit: Commit, held: Held, facts: list[Fact]) -> None:
+        # No closure that names itself: thousands of circles a second would be left to the collector.
+        self._bridge.submit(commit, partial(self._committed, commit, held, facts))
 
-        self._bridge.submit(commit, done)
+    def _committed(self, commit: Commit, held: Held, facts: list[Fact], _: object, error: BaseException | None) -> None:
+        if error is None:
+            held.version += 1
+            self._trouble = None
+            self._advance(held, commit.decision)
+        elif isinstance(error, StaleRunError):
+            held.inbox = facts + held.inbox
+            held.keep(asyncio.get_running_loop().create_task(self._catch_up(held)))
+        elif isinstance(error, LeaseLostError):
+            self._say(f"{held.run.id}: {error}")
+            self._forget(held, stop=True)
+        elif isinstance(error, WorkflowEngineError):
+            self._note_trouble(error)
+            asyncio.get_running_loop().call_later(TROUBLE_RETRY_SECONDS, self._submit, commit, held, facts)
+        else:
+            self._leave(held.run.id, error)
+            self._forget(held, stop=True)
 
     def _leave(self, run_id: str, error: BaseException) -> None:
         """A defect of ours. The run stays with this worker, out of everybody's way, until that ends."""

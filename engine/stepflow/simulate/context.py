@@ -73,11 +73,14 @@ class SimulatedContext:
         self.idempotency_key = f"{attempt.run_id}/{attempt.step.key}"
         self.metadata = attempt.metadata
         self.sensitive = attempt.step.sensitive
-        self.logger = StepLogger(lambda level, message, fields: self._say(message))
         self.base_dir = base_dir
         self.workspace = workspace
         self.cancelled = threading.Event()
         self._thread = threading.get_ident()
+
+    @property
+    def logger(self) -> StepLogger:
+        return StepLogger(lambda level, message, fields: self._say(message))
 
     def log(self, message: str, level: str = "info", **fields: Any) -> None:
         check_level(level)
