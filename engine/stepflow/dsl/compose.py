@@ -83,12 +83,23 @@ class Composer:
 
     def compose(self) -> Json:
         next_event = YAML_READER(self._text).get_event
-        scalar, stream_end = yaml.ScalarEvent, yaml.StreamEndEvent
+        scalar, stream_end, stack = yaml.ScalarEvent, yaml.StreamEndEvent, self._stack
         while True:
             event = next_event()
             kind = type(event)
             if kind is scalar:
-                self._scalar(event)
+                frame = stack[-1] if stack else None
+                key = event.value
+                if (
+                    frame is not None and frame.is_mapping and frame.key is None
+                    and event.tag is None and key not in frame.data and key != "<<" and len(key) < LONG_TEXT
+                ):  # fmt: skip
+                    # More than half of all events: a key like any other, whose value is counted with it.
+                    frame.key = key
+                    frame.nodes += 1
+                    self._nodes += 1
+                else:
+                    self._scalar(event)
             elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
                 self._begin(event, kind is yaml.MappingStartEvent)
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
