@@ -63,7 +63,7 @@ def seconds(act: Callable[[], object], rounds: int = 7) -> float:
 
 
 def _read(text: str) -> Callable[[], object]:
-    known = builtin_registry().paths
+    known = builtin_registry().by_path
 
     def read() -> object:
         found = read_flow(text, file="measured.yaml", components=known)
