@@ -13,6 +13,7 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.timer import Timer
 
@@ -212,6 +213,8 @@ class Dashboard(Screen[int]):
             await reading
         except WorkflowEngineError as error:
             self._note_trouble(error.message)
+        except NoMatches:
+            pass  # the screen was left while it was read: its panes are gone
 
     def _note_trouble(self, trouble: str) -> None:
         self._storage_trouble = trouble

@@ -170,10 +170,14 @@ async def test_t_retries_what_failed_and_says_why_not_otherwise(storage: SQLiteS
         await screen.expect("Retried as")
         ok = start(storage, chain(1))
         await until(storage, ok)
-        await screen.expect(short_id(ok))
         executions = screen.dashboard.executions
-        executions.select(ok)
-        await screen.until(lambda: executions.selected is not None and executions.selected.status.is_final)
+
+        def ok_is_selected() -> bool:
+            executions.select(ok)  # it is in the log before it is in the list
+            selected = executions.selected
+            return selected is not None and selected.id == ok and selected.status.is_final
+
+        await screen.until(ok_is_selected)
         await screen.press("t")
         await screen.expect("is completed: run it again with r")
 
