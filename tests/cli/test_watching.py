@@ -94,6 +94,7 @@ async def test_who_waits_for_its_end_is_told_at_once(
 
     monkeypatch.setattr(Watch, "say_why", say)
     async with working(storage):
+        await is_left(storage, queued)
         showing = asyncio.create_task(asyncio.to_thread(call, verb, {"run": "x", "stream": queued}[verb]))
         await asyncio.to_thread(was_said.wait, 30)
         for run in (await client.list_runs()).items:
