@@ -155,7 +155,9 @@ class Sweep:
         result, effects, kills = self.live_through(deaths)
         assert result == undisturbed, f"{self.name}: {deaths} changed the outcome"
         for key, count in effects.items():
-            assert count <= expected[key] + kills, f"{self.name}: {key} was performed {count} times with {kills} kills"
+            # A death interrupts every run in flight: what several children perform counts for each of them.
+            most = expected[key] * (1 + kills)
+            assert count <= most, f"{self.name}: {key} was performed {count} times with {kills} kills"
         return kills
 
 
