@@ -1,0 +1,21 @@
+"""The client: all that the command line, the screens and programs may do with a storage.
+
+It reads, writes templates and requests, and never performs a step; workers do. `Client` is put together from one file a
+subject.
+"""
+
+from __future__ import annotations
+
+from stepflow.client.checks import Checks
+from stepflow.client.redrives import Redrives
+from stepflow.client.requests import Requests
+from stepflow.client.runs import Page, Runs
+from stepflow.client.templates import SavedTemplate
+from stepflow.client.workers import WorkerProcess, Workers
+
+__all__ = ["Client", "Page", "SavedTemplate", "WorkerProcess"]
+
+
+class Client(Runs, Requests, Redrives, Checks, Workers):
+    """`async with Client() as client:`. `url` None: STEPFLOW_DB, else the nearest workspace's database, else the
+    user's own. `run` is anything a person may type for an execution; `RunNotFoundError` where it names none."""

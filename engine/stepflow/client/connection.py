@@ -1,0 +1,65 @@
+"""An open storage, and the bridge over which coroutines wait for it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from stepflow.contracts.clock import SystemClock
+from stepflow.contracts.storage import Storage
+from stepflow.errors import InvalidInputError, WorkflowEngineError
+from stepflow.location import find_database, find_workspace, open_storage
+from stepflow.model import jsontext
+from stepflow.runtime.bridge import Bridge
+
+
+class Connection:
+    def __init__(
+        self,
+        url: str | None = None,
+        workspace: str | os.PathLike[str] | None = None,
+        *,
+        durability: str | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self.workspace: Path | None = find_workspace(workspace)
+        self.url = find_database(url, self.workspace)
+        self._durability = durability
+        self._read_only = read_only
+        self._clock = SystemClock()
+        self._storage: Storage | None = None
+        self._bridge: Bridge | None = None
+
+    async def __aenter__(self) -> Self:
+        self._storage = open_storage(self.url, durability=self._durability, read_only=self._read_only)
+        self.url = self._storage.url
+        self._bridge = Bridge(self._storage)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open_bridge.close()
+        self._open_storage.close()
+        self._storage = self._bridge = None
+
+    @property
+    def _open_storage(self) -> Storage:
+        if self._storage is None:
+            raise WorkflowEngineError("CLIENT_CLOSED", "The client is not open; use `async with Client() as client:`")
+        return self._storage
+
+    @property
+    def _open_bridge(self) -> Bridge:
+        self._open_storage  # noqa: B018 - says so when the client is not open
+        assert self._bridge is not None
+        return self._bridge
+
+
+def as_json(value: Any, what: str) -> str:
+    try:
+        return jsontext.encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"The {what} is not JSON: {error}") from error

@@ -1,0 +1,50 @@
+"""The one event log, page by page or as it grows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from stepflow.client.connection import Connection
+from stepflow.model.event import WorkflowEvent
+from stepflow.runtime.followers import follow
+
+FOLLOW_LIMIT = 1000
+
+
+class Log(Connection):
+    async def get_events(
+        self,
+        run: str | None = None,
+        *,
+        after_seq: int = 0,
+        before_seq: int | None = None,
+        limit: int = 1000,
+        newest: bool = False,
+    ) -> list[WorkflowEvent]:
+        """A page of the log in its order, of one run or of all; `newest`: the last ones before `before_seq`."""
+        storage = self._open_storage
+
+        def read() -> list[WorkflowEvent]:
+            run_id = None if run is None else storage.find_run(run)
+            return storage.get_events(run_id, after_seq=after_seq, before_seq=before_seq, limit=limit, newest=newest)
+
+        return await self._open_bridge.call(read)
+
+    async def last_seq(self) -> int:
+        """Where the log ends; 0: it is empty."""
+        return await self._open_bridge.call(self._open_storage.last_seq)
+
+    async def follow(self, after_seq: int | None = None, run: str | None = None) -> AsyncIterator[WorkflowEvent]:
+        """Each event after `after_seq` (None: from now on), of whichever process, soon after its commit. Never ends
+        by itself."""
+        async for events in self.follow_batches(after_seq, run):
+            for event in events:
+                yield event
+
+    async def follow_batches(
+        self, after_seq: int | None = None, run: str | None = None, limit: int = FOLLOW_LIMIT
+    ) -> AsyncIterator[list[WorkflowEvent]]:
+        """The same in batches of at most `limit`, for those who draw."""
+        run_id = None if run is None else await self._open_bridge.call(self._open_storage.find_run, run)
+        async for events in follow(self._open_bridge, self._open_storage, after_seq, run_id, limit):
+            yield events

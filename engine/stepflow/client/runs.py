@@ -1,0 +1,129 @@
+"""Executions: starting, reading, and what may be asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from stepflow.client.connection import as_json
+from stepflow.client.log import Log
+from stepflow.client.templates import Templates
+from stepflow.contracts.storage import CreateRun
+from stepflow.dsl.starting import check_start
+from stepflow.errors import WorkflowEngineError
+from stepflow.model.event import FINAL_RUN_EVENTS
+from stepflow.model.ids import new_run_id
+from stepflow.model.run import RunRecord, StepRecord
+from stepflow.model.statuses import RunStatus
+
+Statuses = RunStatus | str | Collection[RunStatus | str] | None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of executions, newest first."""
+
+    items: list[RunRecord]
+    next_cursor: str | None
+    """For the next page; None: this was the last."""
+    total: int | None = None
+
+
+class Runs(Templates, Log):
+    async def start_run(
+        self,
+        template: str,
+        input: Any = None,  # noqa: A002 - the word of the language
+        *,
+        version: int | None = None,
+        variables: Mapping[str, Any] | None = None,
+        priority: int = 0,
+        delay: timedelta | None = None,
+        idempotency_key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> str:
+        """The id of a new run, durable when this returns. `TemplateNotFoundError`; `InvalidInputError` where the input
+        or the variables violate the template's schema; the same `idempotency_key` gives the run it gave before."""
+        found = await self.get_template(template, version)
+        value = {} if input is None else input
+        check_start(found.flow, value, variables)
+        now = self._clock.now()
+        create = CreateRun(
+            id=new_run_id(),
+            template_version=found.id,
+            input=as_json(value, "input"),
+            created_at=now,
+            step_count=len(found.flow.steps),
+            priority=priority,
+            start_at=None if not delay else now + round(delay.total_seconds() * 1000),
+            variables=None if not variables else as_json(dict(variables), "variables"),
+            metadata=None if not metadata else as_json(dict(metadata), "metadata"),
+            idempotency_key=idempotency_key,
+        )
+        run_id: str = await self._open_bridge.perform(create)
+        return run_id
+
+    async def get_run(self, run: str) -> RunRecord:
+        """With its input and output; `last_seq` is where to follow from."""
+        return await self._open_bridge.call(lambda: self._open_storage.get_run(self._open_storage.find_run(run)))
+
+    async def list_runs(
+        self,
+        limit: int = 50,
+        cursor: str | None = None,
+        *,
+        status: Statuses = None,
+        template: str | None = None,
+        children: bool = False,
+        with_total: bool = False,
+    ) -> Page:
+        """Newest first, without bodies. Root runs unless `children`."""
+        statuses = _statuses(status)
+        storage, bridge = self._open_storage, self._open_bridge
+        items, next_cursor = await bridge.call(storage.list_runs, limit, cursor, statuses, template, children)
+        total = await bridge.call(storage.count_runs, statuses, template) if with_total else None
+        return Page(items, next_cursor, total)
+
+    async def count_runs(self, *, status: Statuses = None, template: str | None = None) -> int:
+        return await self._open_bridge.call(self._open_storage.count_runs, _statuses(status), template)
+
+    async def status_counts(self) -> dict[RunStatus, int]:
+        return await self._open_bridge.call(self._open_storage.status_counts)
+
+    async def get_steps(self, run: str, *, bodies: bool = True, attempts: bool = False) -> list[StepRecord]:
+        """In the flow's order, pending ones too: one per step with its latest attempt, or one per attempt. Without
+        `bodies` their inputs and outputs stay None, which is quick for ten thousand steps."""
+        storage = self._open_storage
+        return await self._open_bridge.call(
+            lambda: storage.get_steps(storage.find_run(run), bodies=bodies, attempts=attempts)
+        )
+
+    async def wait_for_run(self, run: str, timeout: timedelta | None = None) -> RunRecord:
+        """The run when it has ended. `TimeoutError` after `timeout`."""
+        import asyncio
+
+        async with asyncio.timeout(None if timeout is None else timeout.total_seconds()):
+            record = await self.get_run(run)
+            if record.status.is_final:
+                return record
+            async for events in self.follow_batches(record.last_seq, record.id):
+                if any(event.event_type in FINAL_RUN_EVENTS for event in events):
+                    return await self.get_run(record.id)
+        raise AssertionError("following the log never ends")
+
+
+def _statuses(status: Statuses) -> tuple[RunStatus, ...] | None:
+    if status is None:
+        return None
+    given = [status] if isinstance(status, str) else list(status)
+    return tuple(_status(one) for one in given)
+
+
+def _status(named: RunStatus | str) -> RunStatus:
+    try:
+        return RunStatus(named)
+    except ValueError:
+        known = ", ".join(one.value for one in RunStatus)
+        raise WorkflowEngineError("INVALID_STATUS", f"There is no status '{named}'; use one of {known}") from None
