@@ -19,31 +19,40 @@ from stepflow.dsl.diagnostics import did_you_mean
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
-VERBS = {
-    "create": "Create a template from a file",
-    "list": "List templates",
-    "get": "Show a template",
-    "update": "Save a new version of a template",
-    "delete": "Delete a template",
-    "run": "Start an execution",
-    "executions": "List executions",
-    "execution": "Show an execution",
-    "steps": "List the steps of an execution",
-    "stream": "Follow the events of an execution",
-    "signal": "Give an execution a signal, or an approval",
-    "cancel": "Cancel an execution",
-    "retry": "Retry a failed execution",
-    "validate": "Check a template file",
-    "lint": "Find what is risky in templates",
-    "simulate": "Show what an execution would do",
-    "test": "Run the tests of templates",
-    "components": "List what steps can run",
-    "schema": "Write the JSON Schema that editors use",
-    "worker": "Work until stopped",
-    "workers": "List workers",
-    "init": "Make a workspace here",
-    "demo": "See what it is for",
+SECTIONS = {
+    "Templates": {
+        "create": "Create a template from a file",
+        "list": "List templates",
+        "get": "Show a template",
+        "update": "Save a new version of a template",
+        "delete": "Delete a template",
+    },
+    "Executions": {
+        "run": "Start an execution",
+        "executions": "List executions",
+        "execution": "Show an execution",
+        "steps": "List the steps of an execution",
+        "stream": "Follow the events of an execution",
+        "signal": "Give an execution a signal, or an approval",
+        "cancel": "Cancel an execution",
+        "retry": "Retry a failed execution",
+    },
+    "Writing templates": {
+        "validate": "Check a template file",
+        "lint": "Find what is risky in templates",
+        "simulate": "Show what an execution would do",
+        "test": "Run the tests of templates",
+        "components": "List what steps can run",
+        "schema": "Write the JSON Schema that editors use",
+        "init": "Make a workspace here",
+        "demo": "See what it is for",
+    },
+    "This machine": {
+        "worker": "Work until stopped",
+        "workers": "List workers",
+    },
 }
+VERBS = {verb: what for verbs in SECTIONS.values() for verb, what in verbs.items()}
 
 
 class Verbs(click.Group):
@@ -59,8 +68,10 @@ class Verbs(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+        width = max(map(len, VERBS))
+        for section, verbs in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(verb.ljust(width), what) for verb, what in verbs.items()])
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
