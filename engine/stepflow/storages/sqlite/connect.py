@@ -11,7 +11,7 @@ from typing import Literal
 from stepflow.errors import NewerDatabaseError, StorageBusyError, StorageError
 from stepflow.storages.sqlite.turnstile import Turnstile
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MINIMUM_SQLITE = (3, 35, 0)  # RETURNING
 BUSY_SECONDS = 5.0
 CACHE_KIB = 16_384

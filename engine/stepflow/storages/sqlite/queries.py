@@ -114,9 +114,9 @@ SELECT r.id, b.input FROM runs r JOIN run_bodies b ON b.run = r.num WHERE r.temp
 
 INSERT_RUN = """
 INSERT INTO runs (id, template, template_version, status, priority, created_at, wake_at, event_count, step_count,
-  open_steps, parent, retry_of, idempotency_key, child_group, child_item, depth, age)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
-"""A new run."""
+  open_steps, parent, retry_of, idempotency_key, child_group, child_item, depth, age, start_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?7) RETURNING num"""
+"""A new run; it is due when its delay is over."""
 
 PARENT = f"""
 SELECT num, id, priority, age, depth FROM runs WHERE id = ? AND status NOT IN ({_FINAL})"""

@@ -10,6 +10,8 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
+from stepflow.model.statuses import RUN_STATUS_CODES, RunStatus
+
 migrations = Migrations("stepflow")
 
 
@@ -27,6 +29,14 @@ def m002_children_signals_blobs(db: Database) -> None:
         if statement.strip():
             db.execute(statement)
     db.execute("PRAGMA user_version = 2")
+
+
+@migrations()
+def m003_delays_watched_files(db: Database) -> None:
+    for statement in _THIRD.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+    db.execute("PRAGMA user_version = 3")
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -212,4 +222,10 @@ CREATE TABLE blob_refs (
   run INTEGER NOT NULL,
   PRIMARY KEY (blob, run)
 ) WITHOUT ROWID;
+"""
+
+_THIRD = f"""
+-- until when it is delayed
+ALTER TABLE runs ADD COLUMN start_at INTEGER;
+UPDATE runs SET start_at = wake_at WHERE status = {RUN_STATUS_CODES[RunStatus.SCHEDULED]};
 """
