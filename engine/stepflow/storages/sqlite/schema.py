@@ -10,8 +10,6 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
-from stepflow.model.statuses import RUN_STATUS_CODES, RunStatus
-
 migrations = Migrations("stepflow")
 
 
@@ -224,8 +222,9 @@ CREATE TABLE blob_refs (
 ) WITHOUT ROWID;
 """
 
-_THIRD = f"""
+_THIRD = """
 -- until when it is delayed
 ALTER TABLE runs ADD COLUMN start_at INTEGER;
-UPDATE runs SET start_at = wake_at WHERE status = {RUN_STATUS_CODES[RunStatus.SCHEDULED]};
+-- scheduled
+UPDATE runs SET start_at = wake_at WHERE status = 0;
 """
