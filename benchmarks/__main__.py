@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import engine, language, raw, screen
+from benchmarks import commands, engine, language, raw, saving, screen
 from benchmarks.machine import machine
 from benchmarks.report import Figure, write
 
@@ -69,6 +69,10 @@ def main(arguments: list[str]) -> int:
             figures += engine_figures(folder)
         if only in (None, "language"):
             figures += language.figures()
+        if only in (None, "commands"):
+            figures += commands.figures(_new(folder))
+        if only in (None, "saving"):
+            figures += saving.figures(_new(folder))
         if only in (None, "screen"):
             figures += screen.figures(_new(folder))
     finally:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from textual.message import Message
 
 from stepflow.client import Client
-from stepflow.errors import WorkflowEngineError
+from stepflow.errors import EventsPrunedError, WorkflowEngineError
 from stepflow_tui.messages import EventsArrived, StorageTrouble
 
 MERGE_SECONDS = 0.1
@@ -29,6 +29,8 @@ async def follow_log(client: Client, after_seq: int, post: Callable[[Message], o
                 seq = events[-1].seq
                 post(EventsArrived(events))
                 await asyncio.sleep(MERGE_SECONDS)
+        except EventsPrunedError as error:
+            seq = error.oldest_seq - 1
         except WorkflowEngineError as error:
             in_trouble = True
             post(StorageTrouble(error.message))

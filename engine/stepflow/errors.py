@@ -21,6 +21,7 @@
     │   ├── LeaseLostError              LEASE_LOST: another worker holds the run now
     │   ├── StaleRunError               STALE_RUN: the run changed since it was read
     │   └── EventsPrunedError           EVENTS_PRUNED: a follower asks for events that are gone
+    ├── ImportRefusedError              IMPORT_REFUSED: a line of an export that cannot be imported
     └── InvalidTransitionError          INVALID_TRANSITION: a move the table does not allow
 
 The user's mistakes derive from `WorkflowEngineError`; anything else that escapes is a defect of StepFlow.
@@ -28,11 +29,8 @@ The user's mistakes derive from `WorkflowEngineError`; anything else that escape
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 from typing import Any
-
-import msgspec
 
 DIAGNOSTICS_KEPT = 20
 """In the details of an error, which are stored."""
@@ -64,6 +62,8 @@ class WorkflowEngineError(Exception):
         """`error` itself if it is ours, else a `WorkflowEngineError` with its message, type and stack."""
         if isinstance(error, WorkflowEngineError):
             return error
+        import traceback
+
         stack = "".join(traceback.format_exception(error))
         return WorkflowEngineError(
             code, str(error) or type(error).__name__, {"type": type(error).__name__, "stack": stack}
@@ -75,6 +75,8 @@ class DSLValidationError(WorkflowEngineError):
 
     def __init__(self, diagnostics: Sequence[Any]) -> None:
         lines = "; ".join(str(d.message) for d in diagnostics if getattr(d, "level", "error") == "error")
+        import msgspec
+
         first = msgspec.to_builtins(list(diagnostics[:DIAGNOSTICS_KEPT]))
         super().__init__("DSL_INVALID", f"DSL validation failed: {lines}", {"diagnostics": first})
         self.diagnostics = tuple(diagnostics)
@@ -203,6 +205,11 @@ class EventsPrunedError(StorageError):
             {"oldest_seq": oldest_seq},
         )
         self.oldest_seq = oldest_seq
+
+
+class ImportRefusedError(WorkflowEngineError):
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__("IMPORT_REFUSED", f"Line {line}: {why}", {"line": line})
 
 
 class InvalidTransitionError(WorkflowEngineError):

@@ -6,18 +6,27 @@ The one place that turns a storage's URL into a storage.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
+from stepflow.dsl.settings import DURABILITIES, FILE, read_settings
 from stepflow.errors import StorageError, WorkflowEngineError
 
 if TYPE_CHECKING:
     from stepflow.contracts.storage import Storage
+    from stepflow.model.health import Finding
     from stepflow.storages.sqlite.connect import Durability
 
-WORKSPACE_FILE = "stepflow.toml"
+WORKSPACE_FILE = FILE
 DEFAULT_DATABASE = Path(".stepflow") / "stepflow.db"
-DURABILITIES = ("full", "normal", "off")
+
+
+class Found(NamedTuple):
+    """A value, and where it was found."""
+
+    value: str
+    source: Literal["given", "url", "environment", "file", "default"]
 
 
 def find_workspace(given: str | os.PathLike[str] | None = None) -> Path | None:
@@ -33,30 +42,22 @@ def find_workspace(given: str | os.PathLike[str] | None = None) -> Path | None:
 
 def find_database(url: str | None, workspace: Path | None) -> str:
     """`url`, else STEPFLOW_DB, else the workspace's database, else one in the user's data directory."""
-    found = url or os.environ.get("STEPFLOW_DB")
-    if found:
-        return found
+    return look_for_database(url, workspace).value
+
+
+def look_for_database(url: str | None, workspace: Path | None) -> Found:
+    if url:
+        return Found(url, "given")
+    if named := os.environ.get("STEPFLOW_DB"):
+        return Found(named, "environment")
     if workspace is not None:
-        return str(workspace / _configured(workspace))
+        configured = read_settings(workspace).db
+        if configured is not None:
+            return Found(str(workspace / Path(configured).expanduser()), "file")
+        return Found(str(workspace / DEFAULT_DATABASE), "default")
     from platformdirs import user_data_path
 
-    return str(user_data_path("stepflow") / "stepflow.db")
-
-
-def _configured(workspace: Path) -> Path:
-    """`db` in the workspace's `stepflow.toml`, relative to it."""
-    file = workspace / WORKSPACE_FILE
-    if not file.is_file():
-        return DEFAULT_DATABASE
-    import tomllib
-
-    try:
-        value = tomllib.loads(file.read_text(encoding="utf-8")).get("db", str(DEFAULT_DATABASE))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WorkflowEngineError("INVALID_CONFIG", f"{file}: {error}") from error
-    if not isinstance(value, str):
-        raise WorkflowEngineError("INVALID_CONFIG", f"{file}: 'db' must be a path, in quotes")
-    return Path(value).expanduser()
+    return Found(str(user_data_path("stepflow") / "stepflow.db"), "default")
 
 
 def split_url(url: str) -> tuple[str, str | None]:
@@ -79,12 +80,50 @@ def split_url(url: str) -> tuple[str, str | None]:
     return url, None
 
 
-def open_storage(url: str, *, durability: str | None = None, read_only: bool = False) -> Storage:
+def look_for_durability(given: str | None, in_url: str | None, workspace: Path | None) -> Found:
+    """What was given, else what the URL asks for, else STEPFLOW_DURABILITY, else the workspace's `durability`."""
+    environment = os.environ.get("STEPFLOW_DURABILITY")
+    if given:
+        found = Found(given, "given")
+    elif in_url:
+        found = Found(in_url, "url")
+    elif environment:
+        found = Found(environment, "environment")
+    elif configured := read_settings(workspace).durability:
+        found = Found(configured, "file")
+    else:
+        found = Found(DURABILITIES[0], "default")
+    if found.value not in DURABILITIES:
+        raise StorageError(f"Durability '{found.value}' is unknown; use full (survives power loss) or normal")
+    return found
+
+
+def open_storage(
+    url: str, *, durability: str | None = None, workspace: Path | None = None, read_only: bool = False
+) -> Storage:
     """The storage that `url` names: a path or `sqlite:///…`. It is made where there is none."""
-    path, asked = split_url(url)
-    durability = durability or asked or os.environ.get("STEPFLOW_DURABILITY") or "full"
-    if durability not in DURABILITIES:
-        raise StorageError(f"Durability '{durability}' is unknown; use full (survives power loss) or normal")
+    path, in_url = split_url(url)
+    found = look_for_durability(durability, in_url, workspace).value
     from stepflow.storages.sqlite import SQLiteStorage
 
-    return SQLiteStorage(path, durability=cast("Durability", durability), read_only=read_only)
+    return SQLiteStorage(path, durability=cast("Durability", found), read_only=read_only)
+
+
+def open_to_look(url: str) -> Storage | None:
+    """To read from without a trace; None where there is no database, or one that is not as this release makes it."""
+    path = Path(split_url(url)[0]).expanduser()
+    if not path.is_file():
+        return None
+    from stepflow.storages.sqlite import SQLiteStorage
+    from stepflow.storages.sqlite.connect import is_current
+
+    return SQLiteStorage(path, read_only=True) if is_current(path) else None
+
+
+def examine_storage(url: str, *, now: int, monotonic: float, boot_id: str, full: bool) -> Iterator[Finding]:
+    """What is well and what is not with the storage that `url` names, which need not open."""
+    from stepflow.storages.sqlite.examination import Look
+    from stepflow.storages.sqlite.health import examine
+
+    path = Path(split_url(url)[0]).expanduser().absolute()
+    yield from examine(Look(path=path, now=now, monotonic=monotonic, boot_id=boot_id, full=full))

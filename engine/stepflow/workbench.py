@@ -19,8 +19,10 @@ from stepflow.components.registry import Registry, builtin_registry, check_input
 from stepflow.contracts.component import Component
 from stepflow.core.secrets import with_secrets_named
 from stepflow.dsl.cases import Case
+from stepflow.dsl.diagnostics import Diagnostic
 from stepflow.dsl.lint.linter import LintResult, fix_text, lint_flow
 from stepflow.dsl.lint.view import ComponentFacts
+from stepflow.dsl.settings import FILE, read_settings
 from stepflow.dsl.starting import check_start
 from stepflow.dsl.validate import ReadFlow, read_flow
 from stepflow.errors import TemplateNotFoundError
@@ -51,7 +53,9 @@ class Workbench:
         self._workspace = workspace
         self._warn = warn
         self._find_template = find_template
-        self._ours = builtin_registry()
+        self._settings = read_settings(workspace)
+        ours = (one for one in builtin_registry() if self._settings.turns_off(one.path) is None)
+        self._ours = Registry(ours)
         self._all: Registry | None = None
 
     @property
@@ -72,10 +76,25 @@ class Workbench:
 
     def validate(self, dsl: str | Mapping[str, Any], file: str | None = None) -> ReadFlow:
         read = read_flow(dsl, file=file, components=self._ours.by_path)
-        return read_flow(dsl, file=file, components=self.registry.by_path) if _names_others(read) else read
+        if not _names_others(read):
+            return read
+        read = read_flow(dsl, file=file, components=self.registry.by_path)
+        return msgspec.structs.replace(read, diagnostics=tuple(map(self._with_what_is_off, read.diagnostics)))
+
+    def _with_what_is_off(self, found: Diagnostic) -> Diagnostic:
+        """What is turned off is unknown to the parser, and nobody's slip."""
+        if found.code != UNKNOWN_COMPONENT:
+            return found
+        component = found.message.partition("'")[2].rpartition("'")[0]
+        key = self._settings.turns_off(component)
+        if key is None:
+            return found
+        message = f"Component '{component}' is turned off in this workspace"
+        return msgspec.structs.replace(found, message=message, hint=f"{FILE} says {key} = false")
 
     def lint(self, text: str, file: str | None = None) -> LintResult:
-        return lint_flow(text, file=file, components=_facts(self._registry_of_text(text, file)))
+        result = lint_flow(text, file=file, components=_facts(self._registry_of_text(text, file)))
+        return msgspec.structs.replace(result, diagnostics=tuple(map(self._with_what_is_off, result.diagnostics)))
 
     def fix(self, text: str, file: str | None = None) -> tuple[str, int]:
         """The text with everything put right that is certain, and how much that was."""
@@ -136,7 +155,8 @@ def _leaving_no_bytecode() -> Iterator[None]:
         sys.dont_write_bytecode = before
 
 
-_NOT_OURS = ("E150", "W151", "E153")
+UNKNOWN_COMPONENT = "E150"
+_NOT_OURS = (UNKNOWN_COMPONENT, "W151", "E153")
 
 
 def _names_others(read: ReadFlow) -> bool:

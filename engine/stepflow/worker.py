@@ -20,6 +20,7 @@ from stepflow.components.registry import Registry, check_input
 from stepflow.contracts.clock import Clock, SystemClock
 from stepflow.contracts.storage import Storage
 from stepflow.dsl.diagnostics import printable
+from stepflow.dsl.settings import read_settings
 from stepflow.errors import WorkflowEngineError
 from stepflow.location import open_storage
 from stepflow.runtime.worker import WorkerLoop
@@ -27,6 +28,8 @@ from stepflow.runtime.worker import WorkerLoop
 DEFAULT_SLOTS = 100
 DEFAULT_GRACE = timedelta(seconds=10)
 DEFAULT_LEASE = timedelta(seconds=15)
+OWNED_GRACE = timedelta(days=1)
+"""Of a worker that another takes the place of: no step is cut short for that."""
 IDLE_SECONDS = 30.0
 """How long the background worker stays when there is nothing left to do."""
 IDLE_LOOK_SECONDS = 1.0
@@ -72,19 +75,24 @@ def run_worker(
     slots: int = DEFAULT_SLOTS,
     grace: timedelta = DEFAULT_GRACE,
     background: bool = False,
+    owned: bool = False,
     lease: timedelta = DEFAULT_LEASE,
     durability: str | None = None,
 ) -> int:
     """Work until SIGTERM or SIGINT (then runs are given back); the exit code. A second signal ends at once.
-    `background`: be the database's one background worker, which ends when nothing is left to do."""
-    storage = open_storage(url, durability=durability)
+    `background`: be the database's one background worker, which ends when nothing is left to do. `owned`: the end of
+    stdin is a signal too, so that it does not outlive whoever started it."""
+    read_settings(workspace)  # what it turns off must not be on because it cannot be read
+    storage = open_storage(url, durability=durability, workspace=workspace)
     try:
         if background and not storage.become_background_worker():
             return 0  # another one is already there
         registry = Registry.for_workspace(workspace, warn=_say)
         tune_process()
         return asyncio.run(
-            _work(storage, registry, workspace, slots=slots, grace=grace, background=background, lease=lease)
+            _work(
+                storage, registry, workspace, slots=slots, grace=grace, background=background, owned=owned, lease=lease
+            )
         )
     finally:
         storage.close()
@@ -98,6 +106,7 @@ async def _work(
     slots: int,
     grace: timedelta,
     background: bool,
+    owned: bool,
     lease: timedelta,
 ) -> int:
     worker = make_worker(
@@ -117,6 +126,8 @@ async def _work(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    if owned:
+        _when_stdin_ends(lambda: stop() if stopping is None else None)
     idle = loop.create_task(_stop_when_idle(worker)) if background else None
 
     def started() -> None:
@@ -128,6 +139,21 @@ async def _work(
         if idle is not None:
             idle.cancel()
     return 0
+
+
+def _when_stdin_ends(do: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        if not os.read(0, 1024):
+            loop.remove_reader(0)
+            nobody = os.open(os.devnull, os.O_WRONLY)
+            for stream in (1, 2):
+                os.dup2(nobody, stream)  # whoever read them has gone as well, and writing would fail
+            os.close(nobody)
+            do()
+
+    loop.add_reader(0, read)
 
 
 async def _stop_when_idle(worker: WorkerLoop) -> None:
@@ -152,7 +178,10 @@ def _has_work(worker: WorkerLoop) -> bool:
 
 def _say(message: str) -> None:
     """What programs and templates have a part in is data: a terminal obeys nothing of it."""
-    print(f"worker: {printable(message)}", file=sys.stderr, flush=True)  # noqa: T201 - a worker's log is its stderr
+    try:
+        print(f"worker: {printable(message)}", file=sys.stderr, flush=True)  # noqa: T201 - a worker's log is its stderr
+    except BrokenPipeError:
+        pass  # whoever read it has gone, which is no reason to work, or to stop, in another way
 
 
 def end_process(code: int) -> NoReturn:
@@ -165,10 +194,14 @@ def end_process(code: int) -> NoReturn:
 
 
 def main(arguments: list[str]) -> int:
-    """`URL [WORKSPACE]`: the background worker."""
-    url, workspace, *_ = [*arguments, ""]
+    """`URL [WORKSPACE]`: the background worker; `--owned URL WORKSPACE`: one that whoever started it looks after."""
+    owned = arguments[:1] == ["--owned"]
+    url, workspace, *_ = [*arguments[owned:], ""]
+    place = Path(workspace) if workspace else None
     try:
-        return run_worker(url, Path(workspace) if workspace else None, background=True)
+        if owned:
+            return run_worker(url, place, owned=True, grace=OWNED_GRACE)
+        return run_worker(url, place, background=True)
     except WorkflowEngineError as error:
         _say(str(error))
         return 1

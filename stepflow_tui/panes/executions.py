@@ -29,10 +29,17 @@ class Executions(LineView):
         self._next_cursor: str | None = None
         self._total = 0
         self._reading_more = False
+        self._apart: RunRecord | None = None
+        """One that was asked for and is on none of the pages that were read: it stands below them."""
 
     @property
     def selected(self) -> RunRecord | None:
         return self.runs[self.cursor] if self.runs else None
+
+    def begin_on(self, run: RunRecord) -> None:
+        """Select it, on whichever page it is. Before anything was read."""
+        self._apart = run
+        self.runs = [run]
 
     async def load(self, client: Client) -> None:
         """Read the newest page again; older pages that were read stay. The cursor stays on its execution."""
@@ -41,18 +48,21 @@ class Executions(LineView):
         self._total = await client.count_runs()
         # What runs may have been read pages ago: it is read again by itself.
         fresh = {run.id for run in page.items}
-        older = [run for run in self.runs if run.id not in fresh and page.items and run.id < page.items[-1].id]
+        apart = None if self._apart is None else self._apart.id
+        older = [
+            run
+            for run in self.runs
+            if run.id not in fresh and run.id != apart and page.items and run.id < page.items[-1].id
+        ]
         if older:
             for index, run in enumerate(older):
                 if not run.status.is_final:
                     older[index] = await client.get_run(run.id)
         else:
             self._next_cursor = page.next_cursor
-        self.runs = [*page.items, *older]
-        row = 0
-        if selected is not None:
-            row = next((index for index, run in enumerate(self.runs) if run.id == selected.id), 0)
-        self.set_rows(len(self.runs), row)
+        if self._apart is not None and not self._apart.status.is_final:
+            self._apart = await client.get_run(self._apart.id)
+        self._show([*page.items, *older], selected)
         self._say_count()
         if self.selected is not None and (selected is None or self.selected != selected):
             self.post_message(self.Moved(self))
@@ -66,9 +76,21 @@ class Executions(LineView):
             page = await client.list_runs(PAGE, self._next_cursor)
         finally:
             self._reading_more = False
-        self.runs += page.items
         self._next_cursor = page.next_cursor
-        self.set_rows(len(self.runs))
+        listed = self.runs if self._apart is None else [run for run in self.runs if run.id != self._apart.id]
+        self._show([*listed, *page.items], self.selected)
+
+    def _show(self, listed: list[RunRecord], selected: RunRecord | None) -> None:
+        """With the one that stands apart, unless it is among them by now; the cursor on `selected`."""
+        if self._apart is not None and all(run.id != self._apart.id for run in listed):
+            listed = [*listed, self._apart]
+        else:
+            self._apart = None
+        self.runs = listed
+        row = 0
+        if selected is not None:
+            row = next((index for index, run in enumerate(listed) if run.id == selected.id), 0)
+        self.set_rows(len(listed), row)
 
     def select(self, run_id: str) -> None:
         for index, run in enumerate(self.runs):

@@ -51,8 +51,12 @@ class Dashboard(Screen[int]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-medium"), (100, "-wide")]  # noqa: RUF012 - as Textual declares it
     VERTICAL_BREAKPOINTS = [(0, "-lowest"), (12, "-low"), (18, "-tall")]  # noqa: RUF012 - as Textual declares it
 
-    def __init__(self, client: Client, glyphs: Glyphs, *, start_worker: bool = True) -> None:
+    def __init__(
+        self, client: Client, glyphs: Glyphs, *, start_worker: bool = True, run: RunRecord | None = None
+    ) -> None:
+        """`run`: the execution to begin on."""
         super().__init__()
+        self._begin_on = run
         self.client = client
         self.glyphs = glyphs
         self.worker_process: WorkerProcess | None = None
@@ -105,6 +109,8 @@ class Dashboard(Screen[int]):
         self.set_interval(WATCH_SECONDS, self._watch)
         try:
             seq = await self.client.last_seq()
+            if self._begin_on is not None:
+                self.executions.begin_on(self._begin_on)
             await self._load(executions=True, templates=True)
         except WorkflowEngineError as error:
             seq = 0

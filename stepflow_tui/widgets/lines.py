@@ -150,6 +150,11 @@ class LineView(ScrollView, can_focus=True):
             self.refresh()
             self.post_message(self.Moved(self))
 
+    def on_resize(self) -> None:
+        """The first time too: before it there is nothing to scroll."""
+        if self.has_cursor:
+            self._scroll_to_cursor()
+
     def _scroll_to_cursor(self) -> None:
         height = self.scrollable_content_region.height - self.header_lines
         if height <= 0:

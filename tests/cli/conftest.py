@@ -1,16 +1,24 @@
-"""Commands run in this process, in a folder of their own without a database."""
+"""Commands run in this process, or in processes of their own, in a folder of their own without a database."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from stepflow.cli.main import group
+from stepflow.client import Client
+from stepflow.storages.sqlite import SQLiteStorage
 
 Call = Callable[..., Result]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -33,3 +41,43 @@ def call(folder: Path) -> Call:
         return done
 
     return do
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STEPFLOW", "NO_COLOR"))}
+    return {**kept, "STEPFLOW_DB": str(tmp_path / "x.db"), "TZ": "UTC", "STEPFLOW_DURABILITY": "normal"}
+
+
+@pytest.fixture
+def run(tmp_path: Path, environment: dict[str, str]) -> Iterator[Run]:
+    """Runs `stepflow …` in a folder of its own; the background worker it may start is ended after the test."""
+
+    def do(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "stepflow.cli.main", *arguments],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
+            stdin=None if "input" in options else subprocess.DEVNULL, **options,  # type: ignore[call-overload]  # str
+        )  # fmt: skip
+
+    yield do
+    if (tmp_path / "x.db").is_file():
+        for line in do("workers", "--json").stdout.splitlines():
+            try:
+                os.kill(json.loads(line)["pid"], signal.SIGTERM)
+            except (ProcessLookupError, ValueError):
+                pass
+
+
+@pytest.fixture
+def storage(folder: Path) -> Iterator[SQLiteStorage]:
+    """The file of `STEPFLOW_DB`."""
+    storage = SQLiteStorage(folder / "x.db", durability="normal")
+    yield storage
+    storage.close()
+
+
+@pytest.fixture
+async def client(storage: SQLiteStorage) -> AsyncIterator[Client]:
+    async with Client(storage.url, durability="normal") as client:
+        yield client

@@ -37,32 +37,6 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STEPFLOW", "NO_COLOR"))}
-    return {**kept, "STEPFLOW_DB": str(tmp_path / "x.db"), "TZ": "UTC", "STEPFLOW_DURABILITY": "normal"}
-
-
-@pytest.fixture
-def run(tmp_path: Path, environment: dict[str, str]) -> Run:
-    """Runs `stepflow …` in a folder of its own; the background worker it may start is ended after the test."""
-
-    def do(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "stepflow.cli.main", *arguments],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
-            stdin=None if "input" in options else subprocess.DEVNULL, **options,  # type: ignore[call-overload]  # str
-        )  # fmt: skip
-
-    yield do
-    if (tmp_path / "x.db").is_file():
-        for line in do("workers", "--json").stdout.splitlines():
-            try:
-                os.kill(json.loads(line)["pid"], signal.SIGTERM)
-            except (ProcessLookupError, ValueError):
-                pass
-
-
-@pytest.fixture
 def files(tmp_path: Path) -> Path:
     for name, text in (("order.yaml", ORDER), ("fails.yaml", FAILS), ("slow.yaml", SLOW)):
         (tmp_path / name).write_text(text)
@@ -201,7 +175,10 @@ def test_json_is_one_object_a_line(run: Run, files: Path) -> None:
     ("arguments", "says"),
     [
         (["run", "order-flw"], "✗ Template 'order-flw' not found; did you mean 'order-flow'?"),
-        (["create", "order-flow", "--dsl", "order.yaml"], "✗ Template 'order-flow' already exists"),
+        (
+            ["create", "order-flow", "--dsl", "order.yaml"],
+            "✗ Template 'order-flow' already exists\n  Save it as its next version: stepflow update order-flow",
+        ),
         (["run", "order"], "✗ Template 'order' not found; there is a file of that name: stepflow run ./order.yaml"),
         (["update", "nothing", "--dsl", "order.yaml"], "✗ Template 'nothing' not found"),
         (["create", "x", "--dsl", "ordr.yaml"], "✗ DSL file 'ordr.yaml' not found; did you mean 'order.yaml'?"),
@@ -256,8 +233,8 @@ def test_an_invalid_template_names_every_mistake_and_its_place(run: Run, files: 
     ("arguments", "says"),
     [
         (["lst"], "Unknown command 'lst'; did you mean 'list'?"),
-        (["list", "--limt", "3"], "Did you mean '--limit'?"),
-        (["list", "--limit", "x"], "not a valid integer"),
+        (["list", "--limt", "3"], "did you mean '--limit'?"),
+        (["list", "--limit", "x"], "takes a whole number from 1 to 10000, not 'x'"),
         (["create", "x"], "Missing option '--dsl'"),
         (["worker", "--grace", "5"], "a duration needs a unit"),
         ([], "Usage:"),

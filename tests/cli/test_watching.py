@@ -175,7 +175,7 @@ async def test_where_it_failed_is_shown_below_the_failure(storage: SQLiteStorage
     assert ran.stderr.endswith(f"✗ Execution failed: {message}\n  {PLACE}\n")
     run_id = storage.list_runs(1, None, None, None, False)[0][0].id
     assert (await asyncio.to_thread(call, "execution", run_id)).stdout.endswith(f"Error:\n{message}\n  {PLACE}\n")
-    assert (await asyncio.to_thread(call, "steps", run_id)).stdout.endswith(f"-\n  {PLACE}\n")
+    assert (await asyncio.to_thread(call, "steps", run_id)).stdout.endswith(f": {message[5:]}\n  {PLACE}\n")
 
 
 async def test_a_skipped_result_says_so(storage: SQLiteStorage, call: Call, folder: Path) -> None:

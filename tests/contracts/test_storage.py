@@ -49,7 +49,7 @@ from stepflow.errors import (
 )
 from stepflow.model import jsontext
 from stepflow.model.flow import Flow
-from stepflow.model.ids import new_run_id, run_trn, short_run_trn
+from stepflow.model.ids import first_run_id, new_run_id, run_trn, short_run_trn
 from stepflow.model.statuses import RunStatus
 from stepflow.model.times import now_ms
 from tests.support.engine import save, start, types_of
@@ -111,6 +111,18 @@ def test_a_deleted_template_is_hidden_and_its_runs_stay(storage: Storage) -> Non
     assert storage.get_template_version("flow", 1).version == 1
     save(storage, chain(1))
     assert storage.get_template("flow").version == 2
+
+
+def test_versions_are_counted_with_their_runs(storage: Storage) -> None:
+    """Also those of a deleted template."""
+    save(storage, chain(1))
+    start(storage, chain(2))
+    start(storage, chain(2))
+    save(storage, chain(3))
+    storage.delete_template("flow", NOW)
+    assert storage.count_runs_by_version("flow") == {2: 2}
+    assert [version.version for version in storage.template_versions("flow", 2)] == [3, 2]
+    assert storage.count_runs_by_version("nothing") == {}
 
 
 def test_a_missing_template_suggests_what_was_meant(storage: Storage) -> None:
@@ -427,7 +439,7 @@ def test_a_retry_copies_the_outputs_it_takes_over(storage: Storage, worker: int)
     hand.give(Claimed())
     hand.give(Succeeded(0, 1, {"kept": True}, '{"kept":true}'))
     version = storage.get_template_version("flow").id
-    new = CreateRun(new_run_id(), version, "{}", NOW, 2, retry_of=hand.stored.id, reused=(0,))
+    new = CreateRun(new_run_id(), version, "{}", NOW, 2, retry_of=hand.stored.id, reused={0: 0})
     run_id = storage.perform(new)
     stored = storage.load_run(run_id)
     assert stored.steps[0].reused
@@ -1028,7 +1040,110 @@ def test_a_retry_takes_long_outputs_over_and_parents_get_those_of_children(stora
     child.give(Succeeded(0, 1, LONG, LONG_TEXT))
     (group,) = storage.ended_children(parent.stored.number)
     assert group.children[0].output == {"c": LONG}
-    new = CreateRun(new_run_id(), child.stored.template_version, "0", NOW, 1, retry_of=child.stored.id, reused=(0,))
+    new = CreateRun(new_run_id(), child.stored.template_version, "0", NOW, 1, retry_of=child.stored.id, reused={0: 0})
     again = storage.load_run(storage.perform(new))
     assert storage.load_outputs(again.number, [0]) == {0: LONG_TEXT}
     assert storage.get_steps(again.id, bodies=True, attempts=False)[0].output == LONG
+
+
+# Lists
+
+
+def pages(storage: Storage, limit: int, *choice: Any, **more: Any) -> list[str]:
+    """Ids of all pages."""
+    statuses, template, children = choice or (None, None, False)
+    ids: list[str] = []
+    cursor: str | None = None
+    while True:
+        runs, cursor = storage.list_runs(limit, cursor, statuses, template, children, **more)
+        assert len(runs) == limit or cursor is None
+        ids += [run.id for run in runs]
+        if cursor is None:
+            return ids
+
+
+def test_several_statuses_are_one_list_in_pages(storage: Storage, worker: int) -> None:
+    hands = [hold(storage, worker, chain(1)) for _ in range(6)]
+    for hand in hands[::2]:
+        hand.give(Claimed())
+    failed = hands[2]
+    failed.give(Failed(0, 1, {"code": "NO", "message": "no"}))
+    waiting = [start(storage, chain(1)), start(storage, flow(echo("x"), name="other"))]
+    ids = [hand.stored.id for hand in hands]
+    some = [RunStatus.FAILED, RunStatus.RUNNING]
+    assert pages(storage, 2, some, None, False) == [ids[4], ids[2], ids[0]]
+    assert pages(storage, 2, some, None, False, reverse=True) == [ids[0], ids[2], ids[4]]
+    assert pages(storage, 2, [*some, RunStatus.QUEUED], "flow", False) == [waiting[0], *reversed(ids)]
+    assert storage.count_runs([*some, RunStatus.QUEUED], "flow") == 7
+    assert pages(storage, 1, [*some, *some], None, False, sort="started") == [ids[4], ids[2], ids[0]]
+
+
+def test_a_list_begins_where_it_is_told(storage: Storage) -> None:
+    version = save(storage, chain(1))
+
+    def created(at: int) -> str:
+        create = CreateRun(f"{first_run_id(at)}{at % 10:08d}", version, "{}", at, 1)
+        return str(storage.perform(create))
+
+    old, *young = [created(NOW + minutes * 60_000) for minutes in (0, 10, 10 + 20, 10 + 40)]
+    late = created(NOW - 1)  # committed after those that are younger
+    at = NOW + 10 * 60_000
+    assert pages(storage, 1, since=at) == young[::-1]
+    assert storage.count_runs(None, None, since=at) == 3
+    assert pages(storage, 1, since=at + 1) == young[:0:-1]
+    assert pages(storage, 9, since=0) == [late, *young[::-1], old]
+    assert pages(storage, 9, since=at, sort="duration") == young[::-1]
+    assert pages(storage, 9, [RunStatus.QUEUED, RunStatus.FAILED], "flow", False, since=at) == young[::-1]
+    assert pages(storage, 9, since=at * 2) == []
+
+
+@pytest.mark.parametrize("sort", ["started", "finished", "duration"])
+@pytest.mark.parametrize("limit", [1, 2, 3, 50])
+def test_pages_of_a_sorted_list_give_each_run_once(
+    storage: Storage, worker: int, sort: Any, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two have the same value, and three have none."""
+    hands = [hold(storage, worker, chain(1)) for _ in range(4)]
+    for hand, begins, takes in zip(hands, (300, 100, 200, 200), (50, 70, 60, 60), strict=True):
+        monkeypatch.setattr("tests.support.hand.NOW", NOW + begins)
+        hand.give(Claimed())
+        monkeypatch.setattr("tests.support.hand.NOW", NOW + begins + takes)
+        hand.give(Succeeded(0, 1, 1, "1"))
+    ids = [hand.stored.id for hand in hands]
+    open_ones = [start(storage, chain(1)) for _ in range(3)]
+    ends = {"started": [0, 3, 2, 1], "finished": [0, 3, 2, 1], "duration": [1, 3, 2, 0]}[sort]
+    listed = [ids[index] for index in ends]
+    assert pages(storage, limit, sort=sort) == [*listed, *reversed(open_ones)]
+    assert pages(storage, limit, sort=sort, reverse=True) == [*reversed(listed), *open_ones]
+
+
+@pytest.mark.parametrize("cursor", ["x", "", "started:1", "started:1:2", "duration:x:1", "1:2:3", "duration::", "1"])
+def test_the_cursor_of_another_list_is_refused(storage: Storage, cursor: str) -> None:
+    sort: Any = "duration" if cursor in ("1", "started:1:2", "duration::", "duration:x:1") else "created"
+    with pytest.raises(StorageError, match="is not a cursor of this list"):
+        storage.list_runs(1, cursor, None, None, False, sort=sort)
+
+
+def test_the_children_of_one_run_are_a_list(storage: Storage, worker: int) -> None:
+    hand = hold(storage, worker, PARENT)
+    hand.give(Claimed())
+    hand.give(children(storage, 5, 5))
+    start(storage, chain(1), parent_run_id=start(storage, chain(1)))
+    listed = pages(storage, 2, parent=hand.stored.id)
+    assert sorted(listed) == sorted(storage.open_children(hand.stored.id))
+    assert listed == sorted(listed, reverse=True)
+    assert storage.count_runs(None, None, parent=hand.stored.id) == 5
+    assert pages(storage, 2, [RunStatus.QUEUED], "child", False, parent=hand.stored.id) == listed
+    assert pages(storage, 2, parent="exec_none") == []
+
+
+def test_what_steps_said_is_read_without_the_rest(storage: Storage, worker: int) -> None:
+    hand = hold(storage, worker, chain(1))
+    hand.give(Claimed())
+    number = hand.stored.number
+    lines = [LogLine(number, 0, 1, NOW, kind, "info", "{}") for kind in ("log", "my.own", "log.truncated")]
+    storage.perform(AppendLogs(tuple(lines)))
+    hand.give(Succeeded(0, 1, 1, "1"))
+    for run_id in (hand.stored.id, None):
+        events = storage.get_events(run_id, after_seq=0, before_seq=None, limit=99, newest=False, lines=True)
+        assert [event.event_type for event in events] == ["log", "my.own", "log.truncated", "run.completed"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import re
 import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -16,6 +18,7 @@ from tests.house import tree
 
 README = tree.ROOT / "README.md"
 ARCHITECTURE = tree.ROOT / "engine" / "ARCHITECTURE.md"
+COMMANDS = tree.ROOT / "docs" / "commands.md"
 PAGES = [path for path in tree.files() if path.suffix == ".md"]
 
 
@@ -53,18 +56,24 @@ def commands_in_documents() -> Iterator[tuple[str, str]]:
 def test_every_command_in_a_document_exists_with_its_options(page: str, line: str) -> None:
     from stepflow.cli import main
 
-    program, *words = shlex.split(line, comments=True)
-    if program == "aio":
-        assert words.pop(0) in ("wf", "workflow"), line
-    command: click.Command = main.group
-    context = click.Context(command)
-    while words and isinstance(command, click.Group):
-        found = command.get_command(context, words.pop(0))
-        assert found is not None, f"{page}: {line}"
-        command = found
-    options = {option for parameter in command.params for option in parameter.opts}
-    unknown = [word for word in words if word.startswith("-") and word not in options]
-    assert not unknown, f"{page}: {line}: unknown {unknown}"
+    for is_pipe, piped in itertools.groupby(shlex.split(line, comments=True), "|".__eq__):
+        program, *words = piped
+        if is_pipe or program not in ("stepflow", "aio"):
+            continue
+        if program == "aio":
+            assert words.pop(0) in ("wf", "workflow"), line
+        command: click.Command = main.group
+        context = click.Context(command)
+        while words and isinstance(command, click.Group):
+            if words[0] in ("--db", "--workspace"):
+                del words[:2]
+                continue
+            found = command.get_command(context, words.pop(0))
+            assert found is not None, f"{page}: {line}"
+            command = found
+        options = {option for parameter in command.params for option in parameter.opts}
+        unknown = [word for word in words if word.startswith("-") and word not in options | {"-"}]
+        assert not unknown, f"{page}: {line}: unknown {unknown}"
 
 
 def test_every_local_link_leads_somewhere() -> None:
@@ -86,15 +95,36 @@ def test_the_architecture_page_names_only_files_that_exist() -> None:
     assert not missing, f"ARCHITECTURE.md speaks of {missing}"
 
 
-def test_the_state_charts_are_drawn_from_the_tables_of_moves() -> None:
-    specification = importlib.util.spec_from_file_location("charts", tree.ROOT / "tools" / "charts.py")
+def tool(name: str) -> Any:
+    """A program of `tools/` as a module."""
+    specification = importlib.util.spec_from_file_location(name, tree.ROOT / "tools" / f"{name}.py")
     assert specification is not None
     assert specification.loader is not None
-    charts = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(charts)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_the_state_charts_are_drawn_from_the_tables_of_moves() -> None:
     page = ARCHITECTURE.read_text(encoding="utf-8")
-    assert page == charts.rewritten(page), "run: python tools/charts.py"
+    assert page == tool("charts").rewritten(page), "run: python tools/charts.py"
     assert "running --> awaiting_retry" in page
+
+
+def test_the_reference_of_the_commands_is_written_from_them() -> None:
+    page = COMMANDS.read_text(encoding="utf-8")
+    assert page == tool("commands").page(), "run: python tools/commands.py"
+    assert "### history\n\n```text\nstepflow history [OPTIONS] NAME\n```" in page
+
+
+def test_the_reference_names_every_variable_of_the_environment_that_is_ours() -> None:
+    read = {
+        name
+        for path in tree.modules(tree.ENGINE, tree.SCREENS)
+        for name in re.findall(r"environ(?:\.get\(|\[)\"(STEPFLOW_\w+|NO_COLOR)\"", path.read_text(encoding="utf-8"))
+    }
+    assert "STEPFLOW_DB" in read
+    assert not read - set(tool("commands").ENVIRONMENT)
 
 
 def test_the_changelog_begins_with_the_version_that_is_built() -> None:

@@ -66,9 +66,12 @@ class Screen:
 
 
 @asynccontextmanager
-async def screen_on(storage: SQLiteStorage, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Screen]:
+async def screen_on(
+    storage: SQLiteStorage, size: tuple[int, int] = (120, 40), begin_on: str | None = None
+) -> AsyncIterator[Screen]:
     async with Client(storage.url, durability="normal") as client:
-        app = StepFlowApp(client, start_worker=False)
+        run = None if begin_on is None else await client.get_run(begin_on)
+        app = StepFlowApp(client, start_worker=False, run=run)
         async with app.run_test(size=size) as pilot:
             screen = Screen(app, pilot)
             await screen.until(lambda: bool(app.screen_stack) and "stepflow" in screen.text)
@@ -367,3 +370,43 @@ async def test_thousands_of_steps_are_followed_while_they_run(storage: SQLiteSto
         await until(storage, run_id)
         await screen.until(lambda: timeline.run is not None and timeline.run.status is RunStatus.COMPLETED)
         assert all(row.step.status == "completed" for row in timeline.rows)
+
+
+@pytest.mark.parametrize("place", [0, 150, 199, 200, 430])
+async def test_it_begins_on_the_execution_that_was_named_on_whichever_page(storage: SQLiteStorage, place: int) -> None:
+    ids = [start(storage, chain(1)) for _ in range(431)][::-1]
+    async with screen_on(storage, begin_on=ids[place]) as screen:
+        executions = screen.dashboard.executions
+
+        def selected() -> str | None:
+            return None if executions.selected is None else executions.selected.id
+
+        await screen.until(lambda: screen.dashboard.timeline.run is not None)
+        await screen.expect(short_id(ids[place]))
+        assert selected() == ids[place]
+        assert screen.dashboard.timeline.run is not None
+        assert screen.dashboard.timeline.run.id == ids[place]
+        new = start(storage, chain(1))
+        await screen.until(lambda: executions.runs[0].id == new)
+        assert selected() == ids[place]
+        # Scrolled through, each is there once.
+        while len(executions.runs) < 432:
+            before = len(executions.runs)
+            await screen.press("g", "G")
+            await screen.until(lambda before=before: len(executions.runs) > before, "another page")  # type: ignore[misc]  # bound here
+        assert [run.id for run in executions.runs] == [new, *ids]
+
+
+async def test_it_begins_on_a_child_and_follows_it(storage: SQLiteStorage) -> None:
+    parent = start(storage, chain(1))
+    child = start(storage, chain(2), parent_run_id=parent)
+    for _ in range(3):
+        start(storage, chain(1))
+    async with screen_on(storage, begin_on=child) as screen:
+        executions = screen.dashboard.executions
+        await screen.until(lambda: bool(executions.runs))
+        assert [run.id for run in executions.runs].count(child) == 1
+        async with working(storage):
+            await screen.until(lambda: all(run.status.is_final for run in executions.runs))
+        assert executions.selected is not None
+        assert executions.selected.id == child

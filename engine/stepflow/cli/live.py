@@ -8,9 +8,11 @@ import shlex
 import sys
 from typing import Any, TextIO
 
-from stepflow.cli.text import local_time, paint, safe
+from stepflow.cli.text import json_text, local_time, paint, safe, shortened
 from stepflow.model.event import EventType, WorkflowEvent
+from stepflow.model.ids import RUN_PREFIX
 from stepflow.model.run import RunRecord, awaited_signal
+from stepflow.model.statuses import RunStatus
 
 _MARKS = {
     EventType.STEP_STARTED: ("▶", "blue"),
@@ -23,6 +25,10 @@ _MARKS = {
     EventType.STEP_CANCELLED: ("⊘", "yellow"),
     EventType.STEP_RELEASED: ("◦", "yellow"),
 }
+
+_LEVEL_COLOURS = {"error": "red", "warn": "yellow", "debug": "dim"}
+_PLAIN = ("stream", "stdout")
+"""The field of a line that a command printed as usual."""
 
 
 def step_line(event: WorkflowEvent, stream: TextIO) -> str | None:
@@ -74,6 +80,26 @@ def stream_line(event: WorkflowEvent) -> str:
     return paint(line, "red") if event.level == "error" else line
 
 
+def log_line(event: WorkflowEvent, *, with_run: bool) -> str:
+    """`[14:22:11] info  validate-order: message key=value`; of an event of the component's own its name and payload."""
+    payload: dict[str, Any] = event.payload
+    if event.event_type == EventType.LOG:
+        fields = {key: value for key, value in (payload.get("fields") or {}).items() if (key, value) != _PLAIN}
+        said = [payload.get("message", ""), *(f"{key}={_bare(value)}" for key, value in fields.items())]
+    else:
+        said = [event.event_type, json_text(payload)]
+    run = f"{event.run_id.removeprefix(RUN_PREFIX)} " if with_run else ""
+    attempt = f" (attempt {event.attempt})" if event.attempt > 1 else ""
+    step = f"{event.step_key}{attempt}: " if event.step_key else ""
+    line = f"[{local_time(event.timestamp, '%H:%M:%S')}] {event.level:<5} {run}{step}{' '.join(map(str, said))}"
+    colour = _LEVEL_COLOURS.get(event.level)
+    return safe(line) if colour is None else paint(safe(line), colour)
+
+
+def _bare(value: Any) -> str:
+    return value if isinstance(value, str) else json_text(value)
+
+
 def failure_of(run: RunRecord) -> str:
     """`{step}: {message}`, or why the run ended otherwise."""
     if run.error is not None:
@@ -81,6 +107,11 @@ def failure_of(run: RunRecord) -> str:
         message = safe(run.error.get("message", run.error.get("code", "")))
         return f"{safe(step)}: {message}" if step else message
     return f"{run.status.value}{f': {safe(run.reason)}' if run.reason else ''}"
+
+
+def error_text(error: dict[str, Any]) -> str:
+    """`CODE: message`"""
+    return shortened(f"{error.get('code', '')}: {error.get('message', '')}")
 
 
 def place_of(error: dict[str, Any] | None) -> str:
@@ -118,6 +149,8 @@ def why_it_waits(run: RunRecord, *, any_worker: bool = True) -> str:
     """Why nobody goes on with it, and the way out; empty: somebody does, or it has ended."""
     if run.status.is_final or run.cancel_requested:
         return ""
+    if run.status in (RunStatus.PAUSED, RunStatus.STALLED):
+        return f"{safe(run.reason or 'somebody paused it')}; let it go on with `stepflow resume {run.id}`"
     if any_worker:
         return safe(run.reason or "")
     return f"{safe(run.reason or 'no worker is running')}; start one with `stepflow worker`"

@@ -11,7 +11,7 @@ from stepflow.cli.session import Place, fail
 from stepflow.cli.text import safe
 from stepflow.errors import WorkflowEngineError
 
-Screen = Callable[[str | None, str | None], int]
+Screen = Callable[[str | None, str | None, str | None], int]
 
 
 def has_terminal() -> bool:
@@ -19,14 +19,14 @@ def has_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
 
 
-def open_screen(place: Place) -> int:
-    """The exit code of the screen on that database."""
+def open_screen(place: Place, run: str | None = None) -> int:
+    """The exit code of the screen on that database, which begins on `run`."""
     found = entry_points(group="stepflow.screens")
     if "dashboard" not in found.names:
         fail("The terminal UI is not installed; install the distribution `stepflow-tui` as a whole")
     screen = cast(Screen, found["dashboard"].load())
     try:
-        return screen(place.database, place.workspace)
+        return screen(place.database, place.workspace, run)
     except WorkflowEngineError as error:
         fail(safe(error.message))
     except KeyboardInterrupt:

@@ -5,19 +5,18 @@ Exit codes: 0 done, 1 it failed or was refused, 2 the command line was wrong, 13
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import math
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
 
 import click
-import msgspec
 
 from stepflow.cli.text import paint, safe
 from stepflow.errors import DSLValidationError, WorkflowEngineError
@@ -31,7 +30,7 @@ FAILED = 1
 INTERRUPTED = 130
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(NamedTuple):
     """Where the command works: what `--db` and `--workspace` said."""
 
     database: str | None = None
@@ -53,29 +52,54 @@ def fail(message: str) -> NoReturn:
     sys.exit(FAILED)
 
 
+def confirm(question: str, option: str) -> bool:
+    """Asked on a terminal; elsewhere `option` has to say so. Ctrl-D is a no, Ctrl-C interrupts."""
+    if not sys.stdin.isatty():
+        fail(f"{question} Say so with {option}")
+    # asyncio takes note of the first Ctrl-C and goes on: whoever waits for an answer would see nothing happen.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        while True:
+            click.echo(f"{question} [y/N]: ", nl=False, err=True)
+            answer = sys.stdin.readline()
+            if not answer:
+                click.echo(err=True)
+            if answer.strip().lower() in ("", "n", "no"):
+                return False
+            if answer.strip().lower() in ("y", "yes"):
+                return True
+    except KeyboardInterrupt:
+        click.echo(err=True)
+        raise
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
 def with_client(
     action: Callable[[Client], Awaitable[int | None]],
     *,
     on_interrupt: Callable[[], None] | None = None,
     read_only: bool = False,
+    at_once: bool = False,
 ) -> None:
-    """Run `action` with a client on the command's database and exit with its code."""
+    """Run `action` with a client on the command's database and exit with its code. `at_once`: all that it awaits is the
+    client, and it follows nothing, so that it needs no event loop."""
     place = _place()
 
     async def drive() -> int | None:
         from stepflow.client import Client
 
-        async with Client(place.database, place.workspace, read_only=read_only) as client:
+        async with Client(place.database, place.workspace, read_only=read_only, at_once=at_once) as client:
             return await action(client)
 
-    _drive(drive, on_interrupt)
+    _drive(drive, on_interrupt, at_once=at_once)
 
 
-def with_reader(action: Callable[[Client], Awaitable[int | None]]) -> None:
+def with_reader(action: Callable[[Client], Awaitable[int | None]], *, at_once: bool = False) -> None:
     """As `with_client`, for what only looks. Where there is no database none is made for it: it sees an empty one."""
     database = _database()
     if Path(database).expanduser().exists():
-        with_client(action)
+        with_client(action, at_once=at_once)
         return
     note(f"{paint('ℹ', 'blue', sys.stderr)} There is no database {safe(database)} yet")
 
@@ -85,10 +109,10 @@ def with_reader(action: Callable[[Client], Awaitable[int | None]]) -> None:
         from stepflow.client import Client
 
         with TemporaryDirectory() as folder:
-            async with Client(str(Path(folder, "empty.db")), _place().workspace) as client:
+            async with Client(str(Path(folder, "empty.db")), _place().workspace, at_once=at_once) as client:
                 return await action(client)
 
-    _drive(drive)
+    _drive(drive, at_once=at_once)
 
 
 def with_workbench(action: Callable[[Workbench], Awaitable[int | None]]) -> None:
@@ -136,10 +160,13 @@ def _warn(trouble: str) -> None:
 
 
 def _drive(
-    drive: Callable[[], Coroutine[Any, Any, int | None]], on_interrupt: Callable[[], None] | None = None
+    drive: Callable[[], Coroutine[Any, Any, int | None]],
+    on_interrupt: Callable[[], None] | None = None,
+    *,
+    at_once: bool = False,
 ) -> None:
     try:
-        code = asyncio.run(drive())
+        code = _run_at_once(drive()) if at_once else _run(drive())
     except KeyboardInterrupt:
         if on_interrupt is not None:
             on_interrupt()
@@ -154,6 +181,21 @@ def _drive(
     except BrokenPipeError:
         quiet_pipe()
     sys.exit(code or 0)
+
+
+def _run(coroutine: Coroutine[Any, Any, int | None]) -> int | None:
+    import asyncio
+
+    return asyncio.run(coroutine)
+
+
+def _run_at_once(coroutine: Coroutine[Any, Any, int | None]) -> int | None:
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        code: int | None = end.value
+        return code
+    raise AssertionError("it awaits something that needs an event loop")
 
 
 def quiet_pipe() -> NoReturn:

@@ -16,6 +16,8 @@ from typing import Any, TextIO
 
 BOX_ROOM = 36
 BOX_LABEL = 14
+LONGEST = 500
+"""Characters of an error or a value where it is one of many; `--json` gives it whole."""
 
 _COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36, "dim": 2, "bold": 1}
 
@@ -40,6 +42,11 @@ def _visible(character: str) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
+def shortened(text: str, most: int = LONGEST) -> str:
+    """What a table or a list shows of a text of any length."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def use_colour(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
@@ -54,6 +61,8 @@ def local_time(moment: datetime | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
 
 
 def width_of(text: str) -> int:
+    if text.isascii():
+        return len(text)
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
 
 
@@ -72,21 +81,26 @@ def table(
     widths: Sequence[int],
     rule: int,
     *,
-    below: Iterable[str | None] = (),
+    below: Iterable[str | Sequence[str] | None] = (),
+    room: int | None = None,
 ) -> list[str]:
     """Columns at least as wide as `widths`; the last one takes what it needs. `below`: for each row, what stands under
-    it if there is anything to say."""
+    it if there is anything to say, a line or several. Where it is wider than `room`, columns are as narrow as they can
+    be."""
     cells = [[safe(cell) for cell in row] for row in rows]
     columns = [max([least, *(width_of(row[index]) + 2 for row in cells)]) for index, least in enumerate(widths)]
+    length = rule + sum(columns) - sum(widths)
+    if room is not None and sum(columns) + max(width_of(row[-1]) for row in (header, *cells)) > room:
+        columns = [max(width_of(row[index]) for row in (header, *cells)) + 1 for index in range(len(widths))]
+        length = min(length, room)
 
     def line(row: Sequence[str]) -> str:
         return ("".join(pad(cell, width) for cell, width in zip(row, columns, strict=False)) + row[-1]).rstrip()
 
-    lines = [line(header), "─" * (rule + sum(columns) - sum(widths))]
+    lines = [line(header), "─" * length]
     for row, more in zip(cells, list(below) or [None] * len(cells), strict=True):
         lines.append(line(row))
-        if more:
-            lines.append(paint(f"  {safe(more)}", "dim"))
+        lines += [paint(f"  {safe(one)}", "dim") for one in ([more] if isinstance(more, str) else more or ()) if one]
     return lines
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
@@ -17,8 +16,22 @@ if TYPE_CHECKING:
 
 FIRST_LOOK_SECONDS = 1.0
 LONGEST_LOOK_SECONDS = 30.0
+PAGE = 1000
 START_SECONDS = 10.0
 """That a worker may take until others see it."""
+
+
+async def events_so_far(
+    client: Client, run_id: str | None, after: int, *, lines: bool = False
+) -> AsyncGenerator[WorkflowEvent, None]:
+    """What the log has of an execution, or of all, page by page; `lines` as `get_events` has it."""
+    while True:
+        events = await client.get_events(run_id, after_seq=after, limit=PAGE, lines=lines)
+        for event in events:
+            yield event
+        if len(events) < PAGE:
+            return
+        after = events[-1].seq
 
 
 class Watch:
@@ -34,9 +47,14 @@ class Watch:
         self._keeps_alive = keeps_alive
         self._said = ""
 
-    async def events(self, after: int = 0) -> AsyncGenerator[WorkflowEvent, None]:
-        """Never ends by itself. While nothing comes, it looks after the execution, less and less often."""
-        batches = self._client.follow_batches(after, self._run_id)
+    async def events(
+        self, after: int = 0, *, lines: bool = False, of_all: bool = False
+    ) -> AsyncGenerator[WorkflowEvent, None]:
+        """Never ends by itself. While nothing comes, it looks after the execution, less and less often. `lines`: only
+        what `get_events` gives then; `of_all`: those of every execution."""
+        import asyncio
+
+        batches = self._client.follow_batches(after, None if of_all else self._run_id, lines=lines)
         coming = asyncio.ensure_future(anext(batches))
         patience = FIRST_LOOK_SECONDS
         try:
@@ -67,6 +85,8 @@ class Watch:
 
     async def until_worker_is_there(self) -> None:
         """The one that was started; or it has ended, or takes too long."""
+        import asyncio
+
         patience = asyncio.get_running_loop().time() + START_SECONDS
         while self._is_starting and not await self._client.any_worker_alive():
             if asyncio.get_running_loop().time() > patience:

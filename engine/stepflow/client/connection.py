@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from stepflow.contracts.clock import SystemClock
 from stepflow.contracts.storage import Storage
 from stepflow.errors import InvalidInputError, WorkflowEngineError
 from stepflow.location import find_database, find_workspace, open_storage
 from stepflow.model import jsontext
-from stepflow.runtime.bridge import Bridge
+from stepflow.runtime.direct import Direct
+
+if TYPE_CHECKING:
+    from stepflow.runtime.bridge import Bridge
 
 
 class Connection:
@@ -23,20 +26,32 @@ class Connection:
         *,
         durability: str | None = None,
         read_only: bool = False,
+        at_once: bool = False,
     ) -> None:
+        """`at_once`: no event loop drives its coroutines; they never wait, and none can follow the log."""
         self.workspace: Path | None = find_workspace(workspace)
         self.url = find_database(url, self.workspace)
         self._durability = durability
         self._read_only = read_only
+        self._at_once = at_once
         self._clock = SystemClock()
         self._storage: Storage | None = None
-        self._bridge: Bridge | None = None
+        self._bridge: Bridge | Direct | None = None
 
     async def __aenter__(self) -> Self:
-        self._storage = open_storage(self.url, durability=self._durability, read_only=self._read_only)
+        self._storage = open_storage(
+            self.url, durability=self._durability, workspace=self.workspace, read_only=self._read_only
+        )
         self.url = self._storage.url
-        self._bridge = Bridge(self._storage)
+        self._bridge = self._bridge_to(self._storage)
         return self
+
+    def _bridge_to(self, storage: Storage) -> Bridge | Direct:
+        if self._at_once:
+            return Direct(storage)
+        from stepflow.runtime.bridge import Bridge
+
+        return Bridge(storage)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -52,7 +67,7 @@ class Connection:
         return self._storage
 
     @property
-    def _open_bridge(self) -> Bridge:
+    def _open_bridge(self) -> Bridge | Direct:
         self._open_storage  # noqa: B018 - says so when the client is not open
         assert self._bridge is not None
         return self._bridge

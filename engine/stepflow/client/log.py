@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 from stepflow.client.connection import Connection
 from stepflow.model.event import WorkflowEvent
-from stepflow.runtime.followers import follow
 
 FOLLOW_LIMIT = 1000
 
@@ -20,13 +19,17 @@ class Log(Connection):
         before_seq: int | None = None,
         limit: int = 1000,
         newest: bool = False,
+        lines: bool = False,
     ) -> list[WorkflowEvent]:
-        """A page of the log in its order, of one run or of all; `newest`: the last ones before `before_seq`."""
+        """A page of the log in its order, of one run or of all; `newest`: the last ones before `before_seq`; `lines`:
+        only what steps said, the starts of children, and ends."""
         storage = self._open_storage
 
         def read() -> list[WorkflowEvent]:
             run_id = None if run is None else storage.find_run(run)
-            return storage.get_events(run_id, after_seq=after_seq, before_seq=before_seq, limit=limit, newest=newest)
+            return storage.get_events(
+                run_id, after_seq=after_seq, before_seq=before_seq, limit=limit, newest=newest, lines=lines
+            )
 
         return await self._open_bridge.call(read)
 
@@ -42,9 +45,11 @@ class Log(Connection):
                 yield event
 
     async def follow_batches(
-        self, after_seq: int | None = None, run: str | None = None, limit: int = FOLLOW_LIMIT
+        self, after_seq: int | None = None, run: str | None = None, limit: int = FOLLOW_LIMIT, *, lines: bool = False
     ) -> AsyncIterator[list[WorkflowEvent]]:
-        """The same in batches of at most `limit`, for those who draw."""
+        """The same in batches of at most `limit`, for those who draw; `lines` as `get_events` has it."""
+        from stepflow.runtime.followers import follow  # which needs an event loop
+
         run_id = None if run is None else await self._open_bridge.call(self._open_storage.find_run, run)
-        async for events in follow(self._open_bridge, self._open_storage, after_seq, run_id, limit):
+        async for events in follow(self._open_bridge, self._open_storage, after_seq, run_id, limit, lines=lines):
             yield events

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from stepflow.client.connection import Connection, as_json
 from stepflow.contracts.storage import CreateRun
-from stepflow.core.reuse import reusable_steps
-from stepflow.dsl.starting import check_start
 from stepflow.errors import WorkflowEngineError
 from stepflow.model import jsontext
 from stepflow.model.ids import new_run_id
+from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
+
+Version = int | Literal["latest"] | None
+"""Of the template; None: the one that the old run has."""
+
+
+class Redrive(msgspec.Struct, frozen=True):
+    """What a new run of another would be."""
+
+    run_id: str
+    """The run it is made of."""
+    template: str
+    version: int
+    reused: tuple[str, ...]
+    """Keys of the steps that are taken over, in the flow's order."""
+    performed: tuple[str, ...]
+    """Keys of all others."""
+    create: CreateRun
 
 
 class Redrives(Connection):
@@ -20,40 +38,84 @@ class Redrives(Connection):
         run: str,
         from_step: str | None = None,
         input: Any = None,  # noqa: A002 - the word of the language
-        version: int | None = None,
+        version: Version = None,
     ) -> str:
         """A new run of a failed, cancelled or timed-out one; it takes over the steps that completed, unless they or
-        what they depend on changed, follow `from_step`, or the input is another. Its id."""
-        return await self._open_bridge.call(self._retry, run, from_step, input, version)
+        what they depend on (steps, or the part of the input they refer to) changed, or follow `from_step`. Its id."""
+        return await self._open_bridge.call(self._redrive, run, from_step, input, version, True)
 
-    def _retry(self, ref: str, from_step: str | None, new_input: Any, version: int | None) -> str:
+    async def fork(
+        self,
+        run: str,
+        from_step: str | None = None,
+        input: Any = None,  # noqa: A002 - the word of the language
+        version: Version = None,
+    ) -> str:
+        """The same for any run, living or completed. What the living one completes later is its own."""
+        return await self._open_bridge.call(self._redrive, run, from_step, input, version, False)
+
+    async def plan_redrive(
+        self,
+        run: str,
+        from_step: str | None = None,
+        input: Any = None,  # noqa: A002 - the word of the language
+        version: Version = None,
+    ) -> Redrive:
+        """What `fork`, and `retry` where it may, would take over and what it would perform."""
+        return await self._open_bridge.call(self._plan_redrive, run, from_step, input, version)
+
+    def _redrive(self, ref: str, from_step: str | None, new_input: Any, version: Version, ended_only: bool) -> str:
+        plan = self._plan_redrive(ref, from_step, new_input, version)
+        if ended_only:
+            _check_is_retried(self._open_storage.get_run(plan.run_id))
+        return str(self._open_storage.perform(plan.create))
+
+    def _plan_redrive(self, ref: str, from_step: str | None, new_input: Any, version: Version) -> Redrive:
+        # Only those who start something wait for the engine's core and the schemas to be imported.
+        from stepflow.core.reuse import reusable_steps
+        from stepflow.dsl.diagnostics import did_you_mean
+        from stepflow.dsl.starting import check_start
+
         storage = self._open_storage
-        run_id = storage.find_run(ref)
-        record = storage.get_run(run_id)
-        if record.status not in (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TIMED_OUT):
-            way_out = "wait for its end or cancel it first" if not record.status.is_final else "run it anew instead"
-            raise WorkflowEngineError("INVALID_STATE", f"Execution {run_id} is {record.status.value}; {way_out}")
-        stored = storage.load_run(run_id)
+        record = storage.get_run(storage.find_run(ref))
+        stored = storage.load_run(record.id)
         old = storage.template_version_by_id(stored.template_version)
-        new = old if version is None else storage.get_template_version(old.name, version)
-        value = record.input if new_input is None else new_input
-        variables = None if stored.variables is None else jsontext.decode(stored.variables)
-        check_start(new.flow, value, variables)
-        reused: tuple[int, ...] = ()
-        if new_input is None or value == record.input:
-            reused = reusable_steps(
-                old.flow, new.flow, storage.get_steps(run_id, bodies=False, attempts=False), from_step
-            )
+        if version is None:
+            new = old
+        else:
+            new = storage.get_template_version(old.name, None if version == "latest" else version)
+        keys = [step.key for step in new.flow.steps]
+        if from_step is not None and from_step not in keys:
+            message = f"'{from_step}' is not a step of '{new.name}'{did_you_mean(from_step, keys)}"
+            raise WorkflowEngineError("STEP_NOT_FOUND", message)
+        value = record.input if new_input is None else jsontext.decode(as_json(new_input, "input"))
+        check_start(new.flow, value, None if stored.variables is None else jsontext.decode(stored.variables))
+        steps = storage.get_steps(record.id, bodies=False, attempts=False)
+        reused = reusable_steps(old.flow, new.flow, steps, from_step, record.input, value)
         create = CreateRun(
             id=new_run_id(),
             template_version=new.id,
             input=as_json(value, "input"),
             created_at=self._clock.now(),
-            step_count=len(new.flow.steps),
+            step_count=len(keys),
             priority=record.priority,
             variables=stored.variables,
             metadata=stored.metadata,
-            retry_of=run_id,
+            retry_of=record.id,
             reused=reused,
         )
-        return str(storage.perform(create))
+        return Redrive(
+            run_id=record.id,
+            template=new.name,
+            version=new.version,
+            reused=tuple(key for index, key in enumerate(keys) if index in reused),
+            performed=tuple(key for index, key in enumerate(keys) if index not in reused),
+            create=create,
+        )
+
+
+def _check_is_retried(run: RunRecord) -> None:
+    if run.status in (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TIMED_OUT):
+        return
+    way_out = "run it anew, or fork it" if run.status.is_final else "wait for its end, cancel it first, or fork it"
+    raise WorkflowEngineError("INVALID_STATE", f"Execution {run.id} is {run.status.value}; {way_out}")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepflow.client.connection import Connection, as_json
 from stepflow.contracts.storage import Commit
-from stepflow.core.decide import Missing, decide
-from stepflow.core.facts import CancelRequested, Claimed, Fact
-from stepflow.core.graph import build_graph
-from stepflow.core.run import Run
 from stepflow.errors import LeaseLostError, StaleRunError
 from stepflow.model.run import awaited_signal
 from stepflow.model.statuses import RunStatus, StepStatus
-from stepflow.runtime.processes import boot_id, host_id, kill_group
+
+if TYPE_CHECKING:
+    from stepflow.core.facts import Fact
 
 CANCEL_TRIES = 5
 
@@ -25,6 +23,13 @@ class Requests(Connection):
         return await self._open_bridge.call(self._cancel, run, reason)
 
     def _cancel(self, ref: str, reason: str | None) -> bool:
+        # Only those who cancel wait for the engine's core to be imported.
+        from stepflow.core.decide import Missing, decide
+        from stepflow.core.facts import CancelRequested, Claimed
+        from stepflow.core.graph import build_graph
+        from stepflow.core.run import Run
+        from stepflow.runtime.processes import boot_id, host_id, kill_group
+
         storage = self._open_storage
         run_id = storage.find_run(ref)
         if not storage.request_cancel(run_id, reason, self._clock.now()):
@@ -43,7 +48,7 @@ class Requests(Connection):
             flow = storage.template_version_by_id(stored.template_version).flow
             run = Run(build_graph(flow), stored.id, stored.state, stored.steps)
             facts: list[Fact] = [CancelRequested(stored.state.reason)]
-            if stored.state.status is RunStatus.RUNNING:
+            if stored.state.status is RunStatus.RUNNING or run.running:
                 facts = [Claimed()]  # of a dead worker: its steps are released first
             decision = decide(run, facts, self._clock.now())
             assert not isinstance(decision, Missing), "ending a run reads no outputs"
@@ -70,3 +75,15 @@ class Requests(Connection):
             return any(step.status is StepStatus.WAITING and awaited_signal(step.awaits) == name for step in steps)
 
         return await self._open_bridge.call(give)
+
+    async def pause(self, run: str) -> bool:
+        """Start nothing more of it, nor of its children. Steps that run finish, its timeout goes on. False: it is
+        paused already. `WorkflowEngineError` INVALID_STATE: it has ended, or is stalled or being cancelled."""
+        storage, now = self._open_storage, self._clock.now()
+        return await self._open_bridge.call(lambda: storage.pause(storage.find_run(run), now))
+
+    async def resume(self, run: str) -> bool:
+        """Let a paused run go on, and its paused children; or a stalled one, whose cause was mended. False: it is
+        neither. `WorkflowEngineError` INVALID_STATE: it has ended."""
+        storage, now = self._open_storage, self._clock.now()
+        return await self._open_bridge.call(lambda: storage.resume(storage.find_run(run), now))

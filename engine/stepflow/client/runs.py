@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,19 +11,21 @@ import msgspec
 from stepflow.client.connection import as_json
 from stepflow.client.log import Log
 from stepflow.client.templates import Templates
-from stepflow.contracts.storage import CreateRun
-from stepflow.dsl.starting import check_start
+from stepflow.contracts.storage import CreateRun, RunSort
+from stepflow.dsl.diagnostics import did_you_mean
 from stepflow.errors import WorkflowEngineError
+from stepflow.model.differences import RunDifference, compare_runs
 from stepflow.model.event import FINAL_RUN_EVENTS
 from stepflow.model.ids import new_run_id
 from stepflow.model.run import RunRecord, StepRecord
-from stepflow.model.statuses import RunStatus
+from stepflow.model.statuses import RUN_ALIASES, RunStatus
+from stepflow.model.times import from_datetime
 
 Statuses = RunStatus | str | Collection[RunStatus | str] | None
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A page of executions, newest first."""
+    """A page of executions."""
 
     items: list[RunRecord]
     next_cursor: str | None
@@ -46,6 +48,8 @@ class Runs(Templates, Log):
     ) -> str:
         """The id of a new run, durable when this returns. `TemplateNotFoundError`; `InvalidInputError` where the input
         or the variables violate the template's schema; the same `idempotency_key` gives the run it gave before."""
+        from stepflow.dsl.starting import check_start  # only those who start something wait for the schemas
+
         found = await self.get_template(template, version)
         value = {} if input is None else input
         check_start(found.flow, value, variables)
@@ -77,17 +81,32 @@ class Runs(Templates, Log):
         status: Statuses = None,
         template: str | None = None,
         children: bool = False,
+        parent_run_id: str | None = None,
+        since: datetime | None = None,
+        sort: RunSort = "created",
+        reverse: bool = False,
         with_total: bool = False,
     ) -> Page:
-        """Newest first, without bodies. Root runs unless `children`."""
-        statuses = _statuses(status)
+        """Without bodies, the newest first; by `sort` those that started or finished last or took longest, and those of
+        which that is not known at the end. `reverse`: the other way round. Root runs unless `children`, or those that
+        `parent_run_id` started; `since`: created then or later."""
+        statuses = statuses_of(status)
         storage, bridge = self._open_storage, self._open_bridge
-        items, next_cursor = await bridge.call(storage.list_runs, limit, cursor, statuses, template, children)
-        total = await bridge.call(storage.count_runs, statuses, template) if with_total else None
+        chosen: dict[str, Any] = {"since": None if since is None else from_datetime(since)}
+        if parent_run_id is not None:
+            chosen["parent"] = await bridge.call(storage.find_run, parent_run_id)
+        items, next_cursor = await bridge.call(
+            storage.list_runs, limit, cursor, statuses, template, children, sort=sort, reverse=reverse, **chosen
+        )
+        total = None
+        if with_total:
+            total = await bridge.call(storage.count_runs, statuses, template, children=children, **chosen)
         return Page(items, next_cursor, total)
 
-    async def count_runs(self, *, status: Statuses = None, template: str | None = None) -> int:
-        return await self._open_bridge.call(self._open_storage.count_runs, _statuses(status), template)
+    async def count_runs(self, *, status: Statuses = None, template: str | None = None, children: bool = False) -> int:
+        return await self._open_bridge.call(
+            self._open_storage.count_runs, statuses_of(status), template, children=children
+        )
 
     async def status_counts(self) -> dict[RunStatus, int]:
         return await self._open_bridge.call(self._open_storage.status_counts)
@@ -99,6 +118,11 @@ class Runs(Templates, Log):
         return await self._open_bridge.call(
             lambda: storage.get_steps(storage.find_run(run), bodies=bodies, attempts=attempts)
         )
+
+    async def diff(self, before: str, after: str) -> RunDifference:
+        """What differs between two executions, their steps aligned by key."""
+        first, second = await self.get_run(before), await self.get_run(after)
+        return compare_runs(first, await self.get_steps(first.id), second, await self.get_steps(second.id))
 
     async def wait_for_run(self, run: str, timeout: timedelta | None = None) -> RunRecord:
         """The run when it has ended. `TimeoutError` after `timeout`."""
@@ -114,7 +138,7 @@ class Runs(Templates, Log):
         raise AssertionError("following the log never ends")
 
 
-def _statuses(status: Statuses) -> tuple[RunStatus, ...] | None:
+def statuses_of(status: Statuses) -> tuple[RunStatus, ...] | None:
     if status is None:
         return None
     given = [status] if isinstance(status, str) else list(status)
@@ -125,5 +149,6 @@ def _status(named: RunStatus | str) -> RunStatus:
     try:
         return RunStatus(named)
     except ValueError:
-        known = ", ".join(one.value for one in RunStatus)
-        raise WorkflowEngineError("INVALID_STATUS", f"There is no status '{named}'; use one of {known}") from None
+        known = [one.value for one in RunStatus]
+        hint = did_you_mean(str(named).lower(), [*known, *RUN_ALIASES]) or f"; use one of {', '.join(known)}"
+        raise WorkflowEngineError("INVALID_STATUS", f"There is no status '{named}'{hint}") from None

@@ -49,9 +49,26 @@ class Templates(Connection):
         description: str | None = None,
         base_dir: str | None = None,
         file: str | None = None,
+        *,
+        force: bool = False,
     ) -> SavedTemplate:
-        """The next version; the present one where the flow is the same."""
+        """The next version; the present one where the flow is the same. What another file in a watched folder makes is
+        only updated by `force`, until that file changes."""
+        _check_name(name)
+        if not force:
+            await self._refuse_watched(name, file)
         return await self._save(name, dsl, description, base_dir, file, create=False, update=True)
+
+    async def _refuse_watched(self, name: str, file: str | None) -> None:
+        template = await self.describe_template(name)
+        if template.file is None or not os.path.isfile(template.file):  # noqa: ASYNC240, PTH113 - one look
+            return
+        if file is None or os.path.realpath(file) != os.path.realpath(template.file):  # noqa: ASYNC240 - one look
+            raise WorkflowEngineError(
+                "TEMPLATE_WATCHED",
+                f"Template '{name}' is made by {template.file}, which `stepflow dev` watches: change that file\n"
+                "To update the template all the same, until the file changes: --force",
+            )
 
     async def save_template(
         self,
@@ -116,9 +133,13 @@ class Templates(Connection):
     async def count_templates(self) -> int:
         return await self._open_bridge.call(self._open_storage.count_templates)
 
-    async def template_versions(self, name: str) -> list[TemplateVersion]:
-        """Newest first."""
-        return await self._open_bridge.call(self._open_storage.template_versions, name)
+    async def template_versions(self, name: str, limit: int | None = None) -> list[TemplateVersion]:
+        """Newest first; of a deleted template too."""
+        return await self._open_bridge.call(self._open_storage.template_versions, name, limit)
+
+    async def count_runs_by_version(self, name: str) -> dict[int, int]:
+        """How many executions, children too, each version has; versions without any are left out."""
+        return await self._open_bridge.call(self._open_storage.count_runs_by_version, name)
 
     async def workbench(self, warn: Callable[[str], None] = lambda trouble: None) -> Workbench:
         """Validates, lints, simulates and tests, knowing the templates of this storage and the workspace's

@@ -12,7 +12,8 @@ from stepflow.contracts.component import Component
 from stepflow.discovery import discover
 from stepflow.dsl.diagnostics import Diagnostic, did_you_mean
 from stepflow.dsl.schemas import Validator, lasting_validator, problems
-from stepflow.errors import ComponentError, ComponentNotFoundError
+from stepflow.dsl.settings import read_settings
+from stepflow.errors import ComponentError, ComponentNotFoundError, WorkflowEngineError
 from stepflow.model.flow import Json
 
 OFFERING_NOTHING = {"registry", "decorator", "workspace", "installed", "stdio"}
@@ -40,7 +41,17 @@ class Registry:
 
             registry._add_all(*load_components(workspace), warn)
             registry._add_all(*stdio_components(workspace, warn), warn)
+            registry._turn_off(workspace, warn)
         return registry
+
+    def _turn_off(self, workspace: Path, warn: Callable[[str], None]) -> None:
+        try:
+            settings = read_settings(workspace)
+        except WorkflowEngineError:
+            return  # told with the programs; workers and the workbench refuse such a file
+        for trouble in settings.unknown:
+            warn(trouble)
+        self._by_path = {path: one for path, one in self._by_path.items() if settings.turns_off(path) is None}
 
     def _add_all(
         self, components: Iterable[Component], troubles: Iterable[Diagnostic], warn: Callable[[str], None]

@@ -13,20 +13,24 @@ A caller may rely on this:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
 from stepflow.contracts.component import EndedChild
-from stepflow.core.decide import Decision
-from stepflow.core.facts import Signalled
-from stepflow.core.transition import RunState, StepState
 from stepflow.model.event import WorkflowEvent
 from stepflow.model.flow import Flow, Json
 from stepflow.model.run import RunRecord, StepRecord, WorkerRecord
 from stepflow.model.statuses import RunStatus
 from stepflow.model.template import SavedVersion, Template, TemplateVersion
+
+if TYPE_CHECKING:  # a reader makes none of them, and need not wait for the engine's core
+    from stepflow.contracts.transfer import ImportedRuns, ImportedTemplate, Line, TemplateLine, WholeRun
+    from stepflow.core.decide import Decision
+    from stepflow.core.facts import Signalled
+    from stepflow.core.transition import RunState, StepState
+    from stepflow.model.stats import Stats
 
 
 class CreateRun(msgspec.Struct, frozen=True):
@@ -46,8 +50,8 @@ class CreateRun(msgspec.Struct, frozen=True):
     metadata: str | None = None
     parent_run_id: str | None = None
     retry_of: str | None = None
-    reused: tuple[int, ...] = ()
-    """Steps whose outputs are taken over from `retry_of`."""
+    reused: Mapping[int, int] = {}
+    """Steps whose outputs are taken over from `retry_of`, each with its place in that run's flow."""
     idempotency_key: str | None = None
 
 
@@ -98,6 +102,9 @@ class AppendLogs(msgspec.Struct, frozen=True):
     lines: tuple[LogLine, ...]
 
 
+RunSort = Literal["created", "started", "finished", "duration"]
+"""What runs are listed by, the newest or longest first; those that it does not say anything of come last."""
+
 Write = CreateRun | Claim | Commit | AppendLogs
 Done = Callable[[Any, BaseException | None], None]
 
@@ -130,6 +137,7 @@ class Request(msgspec.Struct, frozen=True):
 
     run: int
     version: int
+    status: RunStatus
     cancel_requested: bool
     reason: str | None
     signals: tuple[Signalled, ...]
@@ -177,6 +185,26 @@ class WorkerIdentity(msgspec.Struct, frozen=True):
     """Paths of its components: readers are told why a run that needs others stays queued."""
 
 
+class WatchedFile(msgspec.Struct, frozen=True):
+    path: str
+    """Its whole path."""
+    hash: str
+    """Of its text."""
+
+
+class WatchedTemplate(msgspec.Struct, frozen=True):
+    """A template with the file that made it."""
+
+    name: str
+    version: int
+    path: str
+    """Its whole path."""
+    hash: str | None
+    """Of the text that was seen last; None: it was not watched so far."""
+    file_gone: bool
+    deleted: bool
+
+
 class TemplateText(msgspec.Struct, frozen=True):
     """A template version to be saved."""
 
@@ -188,6 +216,36 @@ class TemplateText(msgspec.Struct, frozen=True):
     base_dir: str | None
     now: int
     file: str | None = None
+    watched: WatchedFile | None = None
+    """The file in a watched folder that it comes from: it is the template's from now on. Where its text is the one that
+    was seen last, whatever was done to the template since stays."""
+
+
+class PruneRule(msgspec.Struct, frozen=True):
+    """Which root runs are to go, with all below them."""
+
+    finished_before: int
+    keep: int = 0
+    """The newest runs of each template, which stay whatever their age."""
+    template: str | None = None
+    statuses: tuple[RunStatus, ...] = tuple(status for status in RunStatus if status.is_final)
+
+
+class PruneForecast(msgspec.Struct, frozen=True):
+    by_template: dict[str, int]
+    """Root runs."""
+    runs: int
+    """With all children."""
+    events: int
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """What one transaction has deleted."""
+
+    roots: int
+    runs: int
+    """Roots among them."""
+    events: int
 
 
 class Listener(Protocol):
@@ -227,8 +285,18 @@ class Storage(Protocol):
     # Templates
 
     def save_template(self, text: TemplateText, *, create: bool, update: bool) -> SavedVersion:
-        """The new version; where its flow is the same, the newest one, which has this text from now on. `create` and
+        """The new version; where its flow is the same, the newest one, which has this text from now on. A newest
+        version that a watched file made and nothing has used gives way to it, and it takes that number. `create` and
         `update` say what is allowed: `TemplateExistsError`, `TemplateNotFoundError` otherwise."""
+
+    def save_watched_templates(self, texts: Sequence[TemplateText]) -> list[SavedVersion]:
+        """All of them in one transaction, created or updated; in their order."""
+
+    def watched_templates(self) -> list[WatchedTemplate]:
+        """Of all that a file made, deleted ones too where the file was watched."""
+
+    def mark_files_gone(self, names: Sequence[str]) -> None:
+        """The files of these templates are not there any more. Saving from a file takes the mark away."""
 
     def save_inline_template(self, text: TemplateText, components: Sequence[str]) -> TemplateVersion:
         """A version for a flow that is written inside another or comes from a value: not listed, and stored once.
@@ -243,7 +311,11 @@ class Storage(Protocol):
 
     def template_version_by_id(self, number: int) -> TemplateVersion: ...
 
-    def template_versions(self, name: str) -> list[TemplateVersion]: ...
+    def template_versions(self, name: str, limit: int | None = None) -> list[TemplateVersion]:
+        """Newest first; of a deleted template too."""
+
+    def count_runs_by_version(self, name: str) -> dict[int, int]:
+        """How many runs, children too, each version of a template has; versions without any are left out."""
 
     def list_templates(self, limit: int, offset: int) -> list[Template]: ...
 
@@ -264,20 +336,46 @@ class Storage(Protocol):
         statuses: Collection[RunStatus] | None,
         template: str | None,
         children: bool,
+        *,
+        since: int | None = None,
+        parent: str | None = None,
+        sort: RunSort = "created",
+        reverse: bool = False,
     ) -> tuple[list[RunRecord], str | None]:
-        """Newest first, and the cursor of the next page. Page 10,000 costs what page 1 costs."""
+        """Newest first, and the cursor of the next page. Page 10,000 costs what page 1 costs, unless they are sorted by
+        something else than when they were created: then each page reads all that match. `since`: created then or later;
+        `parent`: the id of the run that started them."""
 
-    def count_runs(self, statuses: Collection[RunStatus] | None, template: str | None) -> int: ...
+    def count_runs(
+        self,
+        statuses: Collection[RunStatus] | None,
+        template: str | None,
+        *,
+        children: bool = False,
+        since: int | None = None,
+        parent: str | None = None,
+    ) -> int: ...
 
     def status_counts(self) -> dict[RunStatus, int]: ...
 
     def get_steps(self, run_id: str, *, bodies: bool, attempts: bool) -> list[StepRecord]: ...
 
     def get_events(
-        self, run_id: str | None, *, after_seq: int, before_seq: int | None, limit: int, newest: bool
-    ) -> list[WorkflowEvent]: ...
+        self,
+        run_id: str | None,
+        *,
+        after_seq: int,
+        before_seq: int | None,
+        limit: int,
+        newest: bool,
+        lines: bool = False,
+    ) -> list[WorkflowEvent]:
+        """`lines`: only what steps said (log lines, components' own events), the starts of children, and ends."""
 
     def last_seq(self) -> int: ...
+
+    def oldest_whole_seq(self) -> int:
+        """From this event on nothing was pruned; 0: nothing ever was."""
 
     # Runs, for the engine
 
@@ -295,6 +393,14 @@ class Storage(Protocol):
     def signal(self, run_id: str, name: str, data: str, now: int) -> None:
         """Give a run a signal with JSON `data`; its holder sees it at once. `WorkflowEngineError` INVALID_STATE: the
         run is final."""
+
+    def pause(self, run_id: str, now: int) -> bool:
+        """From now on nothing of it or of its children starts; its holder sees it at once, and what runs ends. False:
+        it is paused. `WorkflowEngineError` INVALID_STATE: it cannot be."""
+
+    def resume(self, run_id: str, now: int) -> bool:
+        """Make a paused or stalled run, and its paused children, claimable again, or scheduled as it was. False: it is
+        neither. `WorkflowEngineError` INVALID_STATE: it has ended."""
 
     def ended_children(self, run: int) -> list[EndedChildren]:
         """Groups of children whose step has not heard of their end."""
@@ -322,6 +428,10 @@ class Storage(Protocol):
     def free_dead_workers(self, now_monotonic: float, boot_id: str, *, but: int | None = None) -> int:
         """Make the runs of dead and hung workers claimable; the number of runs freed."""
 
+    def stall_unoffered(self, before: int, now: int) -> int:
+        """Stall queued runs that no living worker offers the components for and to which nothing has happened since
+        `before`; how many of them."""
+
     def free_run(self, run: int, worker: int) -> None:
         """Make one run that `worker` holds claimable again."""
 
@@ -341,6 +451,51 @@ class Storage(Protocol):
 
     def process_groups(self, runs: Iterable[int]) -> Sequence[ProcessGroup]:
         """Groups that earlier holders of these runs started and nobody has ended."""
+
+    def is_worker(self, worker_id: str, pid: int) -> bool:
+        """Whether process `pid` of this host is that worker, alive."""
+
+    def runs_held_by(self, worker_id: str) -> list[str]:
+        """Ids of the runs that a worker holds."""
+
+    def stats(self, since: int, now: int, template: str | None) -> Stats:
+        """Of runs made since then, of the newest where there are many. `TemplateNotFoundError`."""
+
+    # Upkeep
+
+    def export(self, run_ids: Sequence[str] | None, template: str | None) -> Iterator[Line]:
+        """All that is stored, or these runs, each with the whole it is part of, or those of a template: of one moment,
+        however long it takes to read, and without what sensitive steps gave. To be closed."""
+
+    def import_template(self, lines: Sequence[TemplateLine], taken: set[int], now: int) -> ImportedTemplate:
+        """Versions of one template, judged by the caller. What is stored is never changed by it; `taken`: ids of
+        versions that others of the same file are already, grown by this."""
+
+    def import_runs(
+        self, runs: Sequence[WholeRun], versions: Mapping[tuple[str, int], int], resume: bool, now: int
+    ) -> ImportedRuns:
+        """A root run and all below it, judged by the caller, or nothing: it is stored already. Runs that have not ended
+        are paused unless `resume`. `versions`: ids by the name and the number that the runs say.
+        `ImportRefusedError`: one of them is stored elsewhere."""
+
+    def forecast_prune(self, rule: PruneRule) -> PruneForecast:
+        """What `prune` would delete. `TemplateNotFoundError`."""
+
+    def prune(self, rule: PruneRule, now: int) -> Iterator[Pruned]:
+        """Delete ended root runs with all below them, each run whole, a few at a time: others commit between. Runs of
+        which anything has not ended stay, and so does the newest run. Followers that have not come so far are told."""
+
+    def prune_blobs(self, before: int) -> Iterator[int]:
+        """Delete blobs made before then that no run refers to, a few at a time."""
+
+    def prune_inline_templates(self) -> int:
+        """Delete flows without a template of their own that no run uses; none while a worker lives."""
+
+    def free_bytes(self) -> int:
+        """In the file, and used by nothing."""
+
+    def vacuum(self) -> int:
+        """Give them back to the disk; how many. `WorkflowEngineError` WORKERS_ALIVE: it would hold them up."""
 
     def statistics(self) -> Mapping[str, int]:
         """`runs`, `steps`, `events`, `bytes`."""

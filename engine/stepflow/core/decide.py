@@ -24,6 +24,7 @@ from stepflow.core.facts import (
     Fact,
     Failed,
     ReleaseRequested,
+    Restated,
     Signalled,
     Slept,
     StepSkipped,
@@ -210,6 +211,8 @@ class Draft(Endings):
                     # The client wrote the event; here the run only learns of it.
                     self.state = msgspec.structs.replace(self.state, cancel_requested=True, reason=reason)
                 self._stop_all("cancel")
+            case Restated(status):
+                self.state = msgspec.structs.replace(self.state, status=status)
             case DeadlineReached():
                 self._stop_all("timeout")
             case ReleaseRequested():
@@ -222,6 +225,8 @@ class Draft(Endings):
         """Follow every consequence: dependents of what ended, starts while there is room, the end of the run."""
         if self.state.status.is_final or (self.state.status is RunStatus.STALLED and not self._is_ending):
             return
+        if self.state.status is RunStatus.QUEUED and not self._is_ending:
+            self.run_event(EventType.RUN_RESUMED)  # it was let go on while it was held
         while self.ended or self._may_start():
             if self.ended:
                 self._count_down(self.ended.popleft())
@@ -232,9 +237,9 @@ class Draft(Endings):
         if self._is_ending:
             if self.running == 0:
                 self._end_stopped_run()
-        elif self._is_done():
+        elif not self._is_paused and self._is_done():
             self._end_run()
-        elif self.running == 0 and self.state.status is RunStatus.RUNNING:
+        elif self.running == 0 and (self._is_paused or self.state.status is RunStatus.RUNNING):
             self._give_up_worker()
 
     def _is_performing(self, step: int, attempt: int) -> bool:
@@ -251,6 +256,12 @@ class Draft(Endings):
         if self.state.losses >= MAX_LOSSES and not self.state.cancel_requested:
             self._stall()
             return
+        if self._is_paused:
+            if self.state.started_at is None:
+                self._go_on_stopping()
+            else:
+                self._take_over()
+            return
         if self.state.status is not RunStatus.QUEUED:
             self.run_event(EventType.RUN_QUEUED)
         if self.state.started_at is None:
@@ -265,6 +276,9 @@ class Draft(Endings):
                         self._judge_early(node)
         else:
             self.run_event(EventType.RUN_RESUMED)
+        self._take_over()
+
+    def _take_over(self) -> None:
         # First: what is to end needs no output to be read, and nothing of it is tried again.
         self._go_on_stopping()
         self._take_back_steps()
@@ -276,7 +290,8 @@ class Draft(Endings):
         for step in sorted(self.base.running):
             self._release_step(step, "worker lost")
         reason = (
-            f"{self.state.losses} workers in a row died while performing it; cancel it, mend the cause, then retry it"
+            f"{self.state.losses} workers in a row died while performing it; "
+            "mend the cause, then resume it, or cancel it"
         )
         self.run_event(EventType.RUN_STALLED, {"reason": reason})
         self.release = True

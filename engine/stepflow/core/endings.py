@@ -129,8 +129,11 @@ class Endings(Waits):
         self.release = True
 
     def _give_up_worker(self) -> None:
-        """Nothing runs: the run was given back, or it waits for time, a signal or its children."""
+        """Nothing runs: the run was given back, is paused, or waits for time, a signal or its children."""
         self.release = True
+        if self._is_paused:
+            self.wake_at = self.base.deadline  # which goes on
+            return
         if self.stopping == "release":
             self.run_event(EventType.RUN_RELEASED, {"reason": "worker stopping"})
             return

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from stepflow.model.flow import Json
+from stepflow.model.statuses import RunStatus
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -118,6 +119,12 @@ class CancelRequested(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
+class Restated(msgspec.Struct, frozen=True):
+    """Somebody paused the run, or let it go on: the log says so already, and that this is its status now."""
+
+    status: RunStatus
+
+
 class DeadlineReached(msgspec.Struct, frozen=True):
     """The run's own timeout has passed."""
 
@@ -139,6 +146,7 @@ Fact = (
     | Woken
     | Stopped
     | CancelRequested
+    | Restated
     | DeadlineReached
     | ReleaseRequested
 )

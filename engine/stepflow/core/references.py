@@ -12,6 +12,9 @@ from stepflow.model.flow import Json
 from stepflow.model.paths import Missing, Path, follow, not_found
 from stepflow.model.statuses import StepStatus
 
+InputReference = tuple[Path, str | None]
+"""A path into the run's input; and as written, where it may name a key."""
+
 
 class References:
     """Those of one value. A `place` is None inside an expression, which has one."""
@@ -23,10 +26,14 @@ class References:
         """What is not there counts as null."""
         self.used: set[int] = set()
         """The steps that were referred to so far."""
+        self.inputs: list[InputReference] = []
+        """The parts of the run's input that were referred to so far."""
 
     def strict(self) -> References:
         """For what looks by itself whether something is there."""
-        return References(self.step_keys, self._fallback_data, tolerant=False)
+        strict = References(self.step_keys, self._fallback_data, tolerant=False)
+        strict.used, strict.inputs = self.used, self.inputs
+        return strict
 
     def step(
         self, key: str, part: str, path: Path, literal: str | None, default: Part | None, place: Place | None
@@ -53,6 +60,7 @@ class References:
         return Part(evaluate, needs)
 
     def input(self, path: Path, literal: str | None, place: Place | None) -> Part:
+        self.inputs.append((path, literal))
         return Part(_input_reference(path, literal, self.is_tolerant, place), needs_nothing)
 
     def variable(self, name: str, path: Path, source: Mapping[str, Json], place: Place | None) -> Part:

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from stepflow.core.graph import build_graph
-from stepflow.errors import WorkflowEngineError
-from stepflow.model.flow import Flow
+from collections.abc import Iterable
+
+from stepflow.core.graph import Node, build_graph
+from stepflow.core.references import InputReference, follow_named
+from stepflow.model.flow import Flow, Json
+from stepflow.model.paths import Missing
 from stepflow.model.run import StepRecord
 from stepflow.model.statuses import StepStatus
 
 
-def reusable_steps(old: Flow, new: Flow, steps: list[StepRecord], from_step: str | None) -> tuple[int, ...]:
-    """Steps of `new` that may be taken over: completed, unchanged, and so is all they depend on; not `from_step` nor
-    what follows from it."""
+def reusable_steps(
+    old: Flow, new: Flow, steps: list[StepRecord], from_step: str | None, old_input: Json, new_input: Json
+) -> dict[int, int]:
+    """The steps of `new` that may be taken over, each with its place in `old`: those that completed and are unchanged,
+    as is all they depend on, parts of the input too; not `from_step` nor what follows from it."""
     graph = build_graph(new)
-    if from_step is not None and all(step.key != from_step for step in new.steps):
-        raise WorkflowEngineError("STEP_NOT_FOUND", f"'{from_step}' is not a step of the template")
     before = {step.key: step for step in steps}
     old_steps = {step.key: step for step in old.steps}
+
+    def would_end_as_before(node: Node) -> bool:
+        record = before.get(node.key)
+        return (
+            record is not None
+            and _ended_well(record)
+            and node.key != from_step
+            and old_steps.get(node.key) == node.step
+            and all(_part(old_input, one) == _part(new_input, one) for one in node.run_inputs)
+        )
+
     stable: dict[int, bool] = {}
-    """Whether a step and all it depends on are unchanged and would end as they did."""
     for start in range(len(graph.nodes)):
         # Depth first without recursion: a chain of ten thousand steps is a template too.
         stack = [start]
@@ -30,17 +43,21 @@ def reusable_steps(old: Flow, new: Flow, steps: list[StepRecord], from_step: str
                 stack.extend(waiting)
                 continue
             stack.pop()
-            record = before.get(node.key)
-            stable[index] = (
-                record is not None
-                and _ended_well(record)
-                and node.key != from_step
-                and old_steps.get(node.key) == node.step
-                and all(stable[one] for one in node.dependencies)
-            )
-    return tuple(
-        node.index for node in graph.nodes if stable[node.index] and before[node.key].status is StepStatus.COMPLETED
-    )
+            stable[index] = would_end_as_before(node) and all(stable[one] for one in node.dependencies)
+    place_of = {step.key: index for index, step in enumerate(old.steps)}
+    return {
+        node.index: place_of[node.key]
+        for node in graph.nodes
+        if stable[node.index] and before[node.key].status is StepStatus.COMPLETED
+    }
+
+
+def _part(run_input: Json, reference: InputReference) -> Iterable[Json]:
+    """What it refers to, in a list, or an empty one."""
+    try:
+        return [follow_named(run_input, *reference)]
+    except Missing:
+        return []
 
 
 def _ended_well(step: StepRecord) -> bool:
@@ -49,4 +66,4 @@ def _ended_well(step: StepRecord) -> bool:
         return step.error is None
     if step.status is StepStatus.CANCELLED:
         return step.started_at is None
-    return step.status is StepStatus.COMPLETED and not step.recovered
+    return step.status is StepStatus.COMPLETED and not step.recovered and not step.withheld

@@ -6,14 +6,14 @@ has `***` in its place.
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections.abc import Callable, Mapping
 
 from stepflow.model.flow import Flow, Json
 
 MASK = "***"
-_NONCE = secrets.token_hex(8)
+_NONCE = os.urandom(8).hex()
 _MARK = re.compile(f"\ue000{_NONCE}:([^\ue001]*)\ue001")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from stepflow.core.values import compile_value
 from stepflow.model.flow import Flow, Json
 
 
@@ -23,6 +22,8 @@ def hidden_output(flow: Flow) -> HiddenOutput:
         return NOTHING_HIDDEN
     if not flow.has_output:
         return HiddenOutput(keys=frozenset(sensitive))
+    from stepflow.core.values import compile_value  # few templates have a secret, and most readers compile nothing
+
     index_of = {step.key: index for index, step in enumerate(flow.steps)}
     indexes = {index_of[key] for key in sensitive}
 

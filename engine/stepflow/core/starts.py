@@ -12,7 +12,7 @@ from stepflow.core.run import Run
 from stepflow.core.scope import UpstreamFailed, UpstreamSkipped
 from stepflow.errors import ExpressionError
 from stepflow.model.event import EventType
-from stepflow.model.statuses import StepStatus
+from stepflow.model.statuses import RunStatus, StepStatus
 
 
 class Starts(Outcomes):
@@ -44,6 +44,10 @@ class Starts(Outcomes):
     def _is_ending(self) -> bool:
         return self.stopping not in (None, "release")
 
+    @property
+    def _is_paused(self) -> bool:
+        return self.state.status is RunStatus.PAUSED
+
     def _count_down(self, step: int) -> None:
         if self._is_ending:
             return  # nothing follows any more
@@ -69,7 +73,7 @@ class Starts(Outcomes):
         return self.added_taken < len(self.added) or self.taken < len(self.base.ready)
 
     def _may_start(self) -> bool:
-        if self.stopping is not None or self.running >= self.base.graph.flow.max_concurrency:
+        if self.stopping is not None or self.running >= self.base.graph.flow.max_concurrency or self._is_paused:
             return False
         return self._has_ready()
 

@@ -177,6 +177,9 @@ def run_after(run: RunState, event: Event) -> RunState:
         changes["started_at"] = event.at
     elif kind == EventType.RUN_RELEASED and payload.get("lost"):
         changes["losses"] = run.losses + 1
+    elif kind == EventType.RUN_QUEUED and run.status is RunStatus.STALLED:
+        # A person says that it can go on now, or that it is to end.
+        changes |= {"losses": 0, "reason": run.reason if run.cancel_requested else None}
     elif kind == EventType.RUN_STALLED:
         changes["reason"] = payload.get("reason")
     elif after.is_final:

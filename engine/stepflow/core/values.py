@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from stepflow.core.expressions import ExpressionCompiler, truth_of
 from stepflow.core.operators import as_text, is_true
 from stepflow.core.parts import NO_SCOPE, NOTHING, NOTHING_NEEDED, Needed, Needs, Part, collect, constant, needs_all
-from stepflow.core.references import References
+from stepflow.core.references import InputReference, References
 from stepflow.core.scope import Closure, Place, Scope, UpstreamFailed, UpstreamSkipped
 from stepflow.errors import ExpressionError
 from stepflow.model.expressions import parse_expression
@@ -30,27 +30,39 @@ from stepflow.model.paths import Path, parse_path
 class Value:
     """A compiled template."""
 
-    __slots__ = ("constant", "evaluate", "needs", "steps")
+    __slots__ = ("constant", "evaluate", "inputs", "needs", "steps")
 
-    def __init__(self, evaluate: Closure, needs: Needs, steps: frozenset[int], constant: bool) -> None:
+    def __init__(
+        self,
+        evaluate: Closure,
+        needs: Needs,
+        steps: frozenset[int],
+        constant: bool,
+        inputs: tuple[InputReference, ...] = (),
+    ) -> None:
         self.evaluate = evaluate
         """Its value in a scope. `UpstreamFailed`, `UpstreamSkipped`, `ExpressionError` where it has none."""
         self.needs = needs
         """Of branches and defaults, only those that are taken."""
         self.steps = steps
         """Every step it refers to, defaults included."""
+        self.inputs = inputs
+        """Every part of the run's input that it refers to."""
         self.constant = constant
 
 
 class Condition:
     """A compiled `skip_if` or `when`."""
 
-    __slots__ = ("evaluate", "steps")
+    __slots__ = ("evaluate", "inputs", "steps")
 
-    def __init__(self, evaluate: Callable[[Scope], bool], steps: frozenset[int]) -> None:
+    def __init__(
+        self, evaluate: Callable[[Scope], bool], steps: frozenset[int], inputs: tuple[InputReference, ...]
+    ) -> None:
         self.evaluate = evaluate
         """A reference to a skipped or failed step, and a missing path, count as null, with a warning."""
         self.steps = steps
+        self.inputs = inputs
 
 
 def compile_value(
@@ -65,7 +77,7 @@ def compile_value(
     `ExpressionError` for a template that `dsl.validate` would have refused."""
     references = References(steps, fallback_data, tolerant=False)
     part = _Compiler(references).compile(raw, place)
-    return Value(part.evaluate, part.needs, frozenset(references.used), part.constant)
+    return Value(part.evaluate, part.needs, frozenset(references.used), part.constant, tuple(references.inputs))
 
 
 def compile_condition(
@@ -77,9 +89,10 @@ def compile_condition(
 ) -> Condition:
     references = References(steps, fallback_data, tolerant=True)
     evaluate = _Compiler(references).compile(raw, place).evaluate
+    used, inputs = frozenset(references.used), tuple(references.inputs)
     if isinstance(raw, dict) and "$expr" in raw:
-        return Condition(truth_of(parse_expression(raw["$expr"], steps), evaluate), frozenset(references.used))
-    return Condition(lambda scope: is_true(evaluate(scope)), frozenset(references.used))
+        return Condition(truth_of(parse_expression(raw["$expr"], steps), evaluate), used, inputs)
+    return Condition(lambda scope: is_true(evaluate(scope)), used, inputs)
 
 
 class _Compiler:

@@ -50,6 +50,11 @@ def new_run_id() -> str:
     return RUN_PREFIX + generate_id()
 
 
+def first_run_id(at: int) -> str:
+    """No run made at or after the instant `at` has a smaller id."""
+    return RUN_PREFIX + _base36(at, _TIME_CHARS)
+
+
 def run_trn(run_id: str, template: str, tenant: str = DEFAULT_TENANT) -> str:
     return f"trn:stepflow:{tenant}:execution/{template}/{run_id.removeprefix(RUN_PREFIX)}"
 

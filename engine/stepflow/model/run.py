@@ -33,6 +33,8 @@ class StepRecord(msgspec.Struct, frozen=True):
     """It failed, and `on_error: continue` completed it with a default."""
     reused: bool = False
     """Taken over from the run this one retries."""
+    withheld: bool = False
+    """Imported, and sensitive: its output stayed where it comes from."""
     error: dict[str, Any] | None = None
     """`{code, message, details?}` of the latest failure."""
     input: Any = None

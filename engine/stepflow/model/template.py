@@ -45,6 +45,10 @@ class Template(msgspec.Struct, frozen=True):
     """The newest version's number."""
     created_at: datetime
     updated_at: datetime
+    file: str | None = None
+    """The whole path of the file in a watched folder that makes it."""
+    file_gone: bool = False
+    """That file is not there any more."""
 
     @property
     def trn(self) -> str:

@@ -6,14 +6,23 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from stepflow.contracts.storage import Storage
+from stepflow.errors import EventsPrunedError
 from stepflow.model.event import WorkflowEvent
 from stepflow.runtime.bridge import Bridge
+from stepflow.runtime.direct import Direct
 
 
 async def follow(
-    bridge: Bridge, storage: Storage, after_seq: int | None, run_id: str | None, limit: int
+    bridge: Bridge | Direct,
+    storage: Storage,
+    after_seq: int | None,
+    run_id: str | None,
+    limit: int,
+    *,
+    lines: bool = False,
 ) -> AsyncGenerator[list[WorkflowEvent], None]:
-    """Batches of at most `limit` events after `after_seq` (None: from now on), of one run or of all. Never ends."""
+    """Batches of at most `limit` events after `after_seq` (None: from now on), of one run or of all; `lines`: only
+    those that `get_events` gives then. Never ends; `EventsPrunedError`: of all there are not all any more."""
     loop = asyncio.get_running_loop()
     listener = storage.listen()
     woken = asyncio.Event()
@@ -31,9 +40,11 @@ async def follow(
             woken.clear()
             while True:
                 events = await bridge.call(
-                    storage.get_events, run_id, after_seq=seq, before_seq=None, limit=limit, newest=False
+                    storage.get_events, run_id, after_seq=seq, before_seq=None, limit=limit, newest=False, lines=lines
                 )
                 if events:
+                    if run_id is None and not lines and events[-1].seq - seq > len(events):
+                        await _refuse_what_was_pruned(bridge, storage, seq)
                     seq = events[-1].seq
                     yield events
                 if len(events) < limit:
@@ -43,6 +54,13 @@ async def follow(
         if file is not None:
             loop.remove_reader(file)
         listener.close()
+
+
+async def _refuse_what_was_pruned(bridge: Bridge | Direct, storage: Storage, seq: int) -> None:
+    """Numbers of the log are missing only where it was pruned."""
+    oldest_seq = await bridge.call(storage.oldest_whole_seq)
+    if seq + 1 < oldest_seq:
+        raise EventsPrunedError(oldest_seq)
 
 
 async def _until_committed(woken: asyncio.Event, changed: object, poll_seconds: float) -> None:

@@ -25,6 +25,7 @@ from stepflow.core.facts import (
     Fact,
     Failed,
     ReleaseRequested,
+    Restated,
     Woken,
 )
 from stepflow.errors import LeaseLostError, StaleRunError, StorageError, WorkflowEngineError
@@ -36,6 +37,7 @@ from stepflow.runtime.leases import Leases
 from stepflow.runtime.logs import LogBuffer
 from stepflow.runtime.perform import ABANDON_SECONDS, CheckInput, Performer
 from stepflow.runtime.processes import boot_id, host_id, kill_group
+from stepflow.runtime.stalls import Stalls
 from stepflow.runtime.templates import LoadedTemplates
 from stepflow.runtime.timers import DEADLINE, Timers
 
@@ -86,6 +88,7 @@ class WorkerLoop:
         self._leases = Leases(
             self._bridge, clock, lease_seconds=lease_seconds, slots=slots, background=background, offers=offers
         )
+        self._stalls = Stalls(self._bridge, clock)
         self._surroundings: Surroundings | None = None
 
     @property
@@ -349,6 +352,9 @@ class WorkerLoop:
                 # Before what it makes stale, and after the claim: what was asked earlier is heard with that.
                 first = 1 if held.inbox and isinstance(held.inbox[0], Claimed) else 0
                 held.inbox[first:first] = _facts_of(request)
+                # What it was told before of its status is past.
+                later = [fact for fact in held.inbox if not isinstance(fact, Restated)]
+                held.inbox = [*_restated(held, request), *later]
                 self._decide(held)
                 return
         self._forget(held, stop=True)
@@ -451,7 +457,7 @@ class WorkerLoop:
                 # While it is busy the commit will be refused as stale, and catches up by itself.
                 if not held.is_busy and request.version > held.version:
                     held.version = request.version
-                    self._receive(held, *_facts_of(request))
+                    self._receive(held, *_restated(held, request), *_facts_of(request))
                 if request.children_ended:
                     ended = await self._ended_children(held)
                     if ended and self._held.get(request.run) is held:
@@ -493,6 +499,7 @@ class WorkerLoop:
                 elif self._trouble is not None:
                     self._trouble = None  # a write went through
                     self._claim_is_due.set()
+                await self._stalls.run_once()
             except StorageError as error:
                 self._note_trouble(error)
             await asyncio.sleep(self._leases.rest_seconds)
@@ -528,6 +535,11 @@ class WorkerLoop:
     async def _empty(self) -> None:
         while self._held:
             await self._holds_nothing.wait()
+
+
+def _restated(held: Held, request: Request) -> list[Fact]:
+    """Whoever pauses a run or lets it go on writes its status; nobody else but its holder does."""
+    return [] if request.status is held.run.state.status else [Restated(request.status)]
 
 
 def _facts_of(request: Request) -> list[Fact]:

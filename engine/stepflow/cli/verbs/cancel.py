@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stepflow.cli.completers import runs
 from stepflow.cli.session import FAILED, note, say, with_client
 from stepflow.cli.text import paint
 from stepflow.model.statuses import RunStatus
@@ -19,7 +20,7 @@ PATIENCE = timedelta(seconds=15)
 
 
 @click.command("cancel")
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=runs)
 @click.option("--reason", metavar="TEXT", help="Why; shown wherever the execution is.")
 def command(run_id: str, reason: str | None) -> None:
     """Cancel an execution and what it runs.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stepflow.cli.completers import components
 from stepflow.cli.session import fail, say, with_workbench
 from stepflow.cli.text import json_lines, json_text, paint, safe, table, terminal_width
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("components")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=components)
 @click.option("--json", "as_json", is_flag=True, help="One object a component.")
 def command(name: str | None, as_json: bool) -> None:
     """List what steps can run, or show one with its schemas and an example.

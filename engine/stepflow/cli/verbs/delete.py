@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stepflow.cli.session import fail, say, with_client
-from stepflow.cli.text import paint
+from stepflow.cli.completers import templates
+from stepflow.cli.session import confirm, fail, note, say, with_client
+from stepflow.cli.text import paint, safe
 from stepflow.model.statuses import RunStatus
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _LIVE = [status for status in RunStatus if not status.is_final]
 
 
 @click.command("delete")
-@click.argument("name")
+@click.argument("name", shell_complete=templates)
 @click.option("--force", is_flag=True, help="Ask nothing, also when executions of it are live.")
 def command(name: str, force: bool) -> None:
     """Delete a template. Its executions stay, and live ones go on.
@@ -29,15 +30,18 @@ def command(name: str, force: bool) -> None:
     """
 
     async def delete(client: Client) -> None:
-        await client.describe_template(name)
+        template = await client.describe_template(name)
         live = await client.count_runs(status=_LIVE, template=name)
         if live and not force:
-            question = f"Template '{name}' has {live} live execution{'s' if live > 1 else ''}. Delete it?"
-            if not sys.stdin.isatty():
-                fail(f"{question} Say so with --force")
-            if not click.confirm(question, err=True):
+            executions = "a live execution" if live == 1 else f"{live} live executions"
+            if not confirm(f"Template '{safe(name)}' has {executions}. Delete it?", "--force"):
                 fail("Not deleted")
         await client.delete_template(name)
         say(f"{paint('✓', 'green')} Template '{name}' deleted")
+        if template.file is not None and not template.file_gone:
+            sign = paint("ℹ", "blue", sys.stderr)
+            note(
+                f"  {sign} Its file stays: where `stepflow dev` sees {safe(template.file)} change, the template is back"
+            )
 
     with_client(delete)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from stepflow.cli.completers import folder_paths
 from stepflow.cli.live import failure_of, step_line
 from stepflow.cli.session import FAILED, Place, fail, note, say, with_client
 from stepflow.cli.text import local_time, paint, safe, table
@@ -40,7 +41,7 @@ class Example(msgspec.Struct, frozen=True):
 
 
 @click.command("demo")
-@click.argument("folder", required=False)
+@click.argument("folder", required=False, shell_complete=folder_paths)
 @click.option("--no-screen", is_flag=True, help="Print the live events instead of opening the screen.")
 @click.pass_context
 def command(ctx: click.Context, folder: str | None, no_screen: bool) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stepflow.cli.completers import runs
 from stepflow.cli.live import failure_of, place_of, why_it_waits
 from stepflow.cli.records import run_json
 from stepflow.cli.results import result_text
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("execution")
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=runs)
 @click.option("--json", "as_json", is_flag=True, help="As one object.")
 def command(run_id: str, as_json: bool) -> None:
     """Show an execution with its input and result.
@@ -65,4 +66,4 @@ def command(run_id: str, as_json: bool) -> None:
             say("Reason:")
             say(why)
 
-    with_reader(show)
+    with_reader(show, at_once=True)

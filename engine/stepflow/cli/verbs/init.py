@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from stepflow.cli.completers import folder_paths
 from stepflow.cli.session import fail, say
 from stepflow.cli.text import paint, safe
 from stepflow.location import DEFAULT_DATABASE, WORKSPACE_FILE
@@ -30,7 +31,7 @@ steps:
 
 
 @click.command("init")
-@click.argument("folder", default=".")
+@click.argument("folder", default=".", shell_complete=folder_paths)
 def command(folder: str) -> None:
     """Make a workspace: stepflow.toml, a first template, a folder for components.
 

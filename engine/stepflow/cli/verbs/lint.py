@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from stepflow.cli.completers import file_paths
 from stepflow.cli.session import FAILED, note, read_file, say, with_workbench, write_file
 from stepflow.cli.text import json_text, paint, safe
 
@@ -21,7 +22,7 @@ SIGNS = {"error": ("✗", "red"), "warning": ("⚠", "yellow"), "info": ("ℹ", 
 
 
 @click.command("lint")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=file_paths)
 @click.option("--fix", is_flag=True, help="Put right in the file what is certain: spellings, needless depends_on.")
 @click.option("--strict", is_flag=True, help="Exit 1 for warnings too.")
 @click.option("--json", "as_json", is_flag=True, help="As one object.")

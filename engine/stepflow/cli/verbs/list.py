@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -38,14 +39,17 @@ def command(limit: int, offset: int, as_json: bool) -> None:
                             "description": one.description,
                             "created_at": one.created_at.isoformat(),
                             "updated_at": one.updated_at.isoformat(),
+                            "file": one.file,
+                            "file_gone": one.file_gone,
                         }
                     )
                 )
             return
         rows = [(one.name, str(one.version), local_time(one.updated_at)) for one in templates]
-        for line in table(("NAME", "VERSION", "UPDATED"), rows, (25, 11), 65):
+        gone = [f"file gone: {Path(one.file).name}" if one.file and one.file_gone else None for one in templates]
+        for line in table(("NAME", "VERSION", "UPDATED"), rows, (25, 11), 65, below=gone):
             say(line)
         say()
         say(f"Showing {len(templates)} of {await client.count_templates()} templates")
 
-    with_reader(show)
+    with_reader(show, at_once=True)

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from stepflow.cli.session import say, with_client
-from stepflow.cli.text import paint
-from stepflow.model.ids import short_run_trn
-
-if TYPE_CHECKING:
-    from stepflow.client import Client
+from stepflow.cli.completers import runs
+from stepflow.cli.redriving import redrive_options, start_redriven
+from stepflow.cli.session import read_input
 
 
 @click.command("retry")
-@click.argument("run_id")
-@click.option("--no-worker", is_flag=True, help="Start no worker.")
-def command(run_id: str, no_worker: bool) -> None:
+@click.argument("run_id", shell_complete=runs)
+@redrive_options
+def command(
+    run_id: str, from_step: str | None, given: str | None, file: str | None, version: str | None, no_worker: bool
+) -> None:
     """Retry a failed, cancelled or timed-out execution: a new one that takes over the steps that completed.
 
+    A step is taken over only if it, and all it depends on, is unchanged: steps before it, and the parts of the input
+    it refers to.
+
     \b
-    Example:
+    Examples:
       stepflow retry exec_abc123
+      stepflow retry exec_abc123 --from send-confirmation
+      stepflow retry exec_abc123 --input '{"orderId": "12345"}' --version latest
     """
-
-    async def retry(client: Client) -> None:
-        new = await client.retry(run_id)
-        if not no_worker:
-            await client.ensure_worker()
-        say(f"{paint('✓', 'green')} Execution redriven")
-        say(f"  New Run TRN: {short_run_trn(new)}")
-
-    with_client(retry)
+    start_redriven("retry", run_id, from_step, read_input(given, file), version, no_worker=no_worker)

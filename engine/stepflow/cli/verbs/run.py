@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 from contextlib import aclosing
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from stepflow.cli.completers import file_paths, templates_or_files, versions
+from stepflow.cli.durations import duration
 from stepflow.cli.live import failure_of, place_of, stderr_line
 from stepflow.cli.records import run_json
 from stepflow.cli.results import result_text
 from stepflow.cli.session import FAILED, diagnostic_lines, fail, note, read_file, read_input, say, with_client
-from stepflow.cli.text import json_text, paint, safe
+from stepflow.cli.text import json_text, local_time, paint, safe
 from stepflow.cli.variables import read_variables, var_option
 from stepflow.cli.watching import Watch
 from stepflow.errors import TemplateNotFoundError
@@ -30,14 +33,17 @@ _FILES = (".yaml", ".yml", ".json")
 
 
 @click.command("run")
-@click.argument("template")
+@click.argument("template", shell_complete=templates_or_files)
 @click.option("--input", "given", metavar="JSON|@FILE|-", help="The input: JSON, @file, or - for stdin.")
-@click.option("--file", metavar="PATH", help="Read the input from a file.")
+@click.option("--file", metavar="PATH", help="Read the input from a file.", shell_complete=file_paths)
 @var_option
 @click.option("--async", "is_async", is_flag=True, help="Do not wait for its end.")
+@click.option("--delay", metavar="DURATION", callback=duration, help="Start it later, like 30s or 2h.")
 @click.option("--priority", type=int, default=0, help="Higher runs first.")
 @click.option("--idempotency-key", metavar="KEY", help="The same key gives the same execution.")
-@click.option("--version", type=click.IntRange(1), help="A version of the template; default: the newest.")
+@click.option(
+    "--version", type=click.IntRange(1), help="A version of the template; default: the newest.", shell_complete=versions
+)
 @click.option("--no-worker", is_flag=True, help="Start no worker; one must be running, or be started later.")
 @click.option("--json", "as_json", is_flag=True, help="Print the execution as one object.")
 def command(
@@ -46,6 +52,7 @@ def command(
     file: str | None,
     variables: tuple[str, ...],
     is_async: bool,
+    delay: timedelta | None,
     priority: int,
     idempotency_key: str | None,
     version: int | None,
@@ -59,6 +66,7 @@ def command(
       stepflow run order-flow --input '{"orderId": "12345"}'
       stepflow run order-flow --input @order-input.json --async
       stepflow run ./flow.yaml
+      stepflow run order-flow --delay 2h --async
     """
     value = read_input(given, file)
     started: list[str] = []
@@ -80,6 +88,7 @@ def command(
             version=version,
             variables=read_variables(variables, found.flow),
             priority=priority,
+            delay=delay,
             idempotency_key=idempotency_key,
         )
         started.append(run_id)
@@ -96,6 +105,8 @@ def command(
         if is_async and as_json:
             say(json_text(run_json(run)))
         sys.stdout.flush()
+        if run.status is RunStatus.SCHEDULED and not as_json:
+            note(f"  {paint('ℹ', 'blue', sys.stderr)} It starts at {local_time(run.wake_at)}")
         await watch.say_why()
         if is_async:
             return None

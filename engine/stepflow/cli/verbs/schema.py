@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stepflow.cli.completers import file_paths
 from stepflow.cli.session import fail, note, say, with_workbench
 from stepflow.cli.text import json_text, paint, safe
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("schema")
-@click.option("--output", metavar="FILE", help="Write it there instead of to stdout.")
+@click.option("--output", metavar="FILE", help="Write it there instead of to stdout.", shell_complete=file_paths)
 def command(output: str | None) -> None:
     """Write the JSON Schema of templates: editors complete, explain and check with it while you type.
 

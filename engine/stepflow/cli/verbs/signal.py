@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stepflow.cli.completers import runs, signals
 from stepflow.cli.session import note, read_input, say, with_client
 from stepflow.cli.text import paint, safe
 from stepflow.model.run import awaited_signal
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @click.command("signal")
-@click.argument("run_id")
-@click.argument("name")
+@click.argument("run_id", shell_complete=runs)
+@click.argument("name", shell_complete=signals)
 @click.option("--data", metavar="JSON|@FILE|-", help="What the waiting step gets.")
 def command(run_id: str, name: str, data: str | None) -> None:
     """Give an execution the signal NAME; the steps that wait for it go on.

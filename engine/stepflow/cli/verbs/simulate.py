@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stepflow.cli.completers import file_paths, steps, templates_or_files, versions
 from stepflow.cli.session import (
     FAILED,
     diagnostic_lines,
@@ -39,9 +40,9 @@ _SOURCE_ROOM = 32
 
 
 @click.command("simulate")
-@click.argument("template", metavar="FILE|TEMPLATE")
+@click.argument("template", metavar="FILE|TEMPLATE", shell_complete=templates_or_files)
 @click.option("--input", "given", metavar="JSON|@FILE|-", help="The input: JSON, @file, or - for stdin.")
-@click.option("--file", metavar="PATH", help="Read the input from a file.")
+@click.option("--file", metavar="PATH", help="Read the input from a file.", shell_complete=file_paths)
 @var_option
 @click.option(
     "--mock",
@@ -49,10 +50,13 @@ _SOURCE_ROOM = 32
     multiple=True,
     metavar="STEP=JSON|@FILE",
     help="The output of a step, or of a component; given again: of the next attempt.",
+    shell_complete=steps,
 )
-@click.option("--fail", "failing", multiple=True, metavar="STEP[:CODE]", help="Let a step fail.")
+@click.option("--fail", "failing", multiple=True, metavar="STEP[:CODE]", help="Let a step fail.", shell_complete=steps)
 @click.option("--from-history", is_flag=True, help="Take outputs from the last completed execution.")
-@click.option("--version", type=click.IntRange(1), help="A version of the template; default: the newest.")
+@click.option(
+    "--version", type=click.IntRange(1), help="A version of the template; default: the newest.", shell_complete=versions
+)
 @click.option("--json", "as_json", is_flag=True, help="As one object.")
 def command(
     template: str,

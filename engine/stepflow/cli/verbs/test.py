@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stepflow.cli.completers import file_paths
 from stepflow.cli.session import FAILED, diagnostic_lines, fail, note, read_file, say, with_templates, write_file
 from stepflow.cli.text import json_text, paint, safe
 
@@ -19,15 +20,14 @@ if TYPE_CHECKING:
     from stepflow.simulate.cases import CaseResult
     from stepflow.workbench import Workbench
 
-_ENDINGS = (".yaml", ".yml", ".json")
 _LINES_SHOWN = 10
 _WORDS_OF_TESTS = re.compile(r"\btests?\b")
-_KEYS_OF_TESTS = (re.compile(r"(?m)^tests?:"), re.compile(r"(?m)^steps:"))
+_KEY_OF_TESTS = re.compile(r"(?m)^tests?:")
 """At the top of a template that is no YAML."""
 
 
 @click.command("test")
-@click.argument("files", nargs=-1, metavar="[FILE|FOLDER...]")
+@click.argument("files", nargs=-1, metavar="[FILE|FOLDER...]", shell_complete=file_paths)
 @click.option("--update", is_flag=True, help="Write what was seen into the cases that failed.")
 @click.option("--json", "as_json", is_flag=True, help="One object a case.")
 def command(files: tuple[str, ...], update: bool, as_json: bool) -> None:
@@ -76,29 +76,29 @@ def command(files: tuple[str, ...], update: bool, as_json: bool) -> None:
 
 
 def _templates_in(folder: str) -> list[str]:
-    """Those with tests in it and below it; folders that begin with a dot are left out."""
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
-        found += [os.path.normpath(Path(place) / name) for name in sorted(names) if name.endswith(_ENDINGS)]
+    """Those with tests in it and below it."""
+    from stepflow.workspace.finding import TEMPLATE_ENDINGS, files_in
+
+    found = [os.path.normpath(entry.path) for entry in files_in(folder, TEMPLATE_ENDINGS)]
     return [file for file in found if _has_tests(file)]
 
 
 def _has_tests(file: str) -> bool:
     """It is a template with tests, or was meant to be one; others have YAML files too."""
     from stepflow.dsl.load import load
+    from stepflow.workspace.finding import is_template
 
     try:
         text = Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return False
-    if not _WORDS_OF_TESTS.search(text):
+    if not _WORDS_OF_TESTS.search(text) or not is_template(text, file):
         return False
     document = load(text, "json" if file.endswith(".json") else "yaml")
     if document.diagnostics:
-        return all(key.search(text) for key in _KEYS_OF_TESTS)
+        return _KEY_OF_TESTS.search(text) is not None
     keys = document.data.keys() if isinstance(document.data, dict) else ()
-    return "steps" in keys and ("tests" in keys or "test" in keys)
+    return "tests" in keys or "test" in keys
 
 
 def _flow_in(file: str, text: str, workbench: Workbench) -> Flow | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stepflow.cli.completers import file_paths, templates
 from stepflow.cli.session import diagnostic_lines, note, read_file, say, with_client
 from stepflow.cli.text import paint
 
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
 
 
 @click.command("update")
-@click.argument("name")
-@click.option("--dsl", "file", required=True, metavar="FILE", help="The template, YAML or JSON.")
+@click.argument("name", shell_complete=templates)
+@click.option(
+    "--dsl", "file", required=True, metavar="FILE", help="The template, YAML or JSON.", shell_complete=file_paths
+)
 @click.option("-d", "--description", metavar="TEXT", help="What it is for.")
-def command(name: str, file: str, description: str | None) -> None:
+@click.option("--force", is_flag=True, help="Also where `stepflow dev` makes it from another file.")
+def command(name: str, file: str, description: str | None, force: bool) -> None:
     """Save the next version of a template from a file.
 
     \b
@@ -28,7 +32,7 @@ def command(name: str, file: str, description: str | None) -> None:
     text = read_file(file, "DSL file")
 
     async def update(client: Client) -> None:
-        saved = await client.update_template(name, text, description, file=file)
+        saved = await client.update_template(name, text, description, file=file, force=force)
         what = "updated" if saved.change == "version" else "unchanged"
         say(f"{paint('✓', 'green')} Template '{saved.name}' {what}")
         say(f"  Version: {saved.version}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from stepflow.cli.completers import file_paths
 from stepflow.cli.session import FAILED, diagnostic_lines, note, read_file, say, with_workbench
 from stepflow.cli.text import json_text, paint
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("validate")
-@click.argument("file")
+@click.argument("file", shell_complete=file_paths)
 @click.option("--strict", is_flag=True, help="Exit 1 for warnings too, such as an unknown component.")
 @click.option("--json", "as_json", is_flag=True, help="As one object.")
 def command(file: str, strict: bool, as_json: bool) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Collection, Sequence
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
 
@@ -18,23 +19,31 @@ from stepflow.contracts.storage import (
     CreateRun,
     Done,
     ProcessGroup,
+    Pruned,
+    PruneForecast,
+    PruneRule,
+    RunSort,
     TemplateText,
     WorkerIdentity,
     Write,
 )
-from stepflow.errors import StorageError
+from stepflow.errors import StorageError, WorkflowEngineError
 from stepflow.model import jsontext
 from stepflow.model.run import RunRecord, WorkerRecord
 from stepflow.model.statuses import RunStatus
 from stepflow.model.template import SavedVersion, TemplateVersion
 from stepflow.model.times import to_datetime
-from stepflow.storages.sqlite import queries, write
-from stepflow.storages.sqlite.connect import Durability, connect, connect_without_writing, prepare
-from stepflow.storages.sqlite.liveness import LifeLock, is_held
+from stepflow.storages.sqlite import queries, requests, write
+from stepflow.storages.sqlite.connect import Durability, connect, prepare, storage_error
+from stepflow.storages.sqlite.liveness import LifeLock, is_held, is_held_by
 from stepflow.storages.sqlite.read import Reader
 from stepflow.storages.sqlite.turnstile import Turnstile
 from stepflow.storages.sqlite.wake import SocketListener
 from stepflow.storages.sqlite.writer import Job, Writer
+
+if TYPE_CHECKING:
+    from stepflow.contracts.transfer import ImportedRuns, ImportedTemplate, Line, TemplateLine, WholeRun
+    from stepflow.model.stats import Stats
 
 
 class SQLiteStorage(Reader):
@@ -87,6 +96,13 @@ class SQLiteStorage(Reader):
         version: SavedVersion = self._do(partial(write.save_template, text=text, create=create, update=update))
         return version
 
+    def save_watched_templates(self, texts: Sequence[TemplateText]) -> list[SavedVersion]:
+        versions: list[SavedVersion] = self._do(partial(write.save_watched_templates, texts=texts))
+        return versions
+
+    def mark_files_gone(self, names: Sequence[str]) -> None:
+        self._do(partial(write.mark_files_gone, names=names))
+
     def save_inline_template(self, text: TemplateText, components: Sequence[str]) -> TemplateVersion:
         job = partial(write.save_inline_template, text=text, components=components)
         version: TemplateVersion = self._do(job)
@@ -96,10 +112,16 @@ class SQLiteStorage(Reader):
         self._do(partial(write.delete_template, name=name, now=now))
 
     def request_cancel(self, run_id: str, reason: str | None, now: int) -> bool:
-        return bool(self._do(partial(write.request_cancel, run_id=run_id, reason=reason, now=now)))
+        return bool(self._do(partial(requests.request_cancel, run_id=run_id, reason=reason, now=now)))
 
     def signal(self, run_id: str, name: str, data: str, now: int) -> None:
-        self._do(partial(write.signal, run_id=run_id, name=name, data=data, now=now))
+        self._do(partial(requests.signal, run_id=run_id, name=name, data=data, now=now))
+
+    def pause(self, run_id: str, now: int) -> bool:
+        return bool(self._do(partial(requests.pause, run_id=run_id, now=now)))
+
+    def resume(self, run_id: str, now: int) -> bool:
+        return bool(self._do(partial(requests.resume, run_id=run_id, now=now)))
 
     def put_blob(self, run: int, text: str, blob_type: str, now: int) -> str:
         return str(self._do(partial(write.put_blob, run=run, text=text, blob_type=blob_type, now=now)))
@@ -113,10 +135,7 @@ class SQLiteStorage(Reader):
     # Following
 
     def listen(self, *, for_workers: bool = False) -> SocketListener:
-        if self._writable:
-            reader = connect(self._path, self._durability, read_only=True)
-        else:
-            reader = connect_without_writing(self._path)
+        reader = self._connect_reader()
         listener = SocketListener(self._path, reader, for_workers=for_workers, on_close=self._listeners.discard)
         self._listeners.add(listener)
         return listener
@@ -170,6 +189,12 @@ class SQLiteStorage(Reader):
                 self._life_path(worker_id).unlink(missing_ok=True)
         return freed
 
+    def stall_unoffered(self, before: int, now: int) -> int:
+        from stepflow.storages.sqlite.stalls import stall_unoffered  # once an hour, and by workers alone
+
+        _, offers = self._offered()
+        return int(self._do(partial(stall_unoffered, offers=offers, before=before, now=now)))
+
     def free_run(self, run: int, worker: int) -> None:
         self._do(partial(write.free_run, run=run, worker=worker))
 
@@ -202,7 +227,113 @@ class SQLiteStorage(Reader):
         self._background = lock
         return True
 
+    def is_worker(self, worker_id: str, pid: int) -> bool:
+        return is_held_by(self._life_path(worker_id), pid)
+
+    def runs_held_by(self, worker_id: str) -> list[str]:
+        return [run_id for (run_id,) in self.fetch(queries.RUNS_OF_WORKER, (worker_id,))]
+
+    # Upkeep: what it takes is imported when it is done
+
+    def export(self, run_ids: Sequence[str] | None, template: str | None) -> Iterator[Line]:
+        from stepflow.storages.sqlite.exporting import Exporter
+
+        self._check_template(template)
+        connection = self._connect_reader()
+        try:
+            connection.execute("BEGIN")
+            yield from Exporter(connection).lines(run_ids, template)
+        except sqlite3.Error as error:
+            raise storage_error(error, self._path) from error
+        finally:
+            connection.close()
+
+    def import_template(self, lines: Sequence[TemplateLine], taken: set[int], now: int) -> ImportedTemplate:
+        from stepflow.storages.sqlite import importing
+
+        job = partial(importing.import_template, lines=lines, taken=taken, now=now)
+        imported: ImportedTemplate = self._do(job)
+        taken.update(imported.numbers.values())
+        return imported
+
+    def import_runs(
+        self, runs: Sequence[WholeRun], versions: Mapping[tuple[str, int], int], resume: bool, now: int
+    ) -> ImportedRuns:
+        from stepflow.storages.sqlite import importing
+
+        flows = {
+            (one.run.template, one.run.version): self._version(versions[one.run.template, one.run.version]).flow
+            for one in runs
+        }
+        job = partial(importing.import_runs, runs=runs, versions=versions, flows=flows, resume=resume, now=now)
+        imported: ImportedRuns = self._do(job)
+        return imported
+
+    def forecast_prune(self, rule: PruneRule) -> PruneForecast:
+        from stepflow.storages.sqlite.prune import Pruner
+
+        self._check_template(rule.template)
+        return Pruner(self, self._do, rule).forecast()
+
+    def prune(self, rule: PruneRule, now: int) -> Iterator[Pruned]:
+        from stepflow.storages.sqlite.prune import Pruner
+
+        self._check_template(rule.template)
+        return Pruner(self, self._do, rule).prune(now)
+
+    def _check_template(self, name: str | None) -> None:
+        """A deleted one has runs too."""
+        if name is not None and self.fetch_one(queries.TEMPLATE_ROW, (name,)) is None:
+            raise self._no_template(name)
+
+    def prune_blobs(self, before: int) -> Iterator[int]:
+        from stepflow.storages.sqlite import prune
+
+        return prune.prune_blobs(self, self._do, before)
+
+    def prune_inline_templates(self) -> int:
+        from stepflow.storages.sqlite import prune
+
+        return prune.prune_inline_versions(self, self._do, lambda: not self.any_worker_alive())
+
+    def free_bytes(self) -> int:
+        return int(self.fetch(queries.FREE_BYTES)[0][0])
+
+    def vacuum(self) -> int:
+        self._refuse_read_only()
+        turnstile = Turnstile(self._path)  # the writer thread has its own, and flock knows them apart
+        try:
+            with turnstile.pass_through():
+                if self.any_worker_alive():
+                    raise WorkflowEngineError(
+                        "WORKERS_ALIVE", "Workers are running, and would wait until it is done; stop them first"
+                    )
+                before = self._path.stat().st_size
+                connection = connect(self._path, self._durability)
+                try:
+                    connection.execute("PRAGMA temp_store = file")
+                    connection.execute("VACUUM")
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    connection.close()
+                return max(0, before - self._path.stat().st_size)
+        except sqlite3.Error as error:
+            raise storage_error(error, self._path) from error
+        finally:
+            turnstile.close()
+
     # Reading: as the reader has it, and why a queued run waits
+
+    def stats(self, since: int, now: int, template: str | None) -> Stats:
+        from stepflow.storages.sqlite.statistics import gather
+
+        living = [worker for worker in self.workers() if worker.alive]
+        return msgspec.structs.replace(
+            gather(self, since, now, template),
+            workers_alive=len(living),
+            slots=sum(worker.slots for worker in living),
+            held_runs=sum(worker.held_runs for worker in living),
+        )
 
     def get_run(self, run_id: str) -> RunRecord:
         return self._with_reasons([super().get_run(run_id)])[0]
@@ -214,8 +345,15 @@ class SQLiteStorage(Reader):
         statuses: Collection[RunStatus] | None,
         template: str | None,
         children: bool,
+        *,
+        since: int | None = None,
+        parent: str | None = None,
+        sort: RunSort = "created",
+        reverse: bool = False,
     ) -> tuple[list[RunRecord], str | None]:
-        runs, next_cursor = super().list_runs(limit, cursor, statuses, template, children)
+        runs, next_cursor = super().list_runs(
+            limit, cursor, statuses, template, children, since=since, parent=parent, sort=sort, reverse=reverse
+        )
         return self._with_reasons(runs), next_cursor
 
     def _with_reasons(self, runs: list[RunRecord]) -> list[RunRecord]:
@@ -223,12 +361,7 @@ class SQLiteStorage(Reader):
         queued = [run.id for run in runs if run.status is RunStatus.QUEUED and run.worker is None]
         if not queued:
             return runs
-        offers: set[str] = set()
-        living = 0
-        for worker_id, host, offered in self.fetch(queries.OFFERS):
-            if host != socket.gethostname() or is_held(self._life_path(worker_id)):
-                living += 1
-                offers.update(jsontext.decode(offered))
+        living, offers = self._offered()
         needs = {run_id: jsontext.decode(components) for run_id, components in self.needs(queued)}
 
         def with_reason(run: RunRecord) -> RunRecord:
@@ -239,6 +372,16 @@ class SQLiteStorage(Reader):
             return msgspec.structs.replace(run, reason=run.reason or reason)
 
         return [with_reason(run) for run in runs]
+
+    def _offered(self) -> tuple[int, set[str]]:
+        """How many workers live, and the components that they have."""
+        offers: set[str] = set()
+        living = 0
+        for worker_id, host, offered in self.fetch(queries.OFFERS):
+            if host != socket.gethostname() or is_held(self._life_path(worker_id)):
+                living += 1
+                offers.update(jsontext.decode(offered))
+        return living, offers
 
 
 def _job(what: Write) -> Job:

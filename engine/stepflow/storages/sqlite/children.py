@@ -9,7 +9,7 @@ from stepflow.core.effects import StartChildren
 from stepflow.model import jsontext
 from stepflow.model.event import EVENT_CODES, LEVELS, EventType
 from stepflow.model.ids import new_run_id
-from stepflow.model.statuses import RUN_STATUS_CODES, RunStatus
+from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, RunStatus
 from stepflow.storages.sqlite import queries
 from stepflow.storages.sqlite.writer import Group
 
@@ -20,6 +20,7 @@ def start_group(group: Group, parent: int, start: StartChildren, at: int) -> Non
     """Start the first children of a step, and keep the inputs of the others."""
     children = start.children
     connection = group.connection
+    connection.execute(queries.USE_VERSION, (children.template_version,))
     total = len(children.inputs)
     first = min(total, children.max_concurrency)
     (number,) = connection.execute(
@@ -61,18 +62,22 @@ def _start(
     row = connection.execute(queries.PARENT_BY_NUMBER, (parent,)).fetchone()
     if row is None or not inputs:
         return
-    _, _, priority, age, depth = row
+    _, _, priority, age, depth, status = row
+    is_paused = RUN_STATUSES[status] is RunStatus.PAUSED
     (template,) = connection.execute(
         "SELECT template FROM template_versions WHERE num = ?", (template_version,)
     ).fetchone()
-    queued = RUN_STATUS_CODES[RunStatus.QUEUED]
+    code = RUN_STATUS_CODES[RunStatus.PAUSED if is_paused else RunStatus.QUEUED]
     started = []
     for item, text in inputs:
         run_id = new_run_id()
-        values = (run_id, template, template_version, queued, priority, at, None, 1, step_count, step_count, parent)
+        events = 2 if is_paused else 1
+        values = (run_id, template, template_version, code, priority, at, None, events, step_count, step_count, parent)
         (run,) = connection.execute(queries.INSERT_RUN, (*values, None, None, number, item, depth + 1, age)).fetchone()
         connection.execute(queries.INSERT_RUN_BODY, (run, text, None, None))
-        group.add_event(run, 1, EVENT_CODES[EventType.RUN_CREATED], None, None, _INFO, at, None)
+        group.add_run_event(run, 1, EventType.RUN_CREATED, at)
+        if is_paused:
+            group.add_run_event(run, 2, EventType.RUN_PAUSED, at)
         started.append({"child_run_id": run_id, "kind": kind, "item": item})
     tell_parent(group, parent, EventType.CHILD_STARTED, started, at)
     group.wakes_workers = True

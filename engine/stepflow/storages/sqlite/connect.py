@@ -81,7 +81,7 @@ def prepare(path: Path, turnstile: Turnstile, durability: Durability) -> bool:
 def _prepare(path: Path, turnstile: Turnstile, durability: Durability) -> bool:
     if path.is_dir():
         raise StorageError(f"{path} is a folder, not a database file; name a file with --db")
-    _refuse_network_file_system(path)
+    refuse_network_file_system(path)
     _make_folder(path.parent)
     if path.exists():
         can_write = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
@@ -103,6 +103,14 @@ def _prepare(path: Path, turnstile: Turnstile, durability: Durability) -> bool:
     with turnstile.pass_through():
         _create_or_migrate(path, durability)
     return True
+
+
+def is_current(path: Path) -> bool:
+    """Whether the file is a database of this release, so that it can be opened without being changed."""
+    try:
+        return _user_version(path, can_write=os.access(path, os.W_OK)) == SCHEMA_VERSION
+    except (sqlite3.Error, OSError):
+        return False
 
 
 def _user_version(path: Path, *, can_write: bool) -> int:
@@ -144,7 +152,7 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _refuse_network_file_system(path: Path) -> None:
+def refuse_network_file_system(path: Path) -> None:
     """SQLite's locks and WAL do not work there, and it would corrupt the file one day."""
     mounts = Path("/proc/mounts")
     if not mounts.exists():

@@ -49,3 +49,25 @@ def is_held(path: Path) -> bool:
         return False
     finally:
         os.close(file)
+
+
+def is_held_by(path: Path, pid: int) -> bool:
+    """Whether process `pid` has that lock file open and it is held: a number alone may be somebody else's by now. Where
+    the system does not tell what a process has open, being held is all that is known."""
+    if not is_held(path):
+        return False
+    if not Path("/proc/self/fd").exists():
+        return True
+    try:
+        meant = path.stat()
+        files = list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False
+    return any(_is_same(file, meant) for file in files)
+
+
+def _is_same(file: Path, meant: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(file.stat(), meant)
+    except OSError:
+        return False  # closed in this moment

@@ -1,13 +1,19 @@
 """Every statement of the SQLite storage, by name, each with a sentence."""
 
-from stepflow.model.event import EVENT_CODES, EventType
-from stepflow.model.statuses import RUN_STATUS_CODES, RunStatus
+from collections.abc import Sequence
+
+from stepflow.model.event import EVENT_CODES, FINAL_RUN_EVENTS, EventType
+from stepflow.model.run import AWAITS_SIGNAL
+from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, STEP_STATUS_CODES, RunStatus, StepStatus
 
 _FINAL = ", ".join(str(RUN_STATUS_CODES[status]) for status in RunStatus if status.is_final)
 _WAITING = ", ".join(
     str(RUN_STATUS_CODES[status]) for status in (RunStatus.WAITING, RunStatus.SLEEPING, RunStatus.AWAITING_RETRY)
 )
 _STALLED = RUN_STATUS_CODES[RunStatus.STALLED]
+_PAUSED = RUN_STATUS_CODES[RunStatus.PAUSED]
+_QUEUED = RUN_STATUS_CODES[RunStatus.QUEUED]
+_SCHEDULED = RUN_STATUS_CODES[RunStatus.SCHEDULED]
 
 _STEP_COMPLETED = EVENT_CODES[EventType.STEP_COMPLETED]
 _STEP_FAILED = EVENT_CODES[EventType.STEP_FAILED]
@@ -15,6 +21,10 @@ _STEP_RETRY = EVENT_CODES[EventType.STEP_RETRY]
 _RUN_COMPLETED = EVENT_CODES[EventType.RUN_COMPLETED]
 _RUN_FAILED = EVENT_CODES[EventType.RUN_FAILED]
 _RUN_TIMEOUT = EVENT_CODES[EventType.RUN_TIMEOUT]
+_LINES = ", ".join(
+    str(EVENT_CODES[kind])
+    for kind in (EventType.LOG, EventType.LOG_TRUNCATED, EventType.CHILD_STARTED, *sorted(FINAL_RUN_EVENTS))
+)
 
 BLOB_MARK = "@"
 """Before the id of a blob, where a body would stand: no JSON begins so."""
@@ -119,7 +129,7 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?
 """A new run; it is due when its delay is over."""
 
 PARENT = f"""
-SELECT num, id, priority, age, depth FROM runs WHERE id = ? AND status NOT IN ({_FINAL})"""
+SELECT num, id, priority, age, depth, status FROM runs WHERE id = ? AND status NOT IN ({_FINAL})"""
 """What a child takes from the run that starts it."""
 
 PARENT_BY_NUMBER = PARENT.replace("id = ?", "num = ?")
@@ -128,9 +138,9 @@ PARENT_BY_NUMBER = PARENT.replace("id = ?", "num = ?")
 INSERT_RUN_BODY = "INSERT INTO run_bodies (run, input, variables, metadata) VALUES (?, ?, ?, ?)"
 """What it was given."""
 
-COPY_REUSED_STEPS = """
+COPY_REUSED_STEP = """
 INSERT INTO steps (run, step, attempt, status, flags, output)
-SELECT ?, step, 0, ?, 2, output FROM steps
+SELECT ?, ?, 0, ?, 2, output FROM steps
 WHERE run = (SELECT num FROM runs WHERE id = ?) AND step = ? AND output IS NOT NULL
 ORDER BY attempt DESC LIMIT 1"""
 """A completed step of the run that is retried, with its output: pruning the old run is harmless."""
@@ -147,8 +157,31 @@ WHERE id = ? AND status NOT IN ({_FINAL}) AND NOT cancel_requested RETURNING num
 """Ask for a run's end; the version makes its holder look before it decides again. Without a holder it is due at once,
 for whoever comes first: the client that asks, or a worker if that client dies."""
 
-REQUESTS = """
-SELECT num, version, cancel_requested, reason FROM runs WHERE owner = ? AND (cancel_requested
+PAUSE = f"""
+UPDATE runs SET status = {_PAUSED}, version = version + 1, event_count = event_count + 1,
+  wake_at = CASE WHEN owner IS NULL THEN
+    started_at + (SELECT json_extract(flow, '$.timeout_ms') FROM template_versions WHERE num = template_version) END
+WHERE num = ? AND status NOT IN ({_PAUSED}, {_STALLED}, {_FINAL}) AND NOT cancel_requested RETURNING event_count"""
+"""Nothing of it starts any more; the version makes its holder look. Its timeout goes on."""
+
+RESUME = f"""
+UPDATE runs SET version = version + 1, event_count = event_count + 1,
+  status = CASE WHEN started_at IS NULL AND start_at > :now THEN {_SCHEDULED} ELSE {_QUEUED} END,
+  wake_at = CASE WHEN started_at IS NULL AND start_at > :now THEN start_at END,
+  losses = CASE status WHEN {_STALLED} THEN 0 ELSE losses END,
+  reason = CASE WHEN status = {_STALLED} AND NOT cancel_requested THEN NULL ELSE reason END
+WHERE num = :run RETURNING event_count, status, start_at"""
+"""A paused or stalled run is claimable again; one whose delay is not over waits on."""
+
+OPEN_CHILD_STATUSES = f"SELECT num, status FROM runs WHERE parent = ? AND status NOT IN ({_FINAL})"
+"""Children of a run that have not ended."""
+
+OPEN_CHILD_NUMBERS = OPEN_CHILD_STATUSES.replace("num, status", "num")
+"""Their numbers alone."""
+
+REQUESTS = f"""
+SELECT num, version, status, cancel_requested, reason FROM runs WHERE owner = ? AND (cancel_requested
+  OR status IN ({_PAUSED}, {_QUEUED})
   OR EXISTS (SELECT 1 FROM signals s WHERE s.run = runs.num AND NOT s.consumed)
   OR EXISTS (SELECT 1 FROM child_groups g WHERE g.run = runs.num AND g.ended))"""
 """The runs that a worker holds and that somebody asks something of."""
@@ -193,11 +226,11 @@ GROUP_ENDED = "UPDATE child_groups SET ended = 1 WHERE num = ?"
 """All that were to start have ended."""
 
 WAKE_PARENT = f"""
-UPDATE runs SET wake_at = 0 WHERE num = ? AND owner IS NULL AND status NOT IN ({_FINAL}, {_STALLED})"""
-"""Its children have ended. A stalled run stays so."""
+UPDATE runs SET wake_at = 0 WHERE num = ? AND owner IS NULL AND status NOT IN ({_FINAL}, {_STALLED}, {_PAUSED})"""
+"""Its children have ended. A stalled or paused run stays so."""
 
 WAKE_IF_CHILDREN_ENDED = f"""
-UPDATE runs SET wake_at = 0 WHERE num = ? AND status <> {_STALLED}
+UPDATE runs SET wake_at = 0 WHERE num = ? AND status NOT IN ({_STALLED}, {_PAUSED})
   AND EXISTS (SELECT 1 FROM child_groups WHERE run = runs.num AND ended)"""
 """A run is let go of in the moment when its children have ended."""
 
@@ -236,8 +269,8 @@ INSERT_BLOB_REF = "INSERT INTO blob_refs (blob, run) VALUES (?, ?) ON CONFLICT D
 GET_BLOB = "SELECT data FROM blobs WHERE id = ?"
 """Its data."""
 
-RUN_STATUS = "SELECT num, status FROM runs WHERE id = ?"
-"""A run's number and status."""
+RUN_STATUS = "SELECT num, status, cancel_requested FROM runs WHERE id = ?"
+"""A run's number and status, and whether somebody asked for its end."""
 
 RUN_IDS_LIKE = "SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
 """Runs whose id begins so; two are enough to know that it is not unique."""
@@ -247,7 +280,7 @@ SELECT id FROM (SELECT id FROM runs ORDER BY num DESC LIMIT 10000) WHERE substr(
 """Recent runs whose id ends so: what the screens show of an id."""
 
 _RUN_COLUMNS = """
-r.num, r.id, t.name, v.version, r.status, r.created_at, r.started_at, r.finished_at, r.wake_at, r.error, r.reason,
+r.num, r.id, t.name, abs(v.version), r.status, r.created_at, r.started_at, r.finished_at, r.wake_at, r.error, r.reason,
 r.cancel_requested, r.output_skipped, r.priority, r.retry_of, r.step_count, r.open_steps,
 (SELECT id FROM workers WHERE num = r.owner), (SELECT id FROM runs p WHERE p.num = r.parent)"""
 
@@ -261,29 +294,80 @@ LEFT JOIN run_outputs o ON o.run = r.num WHERE r.id = ?"""
 """A run as its reader gets it, with bodies."""
 
 
-def list_runs(*, by_status: int, by_template: bool, children: bool) -> str:
-    """Newest first from a key on, without bodies. `by_status`: how many statuses are asked for."""
-    where = ["r.num < ?"]
-    if by_status:
-        where.append(f"r.status IN ({', '.join('?' * by_status)})")
-    if by_template:
-        where.append("r.template = (SELECT num FROM templates WHERE name = ?)")
-    if not children:
-        where.append("r.parent IS NULL")
-    # Several statuses are walked by number: filtering is cheaper than sorting what an index would give.
-    index = "INDEXED BY runs_by_status" if by_status == 1 and not by_template else ""
-    tables = _RUN_TABLES.replace("runs r ", f"runs r {index} ", 1)
-    return f"SELECT {_RUN_COLUMNS} FROM {tables} WHERE {' AND '.join(where)} ORDER BY r.num DESC LIMIT ?"
+RUN_VALUES = {
+    "started": "r.started_at",
+    "finished": "r.finished_at",
+    "duration": "r.finished_at - r.started_at",
+}
+"""What executions are sorted by, if not by their numbers."""
+
+FAR = 1 << 62
+"""Beyond every number and instant."""
 
 
-def count_runs(*, by_status: int, by_template: bool) -> str:
-    """How many runs there are of these statuses and this template, children left out."""
-    where = ["parent IS NULL"]
-    if by_status:
-        where.append(f"status IN ({', '.join('?' * by_status)})")
+def list_runs(
+    codes: Sequence[int], *, by_template: bool, children: bool, by_parent: bool, since: bool, sort: str, reverse: bool
+) -> str:
+    """A page from a key on, without bodies: `:number`, where sorted by a value `:value` too. `codes`: of the statuses
+    that are asked for. What has no value comes last."""
+    where = _of_runs(by_template=by_template, children=children, by_parent=by_parent, since=since)
+    beyond, direction = (">", "ASC") if reverse else ("<", "DESC")
+    if sort == "created":
+        # Of two lower bounds SQLite begins at one: from the oldest on at `since`, which the plus leaves alone.
+        where.insert(0, f"{'+' if reverse and since else ''}r.num {beyond} :number")
+        order = f"r.num {direction}"
+        # Of several statuses each is walked by its index, and the few that each gives are put in order.
+        arms = [
+            f"SELECT * FROM (SELECT r.num AS n FROM runs r {_index(code, by_template, by_parent)} "
+            f"WHERE {' AND '.join([*where, f'r.status = {code}'])} ORDER BY {order} LIMIT :limit)"
+            for code in codes
+        ] or [f"SELECT r.num AS n FROM runs r WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"]
+        numbers = " UNION ALL ".join(arms)
+    else:
+        value = f"coalesce({RUN_VALUES[sort]}, {FAR if reverse else -FAR})"
+        where.append(f"({value}, r.num) {beyond} (:value, :number)")
+        where += _with_status(codes)
+        order = f"{value} {direction}, r.num {direction}"
+        numbers = f"SELECT r.num AS n FROM runs r WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"
+    return f"SELECT {_RUN_COLUMNS} FROM ({numbers}) JOIN {_RUN_TABLES} WHERE r.num = n ORDER BY {order} LIMIT :limit"
+
+
+_IS_ROOT = "r.parent IS NULL"
+
+
+def _index(code: int, by_template: bool, by_parent: bool) -> str:
+    """Runs that have not ended are few, whatever their template."""
+    if by_parent:
+        return ""
+    is_rare = not RUN_STATUSES[code].is_final
+    return "INDEXED BY runs_by_status" if is_rare or not by_template else "INDEXED BY runs_by_template"
+
+
+def _of_runs(*, by_template: bool, children: bool, by_parent: bool, since: bool) -> list[str]:
+    where = []
     if by_template:
-        where.append("template = (SELECT num FROM templates WHERE name = ?)")
-    return f"SELECT count(*) FROM runs WHERE {' AND '.join(where)}"
+        where.append("r.template = (SELECT num FROM templates WHERE name = :template)")
+    if by_parent:
+        where.append("r.parent = (SELECT num FROM runs WHERE id = :parent)")
+    elif not children:
+        where.append(_IS_ROOT)
+    if since:
+        # Ids begin with the time: their index says where to stop. The plus keeps SQLite from walking the numbers.
+        where.append("r.num >= (SELECT min(+num) FROM runs WHERE id >= :first_id) AND r.created_at >= :since")
+    return where
+
+
+def _with_status(codes: Sequence[int]) -> list[str]:
+    return [f"r.status IN ({', '.join(map(str, codes))})"] if codes else []
+
+
+def count_runs(codes: Sequence[int], *, by_template: bool, children: bool, by_parent: bool, since: bool) -> str:
+    """How many there are of what `list_runs` lists."""
+    where = _of_runs(by_template=by_template, children=children, by_parent=by_parent, since=since)
+    if not codes and where == [_IS_ROOT]:
+        # Two indexes know; else each of a million rows is looked at.
+        return "SELECT (SELECT count(*) FROM runs) - (SELECT count(*) FROM runs WHERE parent IS NOT NULL)"
+    return f"SELECT count(*) FROM runs r WHERE {' AND '.join([*where, *_with_status(codes)]) or 'true'}"
 
 
 STATUS_COUNTS = "SELECT status, count(*) FROM runs GROUP BY status"
@@ -294,8 +378,9 @@ SELECT EXISTS (SELECT 1 FROM runs WHERE status IN ({
     ", ".join(
         str(code) for status, code in RUN_STATUS_CODES.items() if not RunStatus(status).is_final and code != _STALLED
     )
-}) AND template_version NOT IN (SELECT value FROM json_each(?)))"""
-"""Whether there is anything left to do, but of these versions."""
+}) AND template_version NOT IN (SELECT value FROM json_each(?))
+  AND (status <> {_PAUSED} OR owner IS NOT NULL OR wake_at IS NOT NULL))"""
+"""Whether there is anything left to do, but of these versions. A paused run has only its timeout to come."""
 
 RUN_FLOW = """
 SELECT r.num, r.status, r.finished_at, v.num FROM runs r JOIN template_versions v ON v.num = r.template_version
@@ -313,9 +398,12 @@ RECORD_STEPS_WITH_BODIES = RECORD_STEPS.replace("awaits FROM", f"awaits, input, 
 # The log
 
 
-def events(*, of_run: bool, newest: bool, before: bool) -> str:
-    """A page of the log, with the bodies that stand on step and run rows."""
+def events(*, of_run: bool, newest: bool, before: bool, lines: bool) -> str:
+    """A page of the log, with the bodies that stand on step and run rows. `lines`: only what steps said, the starts of
+    children, and ends."""
     where = ["e.run = ?"] if of_run else []
+    if lines:
+        where.append(f"(e.type IN ({_LINES}) OR typeof(e.type) = 'text')")
     where.append("e.seq > ?")
     if before:
         where.append("e.seq < ?")
@@ -342,11 +430,14 @@ JOIN templates t ON t.num = r.template WHERE r.num IN (SELECT value FROM json_ea
 # Templates
 
 TEMPLATE_BY_NAME = """
-SELECT num, name, description, newest, created_at, updated_at FROM templates WHERE name = ? AND NOT deleted"""
+SELECT num, name, description, newest, created_at, updated_at, watched_file, file_gone FROM templates
+WHERE name = ? AND NOT deleted"""
 """A template that is not deleted."""
 
-TEMPLATE_ROW = "SELECT num, deleted, newest FROM templates WHERE name = ?"
-"""A template's row, deleted or not."""
+TEMPLATE_ROW = """
+SELECT num, deleted, max(newest, coalesce((SELECT max(version) FROM template_versions v WHERE v.template = t.num), 0))
+FROM templates t WHERE name = ?"""
+"""A template's row, deleted or not, and its last number: an import adds versions that are not its newest."""
 
 INSERT_TEMPLATE = """
 INSERT INTO templates (name, description, newest, created_at, updated_at) VALUES (?, ?, 0, ?, ?) RETURNING num"""
@@ -363,7 +454,8 @@ HIDE_TEMPLATE = "UPDATE templates SET deleted = 1, updated_at = ? WHERE name = ?
 """Delete, for those who look."""
 
 LIST_TEMPLATES = """
-SELECT num, name, description, newest, created_at, updated_at FROM templates WHERE NOT deleted
+SELECT num, name, description, newest, created_at, updated_at, watched_file, file_gone FROM templates
+WHERE NOT deleted
 ORDER BY updated_at DESC, num DESC LIMIT ? OFFSET ?"""
 """Newest change first."""
 
@@ -375,14 +467,40 @@ COUNT_TEMPLATES = "SELECT count(*) FROM templates WHERE NOT deleted"
 
 INSERT_VERSION = """
 INSERT INTO template_versions (template, version, source, source_format, flow, components, base_dir, created_at,
-  flow_hash, file) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
+  flow_hash, file, replaceable) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
 """A new version."""
+
+DROP_REPLACED = "DELETE FROM template_versions WHERE template = ? AND version = -? AND replaceable"
+"""The version that gave way the last time, if nothing has used it up to now."""
+
+REPLACE_VERSION = """
+UPDATE template_versions SET version = -version WHERE template = ?1 AND version = ?2 AND replaceable
+  AND NOT EXISTS (SELECT 1 FROM template_versions WHERE template = ?1 AND version = -?2) RETURNING num"""
+"""It gives way. Its row stays for whoever has read it and is about to start a run with it."""
+
+USE_VERSION = "UPDATE template_versions SET replaceable = 0 WHERE num = ? AND replaceable"
+"""A run is pinned to it."""
+
+SEEN_HASH = "SELECT watched_hash FROM templates WHERE num = ?"
+"""Of the text of its file that was seen last."""
+
+WATCH_FILE = "UPDATE templates SET watched_file = ?, watched_hash = ?, file_gone = 0 WHERE num = ?"
+"""The file that makes a template."""
+
+MARK_FILE_GONE = "UPDATE templates SET file_gone = 1 WHERE name = ?"
+"""It is not there any more."""
+
+WATCHED_TEMPLATES = """
+SELECT t.name, t.newest, t.watched_file, t.watched_hash, t.file_gone, t.deleted, v.base_dir, v.file
+FROM templates t JOIN template_versions v ON v.template = t.num AND v.version = t.newest
+WHERE t.watched_file IS NOT NULL OR (v.file IS NOT NULL AND v.base_dir IS NOT NULL AND NOT t.deleted) ORDER BY t.name"""
+"""Templates that files made, and which files."""
 
 UPDATE_TEXT = "UPDATE template_versions SET source = ?, source_format = ?, file = ? WHERE num = ?"
 """Other words for the same flow."""
 
 _VERSION = """
-SELECT v.num, t.name, v.version, v.source, v.source_format, v.flow, v.base_dir, v.created_at,
+SELECT v.num, t.name, abs(v.version), v.source, v.source_format, v.flow, v.base_dir, v.created_at,
   v.file
 FROM template_versions v JOIN templates t ON t.num = v.template"""
 
@@ -398,8 +516,210 @@ VERSION_BY_NUM = f"{_VERSION} WHERE v.num = ?"
 VERSION_BY_FLOW = f"{_VERSION} WHERE v.template = ? AND v.flow_hash = ?"
 """The version of a hidden template that says the same."""
 
-ALL_VERSIONS = f"{_VERSION} WHERE t.name = ? ORDER BY v.version DESC"
+ALL_VERSIONS = f"{_VERSION} WHERE t.name = ? AND v.version > 0 ORDER BY v.version DESC LIMIT ?"
 """Newest first."""
+
+COUNT_RUNS_BY_VERSION = """
+SELECT abs(v.version), count(*) FROM runs r JOIN template_versions v ON v.num = r.template_version
+WHERE r.template = (SELECT num FROM templates WHERE name = ?) GROUP BY abs(v.version)"""
+"""How many runs each version of a template has."""
+
+# Exports
+
+ROOTS = "SELECT num FROM runs WHERE parent IS NULL ORDER BY num"
+"""Runs that no other started."""
+
+ROOTS_OF_TEMPLATE = """
+SELECT num FROM runs WHERE template = (SELECT num FROM templates WHERE name = ?) AND parent IS NULL ORDER BY num"""
+"""The same of one template."""
+
+TREE = """
+WITH RECURSIVE tree (num, depth) AS (
+  SELECT ?, 0 UNION ALL SELECT r.num, tree.depth + 1 FROM runs r JOIN tree ON r.parent = tree.num)
+SELECT num FROM tree ORDER BY depth, num"""
+"""A run and all below it, parents first."""
+
+RUN_AND_PARENT = "SELECT num, parent FROM runs WHERE id = ?"
+"""On the way to its root."""
+
+RUN_AND_PARENT_BY_NUMBER = "SELECT num, parent FROM runs WHERE num = ?"
+"""The same by its number."""
+
+
+def export_versions(where: str) -> str:
+    """Template versions, each with what there is to say of its template, in the order of their making; those that gave
+    way unused are left out."""
+    return f"""
+SELECT v.num, t.name, v.version, v.source, v.source_format, v.flow, v.components, v.base_dir, v.created_at, v.file,
+  v.flow_hash, t.description, t.newest, t.created_at, t.updated_at, t.deleted
+FROM template_versions v JOIN templates t ON t.num = v.template WHERE {where} AND (v.version > 0 OR NOT v.replaceable)
+ORDER BY t.num, v.version"""
+
+
+EXPORT_RUN = f"""
+SELECT r.id, r.template_version, r.status, r.priority, r.created_at, r.started_at, r.finished_at, r.wake_at,
+  r.step_count, r.losses, r.cancel_requested, r.output_skipped, r.reason, r.error, r.parent,
+  (SELECT id FROM runs p WHERE p.num = r.parent), r.retry_of, r.idempotency_key, r.child_group, r.child_item,
+  r.start_at, b.input, b.variables, b.metadata, {_body("o.output")}
+FROM runs r JOIN run_bodies b ON b.run = r.num LEFT JOIN run_outputs o ON o.run = r.num WHERE r.num = ?"""
+"""A run with all that is to be kept of it."""
+
+EXPORT_SIGNALS = "SELECT name, data, at FROM signals WHERE run = ? AND NOT consumed ORDER BY num"
+"""Signals that no step has waited for so far."""
+
+EXPORT_CHILD_GROUPS = """
+SELECT num, step, attempt, step_count, max_concurrency, total, template_version, spec, tolerated, started, done, failed,
+  ended
+FROM child_groups WHERE run = ? ORDER BY num"""
+"""The children that a run waits for."""
+
+CHILD_GROUP_NUMBERS = """
+SELECT DISTINCT child_group FROM runs WHERE parent = ? AND child_group IS NOT NULL
+UNION SELECT num FROM child_groups WHERE run = ? ORDER BY 1"""
+"""Of all groups of children that a run ever had, in their order."""
+
+EXPORT_EVENTS = """
+SELECT seq, run_seq, type, step, attempt, level, at, payload FROM events INDEXED BY events_by_run
+WHERE run = ? ORDER BY run_seq"""
+"""The log of a run as it is stored, without bodies."""
+
+BLOB_OF_RUN = """
+SELECT id, type, data, created_at FROM blobs
+WHERE id = ?1 AND EXISTS (SELECT 1 FROM blob_refs WHERE blob = ?1 AND run = ?2)"""
+"""A blob that a run refers to."""
+
+# Imports
+
+IMPORT_TEMPLATE = """
+INSERT INTO templates (name, description, newest, created_at, updated_at, deleted) VALUES (?, ?, ?, ?, ?, ?)
+RETURNING num"""
+"""A template that was not there."""
+
+SAME_VERSIONS = """
+SELECT num FROM template_versions WHERE template = ? AND flow = ? AND base_dir IS ? AND flow_hash IS NULL
+ORDER BY version = ? DESC, version"""
+"""Versions with the same flow and folder, the one with the same number first."""
+
+FREE_VERSION = """
+SELECT CASE WHEN EXISTS (SELECT 1 FROM template_versions WHERE template = :template AND version = :wanted)
+  THEN (SELECT max(version) + 1 FROM template_versions WHERE template = :template) ELSE :wanted END"""
+"""The number of a version that is added: the one it has where it comes from, else the next."""
+
+IMPORT_VERSION = """
+INSERT INTO template_versions (template, version, source, source_format, flow, components, base_dir, created_at,
+  flow_hash, file) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING num"""
+"""A version that was not there."""
+
+TEMPLATE_OF_VERSION = "SELECT template FROM template_versions WHERE num = ?"
+"""What it is a version of."""
+
+IMPORT_RUN = """
+INSERT INTO runs (id, template, template_version, status, priority, created_at, started_at, finished_at, wake_at,
+  event_count, step_count, open_steps, losses, cancel_requested, output_skipped, reason, error, parent, retry_of,
+  idempotency_key, child_group, child_item, depth, age, start_at)
+VALUES (:id, :template, :template_version, :status, :priority, :created_at, :started_at, :finished_at, :wake_at,
+  :event_count, :step_count, :open_steps, :losses, :cancel_requested, :output_skipped, :reason, :error, :parent,
+  :retry_of, :idempotency_key, :child_group, :child_item, :depth, :age, :start_at) RETURNING num"""
+"""A run as it is elsewhere; nobody holds it here."""
+
+SET_GROUP_OF_CHILDREN = "UPDATE child_groups SET done = ?, failed = ?, ended = ? WHERE num = ?"
+"""How far the children are."""
+
+# Pruning
+
+_NEWEST_RUN = "(SELECT max(num) FROM runs)"
+_OF_RUNS = "(SELECT value FROM json_each(?))"
+
+
+def prunable(*, by_template: bool) -> str:
+    """Root runs that ended long ago, in the order of their numbers."""
+    template = "AND template = :template" if by_template else ""
+    return f"""
+SELECT num, template FROM runs WHERE num > :after AND num < {_NEWEST_RUN} AND parent IS NULL
+  AND status IN (SELECT value FROM json_each(:statuses)) AND finished_at < :before {template}
+ORDER BY num LIMIT :limit"""
+
+
+NTH_NEWEST_ROOT = """
+SELECT num FROM runs WHERE template = ? AND parent IS NULL ORDER BY num DESC LIMIT 1 OFFSET ?"""
+"""Where the newest runs of a template begin."""
+
+_BELOW = "SELECT r.num, tree.root, tree.depth + 1 FROM runs r JOIN tree ON r.parent = tree.num"
+
+PRUNABLE_TREES = f"""
+WITH RECURSIVE tree (num, root, depth) AS (SELECT value, value, 0 FROM json_each(?) UNION ALL {_BELOW})
+SELECT tree.root, (SELECT t.name FROM runs root JOIN templates t ON t.num = root.template WHERE root.num = tree.root),
+  count(*), sum(r.event_count), sum(r.status NOT IN ({_FINAL}) OR r.num = {_NEWEST_RUN})
+FROM tree JOIN runs r ON r.num = tree.num GROUP BY tree.root ORDER BY tree.root"""
+"""How much there is below each root, and how many runs there must stay."""
+
+PRUNABLE_TREE = f"""
+WITH RECURSIVE tree (num, root, depth) AS (SELECT ?, 0, 0 UNION ALL {_BELOW})
+SELECT r.num, r.event_count + 2 * r.step_count + 4, tree.depth = 0 FROM tree JOIN runs r ON r.num = tree.num
+ORDER BY tree.depth DESC, r.num"""
+"""A root and all below it, with about how many rows each has, children first."""
+
+SIGNALS_OF_RUNS = f"SELECT run, num FROM signals WHERE run IN {_OF_RUNS}"
+"""All that these runs ever heard."""
+
+BLOBS_OF_RUNS = f"SELECT run, blob FROM blob_refs WHERE run IN {_OF_RUNS}"
+"""All that these runs refer to."""
+
+DELETE_MARKS = f"DELETE FROM events WHERE run IS NULL AND type = {EVENT_CODES[EventType.CURSOR_SKIPPED]}"
+"""The mark that comes says more."""
+
+OLDEST_WHOLE_SEQ = f"""
+SELECT coalesce(max(seq), 0) FROM events WHERE run IS NULL AND type = {EVENT_CODES[EventType.CURSOR_SKIPPED]}"""
+"""From here on nothing was pruned."""
+
+DELETE_EVENTS_OF_RUNS = f"DELETE FROM events WHERE run IN {_OF_RUNS}"
+"""The log of runs that go."""
+
+DELETE_OF_RUNS = (
+    DELETE_EVENTS_OF_RUNS,
+    f"DELETE FROM child_inputs WHERE child_group IN (SELECT num FROM child_groups WHERE run IN {_OF_RUNS})",
+    *(
+        f"DELETE FROM {table} WHERE run IN {_OF_RUNS}"
+        for table in ("child_groups", "process_groups", "steps", "run_outputs", "run_bodies")
+    ),
+)
+"""Everything that belongs to them."""
+
+DELETE_RUNS = f"DELETE FROM runs WHERE num IN {_OF_RUNS}"
+"""And they themselves."""
+
+REFS_OF_NO_RUN = "SELECT blob, run FROM blob_refs WHERE run NOT IN (SELECT num FROM runs)"
+"""Made by a step that did not end in time."""
+
+DELETE_REF_OF_NO_RUN = "DELETE FROM blob_refs WHERE blob = ? AND run = ?"
+"""One of them."""
+
+UNUSED_BLOBS = "SELECT id FROM blobs WHERE NOT EXISTS (SELECT 1 FROM blob_refs WHERE blob = blobs.id)"
+"""Nobody refers to them; without their data, which would be read to know when they were made."""
+
+DELETE_BLOBS = f"""
+DELETE FROM blobs WHERE id IN {_OF_RUNS} AND created_at < ?
+  AND NOT EXISTS (SELECT 1 FROM blob_refs WHERE blob = blobs.id)"""
+"""Those that still nobody refers to, and old enough."""
+
+_UNUSED_VERSION = """
+flow_hash IS NOT NULL AND num < (SELECT max(num) FROM template_versions)
+  AND num NOT IN (SELECT template_version FROM runs) AND num NOT IN (SELECT template_version FROM child_groups)"""
+
+UNUSED_INLINE_VERSIONS = f"SELECT num FROM template_versions WHERE {_UNUSED_VERSION}"
+"""Flows without a template of their own that no run uses."""
+
+DELETE_INLINE_VERSIONS = f"DELETE FROM template_versions WHERE num IN {_OF_RUNS} AND {_UNUSED_VERSION}"
+"""Those that still nobody uses."""
+
+DELETE_EMPTY_TEMPLATES = """
+DELETE FROM templates WHERE deleted AND num < (SELECT max(num) FROM templates)
+  AND NOT EXISTS (SELECT 1 FROM template_versions v WHERE v.template = templates.num)"""
+"""Hidden templates whose flows are gone."""
+
+FREE_BYTES = """
+SELECT (SELECT freelist_count FROM pragma_freelist_count()) * (SELECT page_size FROM pragma_page_size())"""
+"""Room in the file that nothing uses."""
 
 # Workers
 
@@ -459,3 +779,108 @@ STATISTICS = """
 SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM steps), (SELECT count(*) FROM events),
   (SELECT page_count FROM pragma_page_count()) * (SELECT page_size FROM pragma_page_size())"""
 """How much there is."""
+
+# Health
+
+QUEUED_BY_VERSION = f"""
+SELECT t.name, v.components, q.many, q.since FROM (
+  SELECT template_version, count(*) AS many, min(created_at) AS since FROM (
+    SELECT template_version, created_at FROM runs
+    WHERE status = {RUN_STATUS_CODES[RunStatus.QUEUED]} AND owner IS NULL ORDER BY num LIMIT ?)
+  GROUP BY template_version) q
+JOIN template_versions v ON v.num = q.template_version JOIN templates t ON t.num = v.template ORDER BY q.since"""
+"""The oldest queued runs, how many of each version and since when; and what they need."""
+
+STALLED = f"SELECT id, reason FROM runs WHERE status = {_STALLED} ORDER BY num DESC LIMIT ?"
+"""Runs that only a person can help, newest first."""
+
+RUNS_OF_WORKER = "SELECT id FROM runs WHERE owner = (SELECT num FROM workers WHERE id = ?)"
+"""What it holds."""
+
+HELD = "SELECT owner, count(*), min(id) FROM runs WHERE owner IS NOT NULL GROUP BY owner"
+"""How many runs each worker holds, registered or not."""
+
+LEFT_RUNNING = f"""
+SELECT id FROM runs WHERE status = {RUN_STATUS_CODES[RunStatus.RUNNING]} AND owner IS NULL LIMIT ?"""
+"""Runs that were running when their worker died."""
+
+CANCELLING = f"""
+SELECT id, owner, (SELECT max(at) FROM events
+    WHERE run = r.num AND type = {EVENT_CODES[EventType.RUN_CANCEL_REQUESTED]})
+  FROM runs r WHERE owner IS NOT NULL AND cancel_requested
+UNION ALL SELECT id, owner, (SELECT max(at) FROM events
+    WHERE run = r.num AND type = {EVENT_CODES[EventType.RUN_CANCEL_REQUESTED]})
+  FROM runs r WHERE owner IS NULL AND wake_at = 0 AND cancel_requested AND status NOT IN ({_FINAL})
+LIMIT ?"""
+"""Runs that are to end and have not. Without a holder they are due at once."""
+
+OVERDUE = "SELECT id, wake_at FROM runs WHERE owner IS NULL AND wake_at BETWEEN 1 AND ? ORDER BY wake_at LIMIT ?"
+"""Runs that were due then and were not taken."""
+
+LONG_WAITS = f"""
+SELECT r.id, s.awaits, s.started_at FROM runs r JOIN steps s ON s.run = r.num
+WHERE r.status = {RUN_STATUS_CODES[RunStatus.WAITING]} AND s.status = {STEP_STATUS_CODES[StepStatus.WAITING]}
+  AND s.awaits GLOB '{AWAITS_SIGNAL}*' AND s.started_at < ? ORDER BY s.started_at LIMIT ?"""
+"""Steps that have waited for a signal since before then."""
+
+ALL_GROUPS = """
+SELECT g.leader, g.start_time, g.host, g.boot_id, r.id, r.status, r.owner FROM process_groups g
+JOIN runs r ON r.num = g.run LIMIT ?"""
+"""Process groups that are written down, with the runs that started them."""
+
+NEWEST_AT = "SELECT at FROM events ORDER BY seq DESC LIMIT 1"
+"""When the newest event was."""
+
+STRAYS = (
+    ("runs without a template", "SELECT count(*) FROM runs WHERE template_version NOT IN (SELECT num FROM "
+     "template_versions)"),
+    ("inputs without a run", "SELECT count(*) FROM run_bodies WHERE run NOT IN (SELECT num FROM runs)"),
+    ("runs without an input", "SELECT count(*) FROM runs WHERE num NOT IN (SELECT run FROM run_bodies)"),
+    ("outputs without a run", "SELECT count(*) FROM run_outputs WHERE run NOT IN (SELECT num FROM runs)"),
+    ("steps without a run", "SELECT count(*) FROM steps WHERE run NOT IN (SELECT num FROM runs)"),
+    ("events without a run", "SELECT count(*) FROM events WHERE run IS NOT NULL AND run NOT IN (SELECT num FROM runs)"),
+)  # fmt: skip
+"""Rows that refer to what is not there; each reads a whole table."""
+
+# Statistics
+
+_RECENT = """
+SELECT t.name, r.status, r.created_at, r.start_at, r.started_at, r.finished_at, json_extract(r.error, '$.code')
+FROM (SELECT * FROM runs {where} ORDER BY num DESC LIMIT ?) r JOIN templates t ON t.num = r.template
+WHERE r.parent IS NULL AND r.created_at >= ? ORDER BY r.num DESC LIMIT ?"""
+
+RECENT_RUNS = _RECENT.format(where="")
+"""The newest runs, without children and bodies."""
+
+RECENT_RUNS_OF_TEMPLATE = _RECENT.format(where="WHERE template = ?")
+"""Those of one template."""
+
+ROWS_OF_TABLE = {
+    table: f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT ?)"
+    for table in ("runs", "steps", "events", "signals", "blobs", "templates", "template_versions")
+}
+"""How many rows there are, as far as is counted."""
+
+BYTES_OF_TABLES = """
+SELECT m.tbl_name, sum(d.pgsize) FROM dbstat d JOIN sqlite_master m ON m.name = d.name WHERE d.aggregate
+GROUP BY m.tbl_name"""
+"""What each table takes with its indexes; reads every page's head."""
+
+FILE_SIZE = """
+SELECT (SELECT page_count FROM pragma_page_count()), (SELECT page_size FROM pragma_page_size())"""
+"""Pages, and bytes of one."""
+
+# Stalls
+
+QUEUED_UNTOUCHED = f"""
+SELECT r.num, v.components FROM (
+  SELECT num, template_version FROM runs WHERE status = {RUN_STATUS_CODES[RunStatus.QUEUED]} AND owner IS NULL
+    AND NOT cancel_requested AND created_at < ? ORDER BY num LIMIT ?) r
+JOIN template_versions v ON v.num = r.template_version
+WHERE (SELECT at FROM events WHERE run = r.num ORDER BY run_seq DESC LIMIT 1) < ?"""
+"""The oldest queued runs, of those whose newest event is before then; and what they need."""
+
+STALL = f"""
+UPDATE runs SET status = {_STALLED}, reason = ?, version = version + 1, event_count = event_count + 1, wake_at = NULL
+WHERE num = ? RETURNING event_count"""
+"""It waits for a person; nothing wakes it."""

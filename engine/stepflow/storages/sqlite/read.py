@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, assert_never
 
-from stepflow.contracts.storage import EndedChildren, ProcessGroup, Request, StoredRun
+from stepflow.contracts.storage import EndedChildren, ProcessGroup, Request, RunSort, StoredRun, WatchedTemplate
 from stepflow.core.facts import Signalled
-from stepflow.core.graph import Graph, build_graph
 from stepflow.core.sensitive import NOTHING_HIDDEN, hidden_output
 from stepflow.errors import RunNotFoundError, StorageError, TemplateNotFoundError
 from stepflow.model import jsontext
 from stepflow.model.event import WorkflowEvent
-from stepflow.model.ids import RUN_PREFIX, run_id_prefix
+from stepflow.model.ids import RUN_PREFIX, first_run_id, run_id_prefix
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, RunStatus
 from stepflow.model.template import Template, TemplateVersion
 from stepflow.storages.sqlite import queries, rows, write
 from stepflow.storages.sqlite.connect import Durability, connect, connect_without_writing, storage_error
 
+if TYPE_CHECKING:
+    from stepflow.core.graph import Graph
+
 SHORTEST_PREFIX = 4
+CLOCKS_APART_MS = 60_000
+"""That the time in a run's id may be before the one it was created at."""
 
 
 class Reader:
@@ -38,7 +42,7 @@ class Reader:
         # A version never changes, so what is compiled from it is kept.
         self._version = lru_cache(maxsize=256)(self._read_version)
         self._hidden_output = lru_cache(maxsize=256)(lambda number: hidden_output(self._version(number).flow))
-        self._graph = lru_cache(maxsize=64)(lambda number: build_graph(self._version(number).flow))
+        self._graph = lru_cache(maxsize=64)(self._build_graph)
 
     def connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -46,13 +50,15 @@ class Reader:
             with self._lock:
                 if self._closed:
                     raise StorageError(f"{self._path} was closed")
-                if self._writable:
-                    connection = connect(self._path, self._durability, read_only=True)
-                else:
-                    connection = connect_without_writing(self._path)
+                connection = self._connect_reader()
                 self._connections.append(connection)
             self._local.connection = connection
         return connection
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        if self._writable:
+            return connect(self._path, self._durability, read_only=True)
+        return connect_without_writing(self._path)
 
     def close(self) -> None:
         with self._lock:
@@ -61,7 +67,7 @@ class Reader:
                 connection.close()
             self._connections.clear()
 
-    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[rows.Row]:
+    def fetch(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[rows.Row]:
         try:
             return self.connection().execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
@@ -91,6 +97,13 @@ class Reader:
             raise self._no_template(name)
         return rows.template_version(row)
 
+    def template_number(self, name: str) -> int:
+        """Of a deleted one too."""
+        row = self.fetch_one(queries.TEMPLATE_ROW, (name,))
+        if row is None:
+            raise self._no_template(name)
+        return int(row[0])
+
     def _no_template(self, name: str) -> TemplateNotFoundError:
         from difflib import get_close_matches
 
@@ -109,14 +122,25 @@ class Reader:
     def graph(self, version: int) -> Graph:
         return self._graph(version)
 
-    def template_versions(self, name: str) -> list[TemplateVersion]:
-        found = [rows.template_version(row) for row in self.fetch(queries.ALL_VERSIONS, (name,))]
+    def _build_graph(self, number: int) -> Graph:
+        from stepflow.core.graph import build_graph  # lists compile no flow, and need not wait for what does
+
+        return build_graph(self._version(number).flow)
+
+    def template_versions(self, name: str, limit: int | None = None) -> list[TemplateVersion]:
+        found = self.fetch(queries.ALL_VERSIONS, (name, -1 if limit is None else limit))
         if not found:
             raise self._no_template(name)
-        return found
+        return [rows.template_version(row) for row in found]
+
+    def count_runs_by_version(self, name: str) -> dict[int, int]:
+        return dict(self.fetch(queries.COUNT_RUNS_BY_VERSION, (name,)))
 
     def list_templates(self, limit: int, offset: int) -> list[Template]:
         return [rows.template(row) for row in self.fetch(queries.LIST_TEMPLATES, (limit, offset))]
+
+    def watched_templates(self) -> list[WatchedTemplate]:
+        return [rows.watched_template(row) for row in self.fetch(queries.WATCHED_TEMPLATES)]
 
     def count_templates(self) -> int:
         return int(self.fetch(queries.COUNT_TEMPLATES)[0][0])
@@ -151,22 +175,45 @@ class Reader:
         statuses: Collection[RunStatus] | None,
         template: str | None,
         children: bool,
+        *,
+        since: int | None = None,
+        parent: str | None = None,
+        sort: RunSort = "created",
+        reverse: bool = False,
     ) -> tuple[list[RunRecord], str | None]:
-        codes = [RUN_STATUS_CODES[status] for status in statuses or ()]
-        sql = queries.list_runs(by_status=len(codes), by_template=template is not None, children=children)
-        parameters: list[Any] = [_cursor_number(cursor), *codes]
-        if template is not None:
-            parameters.append(template)
+        sql = queries.list_runs(
+            _codes(statuses),
+            by_template=template is not None,
+            children=children,
+            by_parent=parent is not None,
+            since=since is not None,
+            sort=sort,
+            reverse=reverse,
+        )
         last_seq = self.last_seq()
-        found = self.fetch(sql, (*parameters, limit + 1))
+        key = _key(cursor, sort, reverse)
+        found = self.fetch(sql, {"limit": limit + 1, **key, **_chosen(template, parent, since)})
         page = found[:limit]
-        next_cursor = str(page[-1][0]) if len(found) > limit and page else None
+        next_cursor = _cursor(page[-1], sort) if len(found) > limit and page else None
         return [rows.run_record(row, last_seq=last_seq) for row in page], next_cursor
 
-    def count_runs(self, statuses: Collection[RunStatus] | None, template: str | None) -> int:
-        codes = [RUN_STATUS_CODES[status] for status in statuses or ()]
-        sql = queries.count_runs(by_status=len(codes), by_template=template is not None)
-        return int(self.fetch(sql, (*codes, *([template] if template is not None else [])))[0][0])
+    def count_runs(
+        self,
+        statuses: Collection[RunStatus] | None,
+        template: str | None,
+        *,
+        children: bool = False,
+        since: int | None = None,
+        parent: str | None = None,
+    ) -> int:
+        sql = queries.count_runs(
+            _codes(statuses),
+            by_template=template is not None,
+            children=children,
+            by_parent=parent is not None,
+            since=since is not None,
+        )
+        return int(self.fetch(sql, _chosen(template, parent, since))[0][0])
 
     def needs(self, run_ids: list[str]) -> list[rows.Row]:
         """Run ids and the components they need, JSON."""
@@ -212,6 +259,7 @@ class Reader:
             Request(
                 run=number,
                 version=version,
+                status=RUN_STATUSES[status],
                 cancel_requested=bool(cancel_requested),
                 reason=reason,
                 signals=tuple(
@@ -220,7 +268,7 @@ class Reader:
                 ),
                 children_ended=bool(self.fetch(queries.ENDED_GROUPS, (number,))),
             )
-            for number, version, cancel_requested, reason in self.fetch(queries.REQUESTS, (worker,))
+            for number, version, status, cancel_requested, reason in self.fetch(queries.REQUESTS, (worker,))
         ]
 
     def ended_children(self, run: int) -> list[EndedChildren]:
@@ -245,7 +293,14 @@ class Reader:
     # The log
 
     def get_events(
-        self, run_id: str | None, *, after_seq: int, before_seq: int | None, limit: int, newest: bool
+        self,
+        run_id: str | None,
+        *,
+        after_seq: int,
+        before_seq: int | None,
+        limit: int,
+        newest: bool,
+        lines: bool = False,
     ) -> list[WorkflowEvent]:
         parameters: list[Any] = []
         if run_id is not None:
@@ -256,7 +311,7 @@ class Reader:
         parameters.append(after_seq)
         if before_seq is not None:
             parameters.append(before_seq)
-        sql = queries.events(of_run=run_id is not None, newest=newest, before=before_seq is not None)
+        sql = queries.events(of_run=run_id is not None, newest=newest, before=before_seq is not None, lines=lines)
         found = self.fetch(sql, (*parameters, limit))
         if newest:
             found.reverse()
@@ -285,6 +340,9 @@ class Reader:
     def last_seq(self) -> int:
         return int(self.fetch(queries.NEWEST_SEQ)[0][0])
 
+    def oldest_whole_seq(self) -> int:
+        return int(self.fetch(queries.OLDEST_WHOLE_SEQ)[0][0])
+
     def process_groups(self, runs: Iterable[int]) -> list[ProcessGroup]:
         return [ProcessGroup(*row) for row in self.fetch(queries.GROUPS_OF_RUNS, (jsontext.encode(sorted(runs)),))]
 
@@ -292,10 +350,41 @@ class Reader:
         return dict(zip(("runs", "steps", "events", "bytes"), self.fetch(queries.STATISTICS)[0], strict=True))
 
 
-def _cursor_number(cursor: str | None) -> int:
+def _codes(statuses: Collection[RunStatus] | None) -> list[int]:
+    return sorted({RUN_STATUS_CODES[status] for status in statuses or ()})
+
+
+def _chosen(template: str | None, parent: str | None, since: int | None) -> dict[str, Any]:
+    first_id = None if since is None else first_run_id(max(0, since - CLOCKS_APART_MS))
+    return {"template": template, "parent": parent, "since": since, "first_id": first_id}
+
+
+def _cursor(row: rows.Row, sort: RunSort) -> str:
+    """Where the page that ends with `row` goes on: its number, after the value it is sorted by."""
+    number, started_at, finished_at = row[0], row[6], row[7]
+    match sort:
+        case "created":
+            return str(number)
+        case "started":
+            value = started_at
+        case "finished":
+            value = finished_at
+        case "duration":
+            value = None if started_at is None or finished_at is None else finished_at - started_at
+        case _:
+            assert_never(sort)
+    return f"{sort}:{'' if value is None else value}:{number}"
+
+
+def _key(cursor: str | None, sort: RunSort, reverse: bool) -> dict[str, int]:
+    first, last = (-queries.FAR, queries.FAR) if reverse else (queries.FAR, -queries.FAR)
     if cursor is None:
-        return 1 << 62
+        return {"value": first, "number": first}
+    before, _, number = cursor.rpartition(":")
+    value = before.removeprefix(f"{sort}:")
     try:
-        return int(cursor)
+        if (sort == "created") == bool(before) or (before and value == before):
+            raise ValueError
+        return {"value": int(value or last), "number": int(number)}
     except ValueError:
-        raise StorageError(f"'{cursor}' is not a cursor; use the one that the previous page gave") from None
+        raise StorageError(f"'{cursor}' is not a cursor of this list; use the one that the page before gave") from None

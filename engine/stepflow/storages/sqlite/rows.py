@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
 import msgspec
 
 from stepflow.contracts.component import EndedChild
-from stepflow.contracts.storage import StoredRun
+from stepflow.contracts.storage import StoredRun, WatchedTemplate
 from stepflow.core.effects import Perform
 from stepflow.core.facts import Signalled
 from stepflow.core.secrets import mask
@@ -23,7 +24,7 @@ from stepflow.model.times import to_datetime
 
 Row = tuple[Any, ...]
 
-RECOVERED, REUSED = 1, 2
+RECOVERED, REUSED, WITHHELD = 1, 2, 4
 
 MAX_STORED_INPUT = 65_536
 """Characters of a step's input that are stored for the screens; it is evaluated again when needed, never read."""
@@ -192,6 +193,7 @@ def step_record(
         reason=state.reason,
         recovered=state.recovered,
         reused=state.reused,
+        withheld=bool(row[8] & WITHHELD),
         awaits=state.awaits,
         error=state.error,
         input=decode(input_text),
@@ -205,14 +207,23 @@ def step_record(
 
 
 def template(row: Row) -> Template:
-    _, name, description, newest, created_at, updated_at = row
+    _, name, description, newest, created_at, updated_at, file, file_gone = row
     return Template(
         name=name,
         description=description,
         version=newest,
         created_at=to_datetime(created_at),
         updated_at=to_datetime(updated_at),
+        file=file,
+        file_gone=bool(file_gone),
     )
+
+
+def watched_template(row: Row) -> WatchedTemplate:
+    """One that was not watched has the file that its newest version was read from."""
+    name, version, watched_file, watched_hash, file_gone, deleted, base_dir, file = row
+    path = watched_file or os.path.join(base_dir, os.path.basename(file))  # noqa: PTH118, PTH119 - reads no disk
+    return WatchedTemplate(name, version, path, watched_hash, bool(file_gone), bool(deleted))
 
 
 def template_version(row: Row) -> TemplateVersion:

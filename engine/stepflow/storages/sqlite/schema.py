@@ -227,4 +227,11 @@ _THIRD = """
 ALTER TABLE runs ADD COLUMN start_at INTEGER;
 -- scheduled
 UPDATE runs SET start_at = wake_at WHERE status = 0;
+-- the file in a watched folder that makes it, its whole path
+ALTER TABLE templates ADD COLUMN watched_file TEXT;
+-- of that file's text, as it was seen last
+ALTER TABLE templates ADD COLUMN watched_hash TEXT;
+ALTER TABLE templates ADD COLUMN file_gone INTEGER NOT NULL DEFAULT 0;
+-- a watched file made it, and nothing has used it; once it has given way, its version is negative
+ALTER TABLE template_versions ADD COLUMN replaceable INTEGER NOT NULL DEFAULT 0;
 """

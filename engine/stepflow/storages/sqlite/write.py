@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from stepflow.contracts.storage import (
     AppendLogs,
@@ -23,23 +23,21 @@ from stepflow.contracts.storage import (
 from stepflow.core.transition import Event
 from stepflow.errors import (
     IdempotencyConflictError,
-    InvalidInputError,
     LeaseLostError,
     RunNotFoundError,
     StaleRunError,
     StorageError,
     TemplateExistsError,
     TemplateNotFoundError,
-    WorkflowEngineError,
 )
 from stepflow.model import jsontext
 from stepflow.model.event import EVENT_CODES, LEVELS, EventType
 from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, STEP_STATUS_CODES, RunStatus, StepStatus
 from stepflow.model.template import SavedVersion, TemplateVersion
-from stepflow.storages.sqlite import blobs, children, queries, rows
-from stepflow.storages.sqlite.writer import Group
+from stepflow.storages.sqlite import blobs, children, queries, requests, rows
+from stepflow.storages.sqlite.writer import INFO, Group
 
-_INFO, _WARN, _ERROR = LEVELS.index("info"), LEVELS.index("warn"), LEVELS.index("error")
+_WARN, _ERROR = LEVELS.index("warn"), LEVELS.index("error")
 _LEVEL_OF = {
     EventType.STEP_FAILED: _ERROR,
     EventType.RUN_FAILED: _ERROR,
@@ -68,15 +66,14 @@ def create_run(group: Group, new: CreateRun) -> str:
             if input_text != new.input:
                 raise IdempotencyConflictError(new.idempotency_key, run_id)
             return str(run_id)
-    parent, priority, age, depth = None, new.priority, new.created_at, 0
-    if new.parent_run_id is not None:
-        row = connection.execute(queries.PARENT, (new.parent_run_id,)).fetchone()
-        if row is None:
-            raise StorageError(f"Execution {new.parent_run_id} has ended and starts no children")
-        parent, _, priority, age, depth = row
-        depth += 1
+    if new.retry_of is not None and connection.execute(queries.RUN_STATUS, (new.retry_of,)).fetchone() is None:
+        raise RunNotFoundError(new.retry_of)
+    parent = _parent_of(connection, new)
+    connection.execute(queries.USE_VERSION, (new.template_version,))
     status = RunStatus.QUEUED if new.start_at is None else RunStatus.SCHEDULED
-    event_count = 1 if new.start_at is None else 2
+    if parent.is_paused:
+        status = RunStatus.PAUSED
+    event_count = 1 + (new.start_at is not None) + parent.is_paused
     (number,) = connection.execute(
         queries.INSERT_RUN,
         (
@@ -84,45 +81,63 @@ def create_run(group: Group, new: CreateRun) -> str:
             template,
             new.template_version,
             RUN_STATUS_CODES[status],
-            priority,
+            parent.priority,
             new.created_at,
             new.start_at,
             event_count,
             new.step_count,
             new.step_count - len(new.reused),
-            parent,
+            parent.number,
             new.retry_of,
             new.idempotency_key,
             None,
             None,
-            depth,
-            age,
+            parent.depth,
+            parent.age,
         ),
     ).fetchone()
     connection.execute(queries.INSERT_RUN_BODY, (number, new.input, new.variables, new.metadata))
-    payload: dict[str, Any] = {}
-    if new.retry_of is not None:
-        group.flush()
-        payload = {"retry_of": new.retry_of, "reused": list(new.reused)}
-        completed = STEP_STATUS_CODES[StepStatus.COMPLETED]
-        for step in new.reused:
-            connection.execute(queries.COPY_REUSED_STEPS, (number, completed, new.retry_of, step))
-        connection.execute(queries.COPY_BLOB_REFS, (number, new.retry_of))
-    _add(group, number, 1, EventType.RUN_CREATED, new.created_at, payload or None)
+    reused = None if new.retry_of is None else _take_over(group, number, new, new.retry_of)
+    group.add_run_event(number, 1, EventType.RUN_CREATED, new.created_at, reused)
     if new.start_at is not None:
-        _add(group, number, 2, EventType.RUN_SCHEDULED, new.created_at, {"start_at": new.start_at})
-    if parent is not None:
+        group.add_run_event(number, 2, EventType.RUN_SCHEDULED, new.created_at, {"start_at": new.start_at})
+    if parent.is_paused:
+        group.add_run_event(number, event_count, EventType.RUN_PAUSED, new.created_at)
+    if parent.number is not None:
         payload = {"child_run_id": new.id, "kind": kind}
-        children.tell_parent(group, parent, EventType.CHILD_STARTED, [payload], new.created_at)
+        children.tell_parent(group, parent.number, EventType.CHILD_STARTED, [payload], new.created_at)
     group.wakes_workers = True
     return new.id
 
 
-def _add(
-    group: Group, run: int | None, run_seq: int | None, kind: EventType, at: int, payload: dict[str, Any] | None
-) -> None:
-    text = None if payload is None else jsontext.encode(payload)
-    group.add_event(run, run_seq, EVENT_CODES[kind], None, None, _INFO, at, text)
+class _Parent(NamedTuple):
+    """What a run takes from the one that starts it."""
+
+    number: int | None
+    priority: int
+    age: int
+    depth: int
+    is_paused: bool
+
+
+def _parent_of(connection: sqlite3.Connection, new: CreateRun) -> _Parent:
+    if new.parent_run_id is None:
+        return _Parent(None, new.priority, new.created_at, 0, False)
+    row = connection.execute(queries.PARENT, (new.parent_run_id,)).fetchone()
+    if row is None:
+        raise StorageError(f"Execution {new.parent_run_id} has ended and starts no children")
+    number, _, priority, age, depth, code = row
+    return _Parent(number, priority, age, depth + 1, RUN_STATUSES[code] is RunStatus.PAUSED)
+
+
+def _take_over(group: Group, number: int, new: CreateRun, retry_of: str) -> dict[str, Any]:
+    """What the event of its creation says of the run it is made of."""
+    group.flush()
+    completed = STEP_STATUS_CODES[StepStatus.COMPLETED]
+    copies = [(number, step, completed, retry_of, before) for step, before in new.reused.items()]
+    group.connection.executemany(queries.COPY_REUSED_STEP, copies)
+    group.connection.execute(queries.COPY_BLOB_REFS, (number, retry_of))
+    return {"retry_of": retry_of, "reused": list(new.reused)}
 
 
 def commit(group: Group, what: Commit) -> None:
@@ -203,7 +218,7 @@ def _end(group: Group, what: Commit, row: rows.Row, at: int) -> None:
 
 def _cancel_children(group: Group, run_ids: list[str], at: int) -> None:
     for run_id in run_ids:
-        request_cancel(group, run_id, "its parent no longer waits for it", at)
+        requests.request_cancel(group, run_id, "its parent no longer waits for it", at)
 
 
 def _moves_run(events: list[Event]) -> bool:
@@ -213,7 +228,7 @@ def _moves_run(events: list[Event]) -> bool:
 def _add_decided(group: Group, run: int, run_seq: int, event: Event) -> None:
     kind = event.type
     payload = event.payload
-    level = _LEVEL_OF.get(kind, _INFO)  # type: ignore[call-overload]  # a custom name has no level of its own
+    level = _LEVEL_OF.get(kind, INFO)  # type: ignore[call-overload]  # a custom name has no level of its own
     if kind is EventType.LOG and payload is not None:
         level = LEVELS.index(payload.get("level", "info"))
     group.add_event(
@@ -236,39 +251,6 @@ def _refuse(connection: sqlite3.Connection, what: Commit) -> None:
     if owner != what.worker or fence != what.fence:
         raise LeaseLostError(what.run_id)
     raise StaleRunError(what.run_id)
-
-
-def request_cancel(group: Group, run_id: str, reason: str | None, now: int) -> bool:
-    reason = None if reason is None else jsontext.storable(reason)
-    row = group.connection.execute(queries.REQUEST_CANCEL, (reason, run_id)).fetchone()
-    if row is None:
-        status = group.connection.execute(queries.RUN_STATUS, (run_id,)).fetchone()
-        if status is None:
-            raise RunNotFoundError(run_id)
-        return not RUN_STATUSES[status[1]].is_final
-    number, run_seq = row
-    payload = {"reason": reason} if reason else None
-    _add(group, number, run_seq, EventType.RUN_CANCEL_REQUESTED, now, payload)
-    group.wakes_workers = True
-    return True
-
-
-def signal(group: Group, run_id: str, name: str, data: str, now: int) -> None:
-    value = jsontext.decode(data)
-    if jsontext.is_too_deep(value):
-        raise InvalidInputError(f"The data is nested deeper than {jsontext.MAX_NESTING} levels")
-    row = group.connection.execute(queries.SIGNAL, (run_id,)).fetchone()
-    if row is None:
-        status = group.connection.execute(queries.RUN_STATUS, (run_id,)).fetchone()
-        if status is None:
-            raise RunNotFoundError(run_id)
-        ended = RUN_STATUSES[status[1]].value
-        raise WorkflowEngineError("INVALID_STATE", f"Execution {run_id} is {ended} and hears no signals any more")
-    number, run_seq = row
-    group.connection.execute(queries.INSERT_SIGNAL, (number, name, data, now))
-    payload = {"name": name, "data": value}
-    _add(group, number, run_seq, EventType.SIGNAL_RECEIVED, now, payload)
-    group.wakes_workers = True
 
 
 def put_blob(group: Group, run: int, text: str, blob_type: str, now: int) -> str:
@@ -349,13 +331,42 @@ def save_template(group: Group, text: TemplateText, *, create: bool, update: boo
         newest = 0
     else:
         template, _, newest = row
-        before = _newest(connection, text.name) if exists else None
-        if before is not None and (before[5], before[6]) == (flow, text.base_dir):
-            return _with_its_text(connection, before, text, template)
-    _insert_version(connection, template, newest + 1, text, flow, text.flow.components)
-    connection.execute(queries.UPDATE_TEMPLATE, (newest + 1, text.description, text.now, template))
-    _add(group, None, None, EventType.TEMPLATE_SAVED, text.now, {"name": text.name, "version": newest + 1})
+    before = _newest(connection, text.name) if exists else None
+    is_seen = _watch(connection, template, text)
+    if before is not None and (before[5], before[6]) == (flow, text.base_dir):
+        return _with_its_text(connection, before, text, template)
+    if is_seen and (before is None or before[3] != text.source):
+        kept = before or connection.execute(queries.VERSION_BY_NUMBER, (text.name, newest)).fetchone()
+        return rows.saved_version(kept, "nothing")
+    version = newest + 1
+    if before is not None and _gives_way(connection, template, before[2]):
+        version = before[2]
+    _insert_version(connection, template, version, text, flow, text.flow.components)
+    connection.execute(queries.UPDATE_TEMPLATE, (version, text.description, text.now, template))
+    group.add_run_event(None, None, EventType.TEMPLATE_SAVED, text.now, {"name": text.name, "version": version})
     return rows.saved_version(_newest(connection, text.name), "version")
+
+
+def save_watched_templates(group: Group, texts: Sequence[TemplateText]) -> list[SavedVersion]:
+    return [save_template(group, text, create=True, update=True) for text in texts]
+
+
+def mark_files_gone(group: Group, names: Sequence[str]) -> None:
+    group.connection.executemany(queries.MARK_FILE_GONE, [(name,) for name in names])
+
+
+def _watch(connection: sqlite3.Connection, template: int, text: TemplateText) -> bool:
+    """Whether the text is the one that was seen last in a watched file."""
+    if text.watched is None:
+        return False
+    (seen,) = connection.execute(queries.SEEN_HASH, (template,)).fetchone()
+    connection.execute(queries.WATCH_FILE, (text.watched.path, text.watched.hash, template))
+    return bool(seen == text.watched.hash)
+
+
+def _gives_way(connection: sqlite3.Connection, template: int, version: int) -> bool:
+    connection.execute(queries.DROP_REPLACED, (template, version))
+    return connection.execute(queries.REPLACE_VERSION, (template, version)).fetchone() is not None
 
 
 def save_inline_template(group: Group, text: TemplateText, components: Sequence[str]) -> TemplateVersion:
@@ -389,7 +400,7 @@ def _insert_version(
 ) -> int:
     needs = jsontext.encode(list(components))
     values = (template, version, text.source, text.source_format, flow, needs, text.base_dir, text.now, flow_hash)
-    (number,) = connection.execute(queries.INSERT_VERSION, (*values, text.file)).fetchone()
+    (number,) = connection.execute(queries.INSERT_VERSION, (*values, text.file, text.watched is not None)).fetchone()
     return int(number)
 
 

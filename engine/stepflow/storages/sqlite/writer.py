@@ -16,10 +16,14 @@ from typing import Any
 
 from stepflow.contracts.storage import Done
 from stepflow.errors import StorageBusyError, StorageError, WorkflowEngineError
+from stepflow.model import jsontext
+from stepflow.model.event import EVENT_CODES, LEVELS, EventType
 from stepflow.storages.sqlite.connect import Durability, connect, storage_error
 from stepflow.storages.sqlite.queries import INSERT_EVENT, NEWEST_SEQ, UPSERT_STEP
 from stepflow.storages.sqlite.turnstile import Turnstile
 from stepflow.storages.sqlite.wake import FOR_FOLLOWERS, FOR_WORKERS, Sender
+
+INFO = LEVELS.index("info")
 
 MAX_GROUP = 200
 PATIENCE_SECONDS = 15.0
@@ -57,6 +61,13 @@ class Group:
     ) -> None:
         self.events.append((self.next_seq, run, run_seq, kind, step, attempt, level, at, payload))
         self.next_seq += 1
+
+    def add_run_event(
+        self, run: int | None, run_seq: int | None, kind: EventType, at: int, payload: dict[str, Any] | None = None
+    ) -> None:
+        """One about a run as a whole, or (None) about none."""
+        text = None if payload is None else jsontext.encode(payload)
+        self.add_event(run, run_seq, EVENT_CODES[kind], None, None, INFO, at, text)
 
     def flush(self) -> None:
         if self.steps:

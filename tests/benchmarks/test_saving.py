@@ -1,0 +1,16 @@
+"""The saves that are measured are heard of and stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks import saving
+
+
+async def test_each_save_is_measured(tmp_path: Path) -> None:
+    for measure in (saving.bare, saving.ours):
+        folder = tmp_path / measure.__name__
+        folder.mkdir()
+        times, many = await measure(folder, 2, 3)
+        assert len(times) == 2
+        assert min(*times, many) > 0
