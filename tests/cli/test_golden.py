@@ -168,7 +168,7 @@ def masked(text: str, ids: dict[str, str]) -> str:
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", lambda m: re.sub(r"\d", "0", m[0]), text)
     text = re.sub(r"\b\d\d:\d\d:\d\d\b", "00:00:00", text)
     text = re.sub(r"\b\d+(?:\.\d+)?( ?ms|s)\b", r"0\1", text)
-    text = re.sub(r"(  Status: )(queued|running)\n", r"\1queued or running\n", text)
+    text = re.sub(r"(  Status: )(queued|running|completed|failed)\n", r"\1what it is by now\n", text)
     return text.replace("\x1b", "␛")
 
 

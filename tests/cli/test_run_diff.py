@@ -156,7 +156,7 @@ async def test_the_command_says_what_differs_and_counts_the_rest(storage: SQLite
         *([line] if (line := "Duration: 0ms → 0ms") in said.splitlines() else []),
         "- FAILED: no \\x1b[2Jstock",
         "Input $.n: 1 → 2",
-        'Result $: (none) → {"a": {"n": 2}, "charge": [1], "late": "same", "new": null}',
+        'Result: (none) → {"a": {"n": 2}, "charge": [1], "late": "same", "new": null}',
         "",
         "Steps:",
         "  ~ a: completed" + (", 0ms → 0ms" if "a: completed, 0ms" in said else ""),

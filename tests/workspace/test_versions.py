@@ -13,7 +13,7 @@ from stepflow.errors import StorageError, WorkflowEngineError
 from stepflow.model.flow import Flow
 from stepflow.model.ids import new_run_id
 from stepflow.model.template import SavedVersion
-from stepflow.storages.sqlite import SQLiteStorage, queries
+from stepflow.storages.sqlite import SQLiteStorage, upkeep_queries
 from tests.conftest import OpenStorage
 from tests.runtime.test_children import flow_of
 from tests.support.engine import until, working
@@ -74,7 +74,7 @@ def test_a_run_that_was_about_to_start_keeps_the_version_that_gave_way(storage: 
 def test_what_gave_way_is_not_exported(storage: SQLiteStorage) -> None:
     for n in (1, 2, 3):
         watched(storage, chain(n), str(n))
-    assert [row[2] for row in storage.fetch(queries.export_versions("1"))] == [1]
+    assert [row[2] for row in storage.fetch(upkeep_queries.export_versions("1"))] == [1]
 
 
 def test_a_run_never_begins_with_a_version_that_is_not_stored(storage: Storage) -> None:

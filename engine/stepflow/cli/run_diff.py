@@ -118,7 +118,8 @@ def _duration(record: RunRecord | StepRecord) -> str:
 def _values(name: str, changes: tuple[Change, ...], indent: str) -> Iterable[str]:
     for change in changes[:MOST_CHANGES]:
         old, new = _pair(change.before, change.after)
-        yield f"{indent}{name} {safe(change.path)}: {old} → {new}"
+        where = "" if change.path == "$" else f" {safe(change.path)}"
+        yield f"{indent}{name}{where}: {old} → {new}"
     if len(changes) > MOST_CHANGES:
         yield paint(f"{indent}{name}: {len(changes) - MOST_CHANGES:,} more; --json gives all", "dim")
 

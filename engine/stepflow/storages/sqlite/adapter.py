@@ -33,7 +33,7 @@ from stepflow.model.run import RunRecord, WorkerRecord
 from stepflow.model.statuses import RunStatus
 from stepflow.model.template import SavedVersion, TemplateVersion
 from stepflow.model.times import to_datetime
-from stepflow.storages.sqlite import queries, requests, write
+from stepflow.storages.sqlite import queries, requests, upkeep_queries, write
 from stepflow.storages.sqlite.connect import Durability, connect, prepare, storage_error
 from stepflow.storages.sqlite.liveness import LifeLock, is_held, is_held_by
 from stepflow.storages.sqlite.read import Reader
@@ -231,7 +231,7 @@ class SQLiteStorage(Reader):
         return is_held_by(self._life_path(worker_id), pid)
 
     def runs_held_by(self, worker_id: str) -> list[str]:
-        return [run_id for (run_id,) in self.fetch(queries.RUNS_OF_WORKER, (worker_id,))]
+        return [run_id for (run_id,) in self.fetch(upkeep_queries.RUNS_OF_WORKER, (worker_id,))]
 
     # Upkeep: what it takes is imported when it is done
 
@@ -297,7 +297,7 @@ class SQLiteStorage(Reader):
         return prune.prune_inline_versions(self, self._do, lambda: not self.any_worker_alive())
 
     def free_bytes(self) -> int:
-        return int(self.fetch(queries.FREE_BYTES)[0][0])
+        return int(self.fetch(upkeep_queries.FREE_BYTES)[0][0])
 
     def vacuum(self) -> int:
         self._refuse_read_only()

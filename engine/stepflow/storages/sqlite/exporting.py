@@ -30,7 +30,7 @@ from stepflow.model.event import EVENT_TYPES, LEVELS
 from stepflow.model.flow import Flow
 from stepflow.model.statuses import RUN_STATUSES, STEP_STATUSES
 from stepflow.model.times import to_datetime
-from stepflow.storages.sqlite import queries, rows
+from stepflow.storages.sqlite import queries, rows, upkeep_queries
 
 _BLOB_ID = re.compile(rb"[0-9a-f]{64}")
 
@@ -83,28 +83,28 @@ class Exporter:
             roots = iter(dict.fromkeys(self._root_of(run_id) for run_id in run_ids))
         elif template is not None:
             yield from self._templates("v.version > 0 AND t.name = ?", template)
-            roots = (number for (number,) in self._rows(queries.ROOTS_OF_TEMPLATE, (template,)))
+            roots = (number for (number,) in self._rows(upkeep_queries.ROOTS_OF_TEMPLATE, (template,)))
         else:
             yield from self._templates("v.version > ?", 0)
-            roots = (number for (number,) in self._rows(queries.ROOTS))
+            roots = (number for (number,) in self._rows(upkeep_queries.ROOTS))
         for root in roots:
             self._ranks.clear()
-            for (number,) in self._rows(queries.TREE, (root,)):
+            for (number,) in self._rows(upkeep_queries.TREE, (root,)):
                 yield from self._run(number)
 
     def _root_of(self, run_id: str) -> int:
-        row = self._rows(queries.RUN_AND_PARENT, (run_id,)).fetchone()
+        row = self._rows(upkeep_queries.RUN_AND_PARENT, (run_id,)).fetchone()
         if row is None:
             raise RunNotFoundError(run_id)
         number, parent = row
         while parent is not None:
-            number, parent = self._rows(queries.RUN_AND_PARENT_BY_NUMBER, (parent,)).fetchone()
+            number, parent = self._rows(upkeep_queries.RUN_AND_PARENT_BY_NUMBER, (parent,)).fetchone()
         return int(number)
 
     # Templates
 
     def _templates(self, where: str, value: object) -> Iterator[TemplateLine]:
-        for row in self._rows(queries.export_versions(where), (value,)):
+        for row in self._rows(upkeep_queries.export_versions(where), (value,)):
             number = row[0]
             if number not in self._written:
                 self._written.add(number)
@@ -124,7 +124,7 @@ class Exporter:
     # Runs
 
     def _run(self, number: int) -> Iterator[Line]:
-        row = self._rows(queries.EXPORT_RUN, (number,)).fetchone()
+        row = self._rows(upkeep_queries.EXPORT_RUN, (number,)).fetchone()
         groups = list(self._child_groups(number))
         for version in (row[1], *(group[6] for group in groups)):
             if version not in self._written:
@@ -138,7 +138,7 @@ class Exporter:
         for event in self._events(number, run.id, row[1]):
             yield self._seen(event, found)
         for blob in sorted(found):
-            blob_row = self._rows(queries.BLOB_OF_RUN, (blob.decode(), number)).fetchone()
+            blob_row = self._rows(upkeep_queries.BLOB_OF_RUN, (blob.decode(), number)).fetchone()
             if blob_row is not None:
                 blob_id, blob_type, data, created_at = blob_row
                 yield BlobLine(run.id, blob_id, blob_type, to_datetime(created_at), _raw(data))
@@ -151,8 +151,8 @@ class Exporter:
         return line
 
     def _child_groups(self, number: int) -> list[rows.Row]:
-        groups = self._rows(queries.EXPORT_CHILD_GROUPS, (number,)).fetchall()
-        ranks = self._rows(queries.CHILD_GROUP_NUMBERS, (number, number)).fetchall()
+        groups = self._rows(upkeep_queries.EXPORT_CHILD_GROUPS, (number,)).fetchall()
+        ranks = self._rows(upkeep_queries.CHILD_GROUP_NUMBERS, (number, number)).fetchall()
         if ranks:
             self._ranks[number] = {group: rank for rank, (group,) in enumerate(ranks, start=1)}
         return groups
@@ -192,7 +192,7 @@ class Exporter:
             idempotency_key=key,
             signals=[
                 PendingSignal(name, to_datetime(at), _raw(data))
-                for name, data, at in self._rows(queries.EXPORT_SIGNALS, (number,))
+                for name, data, at in self._rows(upkeep_queries.EXPORT_SIGNALS, (number,))
             ],
             child_groups=[self._child_group(number, version, group) for group in groups],
         )
@@ -245,7 +245,9 @@ class Exporter:
 
     def _events(self, number: int, run_id: str, version_number: int) -> Iterator[EventLine]:
         keys = self._version(version_number).keys
-        for seq, run_seq, kind, step, attempt, level, at, payload in self._rows(queries.EXPORT_EVENTS, (number,)):
+        for seq, run_seq, kind, step, attempt, level, at, payload in self._rows(
+            upkeep_queries.EXPORT_EVENTS, (number,)
+        ):
             yield EventLine(
                 seq=seq,
                 run_id=run_id,

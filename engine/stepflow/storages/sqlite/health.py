@@ -23,7 +23,7 @@ from pathlib import Path
 from stepflow.errors import StorageError
 from stepflow.model.health import Finding, Level, size
 from stepflow.model.times import format_duration
-from stepflow.storages.sqlite import health_of_runs, queries
+from stepflow.storages.sqlite import health_of_runs, upkeep_queries
 from stepflow.storages.sqlite.connect import (
     MINIMUM_SQLITE,
     SCHEMA_VERSION,
@@ -352,7 +352,7 @@ ANY_DATABASE: tuple[TableCheck, ...] = (_check_sqlite, _check_schema, _check_int
 def _check_references(look: Look, tables: Tables) -> Iterator[Finding]:
     if not look.full:
         return
-    found = {what: count for what, sql in queries.STRAYS if (count := tables.value(sql))}
+    found = {what: count for what, sql in upkeep_queries.STRAYS if (count := tables.value(sql))}
     broken = len(tables.fetch("PRAGMA foreign_key_check"))
     if broken:
         found["broken foreign keys"] = broken
@@ -374,7 +374,7 @@ def _check_journal(look: Look, tables: Tables) -> Iterator[Finding]:
 
 
 def _check_clock(look: Look, tables: Tables) -> Iterator[Finding]:
-    rows = tables.fetch(queries.NEWEST_AT)
+    rows = tables.fetch(upkeep_queries.NEWEST_AT)
     ahead = rows[0][0] - look.now if rows else 0
     if ahead > CLOCK_MS:
         message = f"the newest event is {format_duration(ahead)} in the future"

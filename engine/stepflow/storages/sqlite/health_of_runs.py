@@ -15,7 +15,7 @@ from stepflow.model.ids import short_run_trn
 from stepflow.model.run import AWAITS_SIGNAL
 from stepflow.model.statuses import RUN_STATUSES, RunStatus
 from stepflow.model.times import format_duration
-from stepflow.storages.sqlite import queries
+from stepflow.storages.sqlite import upkeep_queries
 from stepflow.storages.sqlite.examination import Look, Section, Tables, Worker, ago, counted
 from stepflow.storages.sqlite.liveness import is_held
 
@@ -88,7 +88,7 @@ def _check_life_locks(look: Look, tables: Tables) -> Iterator[Finding]:
 def _check_process_groups(look: Look, tables: Tables) -> Iterator[Finding]:
     """Commands of steps that live on though nobody performs the step."""
     living = {one.number for one in tables.workers if one.alive}
-    for leader, started, host, boot_id, run_id, status, owner in tables.fetch(queries.ALL_GROUPS, 1_000):
+    for leader, started, host, boot_id, run_id, status, owner in tables.fetch(upkeep_queries.ALL_GROUPS, 1_000):
         is_here = (host, boot_id) == (socket.gethostname(), look.boot_id)
         if owner in living or not is_here or process_groups.start_time(leader) != started:
             continue
@@ -123,7 +123,7 @@ def _check_queued(look: Look, tables: Tables) -> Iterator[Finding]:
     living = [one for one in tables.workers if one.alive]
     offers = frozenset().union(*(one.offers for one in living))
     waiting = 0
-    for template, needs, many, since in tables.fetch(queries.QUEUED_BY_VERSION, MOST_QUEUED):
+    for template, needs, many, since in tables.fetch(upkeep_queries.QUEUED_BY_VERSION, MOST_QUEUED):
         missing = [component for component in jsontext.decode(needs) if component not in offers]
         if not living or not missing:
             waiting += many
@@ -141,7 +141,7 @@ def _check_queued(look: Look, tables: Tables) -> Iterator[Finding]:
 
 
 def _check_stalled(look: Look, tables: Tables) -> Iterator[Finding]:
-    rows = tables.fetch(queries.STALLED, NAMED + 1)
+    rows = tables.fetch(upkeep_queries.STALLED_RUNS, NAMED + 1)
     if not rows:
         yield _of_runs(RunStatus.STALLED, "ok", "none")
     for run_id, reason in rows[:NAMED]:
@@ -155,8 +155,8 @@ def _check_stalled(look: Look, tables: Tables) -> Iterator[Finding]:
 def _check_abandoned(look: Look, tables: Tables) -> Iterator[Finding]:
     """Runs whose worker is gone. A living worker takes them within a second."""
     registered = {one.number for one in tables.workers}
-    orphans = [(many, first) for owner, many, first in tables.fetch(queries.HELD) if owner not in registered]
-    left = tables.fetch(queries.LEFT_RUNNING, 1_000)
+    orphans = [(many, first) for owner, many, first in tables.fetch(upkeep_queries.HELD) if owner not in registered]
+    left = tables.fetch(upkeep_queries.LEFT_RUNNING, 1_000)
     count = sum(many for many, _ in orphans) + len(left)
     if not count:
         return
@@ -170,7 +170,7 @@ def _check_abandoned(look: Look, tables: Tables) -> Iterator[Finding]:
 
 
 def _check_cancels(look: Look, tables: Tables) -> Iterator[Finding]:
-    late = [row for row in tables.fetch(queries.CANCELLING, 1_000) if look.now - (row[2] or 0) > LATE_MS]
+    late = [row for row in tables.fetch(upkeep_queries.CANCELLING, 1_000) if look.now - (row[2] or 0) > LATE_MS]
     if not late:
         return
     run_id, owner, at = late[0]
@@ -183,7 +183,7 @@ def _check_cancels(look: Look, tables: Tables) -> Iterator[Finding]:
 
 
 def _check_timers(look: Look, tables: Tables) -> Iterator[Finding]:
-    late = tables.fetch(queries.OVERDUE, look.now - LATE_MS, 1_000)
+    late = tables.fetch(upkeep_queries.OVERDUE, look.now - LATE_MS, 1_000)
     if not late:
         yield _of_runs("timers", "ok", "none is late")
         return
@@ -196,7 +196,7 @@ def _check_timers(look: Look, tables: Tables) -> Iterator[Finding]:
 
 
 def _check_long_waits(look: Look, tables: Tables) -> Iterator[Finding]:
-    for run_id, awaits, since in tables.fetch(queries.LONG_WAITS, look.now - LONG_WAIT_MS, NAMED):
+    for run_id, awaits, since in tables.fetch(upkeep_queries.LONG_WAITS, look.now - LONG_WAIT_MS, NAMED):
         name = awaits.removeprefix(AWAITS_SIGNAL)
         message = f"{short_run_trn(run_id)} has waited for '{name}' for {format_duration(look.now - since)}"
         command = f"stepflow signal {run_id} {shlex.quote(name)}"

@@ -16,7 +16,7 @@ from stepflow.model.event import EVENT_CODES, LEVELS, EventType
 from stepflow.model.flow import Flow
 from stepflow.model.statuses import RUN_STATUS_CODES, STEP_STATUS_CODES
 from stepflow.model.times import from_datetime
-from stepflow.storages.sqlite import blobs, queries, rows
+from stepflow.storages.sqlite import blobs, queries, rows, upkeep_queries
 from stepflow.storages.sqlite.writer import Group
 
 Version = tuple[str, int]
@@ -35,7 +35,7 @@ def import_template(group: Group, lines: Sequence[TemplateLine], taken: set[int]
         newest = next((line.version for line in lines if line.newest), max(line.version for line in lines))
         times = (from_datetime(first.template_created_at), from_datetime(first.template_updated_at))
         values = (first.name, first.description, newest, *times, first.deleted or first.inline)
-        row = (*connection.execute(queries.IMPORT_TEMPLATE, values).fetchone(), first.deleted, 0)
+        row = (*connection.execute(upkeep_queries.IMPORT_TEMPLATE, values).fetchone(), first.deleted, 0)
     template = row[0]
     numbers: dict[int, int] = {}
     added: dict[int, int] = {}
@@ -65,7 +65,9 @@ def _same(
     if flow_hash is not None:
         found = connection.execute(queries.VERSION_BY_FLOW, (template, flow_hash)).fetchall()
     else:
-        found = connection.execute(queries.SAME_VERSIONS, (template, flow, line.base_dir, line.version)).fetchall()
+        found = connection.execute(
+            upkeep_queries.SAME_VERSIONS, (template, flow, line.base_dir, line.version)
+        ).fetchall()
     return next((row[0] for row in found if row[0] not in taken), None)
 
 
@@ -73,11 +75,15 @@ def _add_version(
     connection: sqlite3.Connection, template: int, line: TemplateLine, flow: str, flow_hash: str | None
 ) -> tuple[int, int]:
     """Its number in the storage, and in the template."""
-    (version,) = connection.execute(queries.FREE_VERSION, {"template": template, "wanted": line.version}).fetchone()
+    (version,) = connection.execute(
+        upkeep_queries.FREE_VERSION, {"template": template, "wanted": line.version}
+    ).fetchone()
     needs = jsontext.encode(line.components)
     values = (template, version, line.source, line.source_format, flow, needs, line.base_dir)
     created_at = from_datetime(line.created_at)
-    (number,) = connection.execute(queries.IMPORT_VERSION, (*values, created_at, flow_hash, line.file)).fetchone()
+    (number,) = connection.execute(
+        upkeep_queries.IMPORT_VERSION, (*values, created_at, flow_hash, line.file)
+    ).fetchone()
     return number, version
 
 
@@ -92,7 +98,9 @@ def import_runs(
     """A root run and all below it, or nothing."""
     group.flush()
     connection = group.connection
-    stored = [one for one in runs if connection.execute(queries.RUN_AND_PARENT, (one.run.id,)).fetchone() is not None]
+    stored = [
+        one for one in runs if connection.execute(upkeep_queries.RUN_AND_PARENT, (one.run.id,)).fetchone() is not None
+    ]
     root = runs[0].run
     if stored and stored[0] is runs[0]:
         return ImportedRuns(root.id, 0)
@@ -159,7 +167,7 @@ class _Tree:
 
     def _insert(self, run: RunLine, one: WholeRun) -> int:
         version = self._versions[run.template, run.version]
-        (template,) = self._connection.execute(queries.TEMPLATE_OF_VERSION, (version,)).fetchone()
+        (template,) = self._connection.execute(upkeep_queries.TEMPLATE_OF_VERSION, (version,)).fetchone()
         key = run.idempotency_key
         if key is not None and self._connection.execute(queries.RUN_BY_KEY, (template, key)).fetchone() is not None:
             self.lost_key, key = key, None
@@ -173,7 +181,7 @@ class _Tree:
         # A worker that is told to end it holds it no more.
         wake_at = 0 if run.cancel_requested and not run.status.is_final else _at(run.wake_at)
         (number,) = self._connection.execute(
-            queries.IMPORT_RUN,
+            upkeep_queries.IMPORT_RUN,
             {
                 "id": run.id,
                 "template": template,
@@ -242,7 +250,7 @@ class _Tree:
             more = (group.max_concurrency, group.tolerated_failures, group.total, group.started, _text(group.spec))
             (found,) = self._connection.execute(queries.INSERT_GROUP_OF_CHILDREN, (*values, *more)).fetchone()
             progress = (group.done, group.failed, group.ended, found)
-            self._connection.execute(queries.SET_GROUP_OF_CHILDREN, progress)
+            self._connection.execute(upkeep_queries.SET_GROUP_OF_CHILDREN, progress)
             inputs = [(found, int(item), _text(text)) for item, text in group.inputs.items()]
             self._connection.executemany(queries.INSERT_CHILD_INPUT, inputs)
             self._child_groups[run.id, group.number] = found

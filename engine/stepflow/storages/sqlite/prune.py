@@ -15,7 +15,7 @@ from stepflow.contracts.storage import Pruned, PruneForecast, PruneRule
 from stepflow.model import jsontext
 from stepflow.model.event import EventType
 from stepflow.model.statuses import RUN_STATUS_CODES
-from stepflow.storages.sqlite import queries
+from stepflow.storages.sqlite import queries, upkeep_queries
 from stepflow.storages.sqlite.read import Reader
 from stepflow.storages.sqlite.writer import Group, Job
 
@@ -88,7 +88,7 @@ class Pruner:
         statuses = jsontext.encode([RUN_STATUS_CODES[status] for status in self._rule.statuses])
         while True:
             found = self._reader.fetch(
-                queries.prunable(by_template=self._template is not None),
+                upkeep_queries.prunable(by_template=self._template is not None),
                 {
                     "after": last,
                     "before": self._rule.finished_before,
@@ -101,14 +101,14 @@ class Pruner:
                 return
             last = found[-1][0]
             numbers = jsontext.encode([number for number, template in found if not self._is_kept(number, template)])
-            trees = self._reader.fetch(queries.PRUNABLE_TREES, (numbers,))
+            trees = self._reader.fetch(upkeep_queries.PRUNABLE_TREES, (numbers,))
             yield [_Tree(*row[:4]) for row in trees if row[4] == 0]
 
     def _is_kept(self, number: int, template: int) -> bool:
         if not self._rule.keep:
             return False
         if template not in self._kept_from:
-            row = self._reader.fetch_one(queries.NTH_NEWEST_ROOT, (template, self._rule.keep - 1))
+            row = self._reader.fetch_one(upkeep_queries.NTH_NEWEST_ROOT, (template, self._rule.keep - 1))
             self._kept_from[template] = 0 if row is None else row[0]
         return number >= self._kept_from[template]
 
@@ -117,7 +117,7 @@ class Pruner:
         return [
             (number, weight, bool(is_root))
             for tree in trees
-            for number, weight, is_root in self._reader.fetch(queries.PRUNABLE_TREE, (tree.root,))
+            for number, weight, is_root in self._reader.fetch(upkeep_queries.PRUNABLE_TREE, (tree.root,))
         ]
 
 
@@ -135,10 +135,10 @@ class _Belongings:
         self._members = members
         numbers = jsontext.encode([number for number, _, _ in members])
         self._signals: dict[int, list[int]] = {}
-        for run, signal in reader.fetch(queries.SIGNALS_OF_RUNS, (numbers,)):
+        for run, signal in reader.fetch(upkeep_queries.SIGNALS_OF_RUNS, (numbers,)):
             self._signals.setdefault(run, []).append(signal)
         self._blobs: dict[int, list[str]] = {}
-        for run, blob in reader.fetch(queries.BLOBS_OF_RUNS, (numbers,)):
+        for run, blob in reader.fetch(upkeep_queries.BLOBS_OF_RUNS, (numbers,)):
             self._blobs.setdefault(run, []).append(blob)
 
     def batches(self) -> Iterator[_Batch]:
@@ -162,53 +162,53 @@ def _delete(group: Group, batch: _Batch, mark_at: int | None) -> Pruned:
     connection = group.connection
     if mark_at is not None:
         group.flush()
-        connection.execute(queries.DELETE_MARKS)
+        connection.execute(upkeep_queries.DELETE_MARKS)
         group.add_run_event(None, None, EventType.CURSOR_SKIPPED, mark_at, {"oldest_seq": group.next_seq})
     numbers = jsontext.encode(batch.runs)
     connection.executemany("DELETE FROM signals WHERE num = ?", [(signal,) for signal in batch.signals])
     connection.executemany("DELETE FROM blob_refs WHERE blob = ? AND run = ?", batch.blob_refs)
     events = 0
-    for sql in queries.DELETE_OF_RUNS:
+    for sql in upkeep_queries.DELETE_OF_RUNS:
         count = connection.execute(sql, (numbers,)).rowcount
-        if sql is queries.DELETE_EVENTS_OF_RUNS:
+        if sql is upkeep_queries.DELETE_EVENTS_OF_RUNS:
             events = count
-    deleted = connection.execute(queries.DELETE_RUNS, (numbers,)).rowcount
+    deleted = connection.execute(upkeep_queries.DELETE_RUNS, (numbers,)).rowcount
     return Pruned(roots=batch.roots, runs=deleted, events=events)
 
 
 def prune_blobs(reader: Reader, do: Do, before: int) -> Iterator[int]:
     """Blobs that no run refers to and that were made before then; how many each transaction has deleted."""
-    lost = reader.fetch(queries.REFS_OF_NO_RUN)
+    lost = reader.fetch(upkeep_queries.REFS_OF_NO_RUN)
     for first in range(0, len(lost), ROWS_AT_ONCE):
         some = lost[first : first + ROWS_AT_ONCE]
         do(partial(_delete_refs, refs=some))
-    found = [blob for (blob,) in reader.fetch(queries.UNUSED_BLOBS)]
+    found = [blob for (blob,) in reader.fetch(upkeep_queries.UNUSED_BLOBS)]
     for first in range(0, len(found), BLOBS_AT_ONCE):
         ids = jsontext.encode(found[first : first + BLOBS_AT_ONCE])
         yield do(partial(_delete_blobs, ids=ids, before=before))
 
 
 def _delete_refs(group: Group, refs: list[Any]) -> None:
-    group.connection.executemany(queries.DELETE_REF_OF_NO_RUN, refs)
+    group.connection.executemany(upkeep_queries.DELETE_REF_OF_NO_RUN, refs)
 
 
 def _delete_blobs(group: Group, ids: str, before: int) -> int:
-    return group.connection.execute(queries.DELETE_BLOBS, (ids, before)).rowcount
+    return group.connection.execute(upkeep_queries.DELETE_BLOBS, (ids, before)).rowcount
 
 
 def prune_inline_versions(reader: Reader, do: Do, may_go: Callable[[], bool]) -> int:
     """Flows without a template of their own that no run uses. A worker may be about to start one that it has read, so
     they go only while none lives (`may_go`)."""
     count = 0
-    found = [number for (number,) in reader.fetch(queries.UNUSED_INLINE_VERSIONS)] if may_go() else []
+    found = [number for (number,) in reader.fetch(upkeep_queries.UNUSED_INLINE_VERSIONS)] if may_go() else []
     for first in range(0, len(found), ROWS_AT_ONCE):
         numbers = jsontext.encode(found[first : first + ROWS_AT_ONCE])
 
         def delete(group: Group, numbers: str = numbers) -> int:
             if not may_go():
                 return 0
-            deleted = group.connection.execute(queries.DELETE_INLINE_VERSIONS, (numbers,)).rowcount
-            group.connection.execute(queries.DELETE_EMPTY_TEMPLATES)
+            deleted = group.connection.execute(upkeep_queries.DELETE_INLINE_VERSIONS, (numbers,)).rowcount
+            group.connection.execute(upkeep_queries.DELETE_EMPTY_TEMPLATES)
             return deleted
 
         count += do(delete)

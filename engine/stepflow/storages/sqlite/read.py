@@ -19,7 +19,7 @@ from stepflow.model.ids import RUN_PREFIX, first_run_id, run_id_prefix
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, RunStatus
 from stepflow.model.template import Template, TemplateVersion
-from stepflow.storages.sqlite import queries, rows, write
+from stepflow.storages.sqlite import queries, rows, upkeep_queries, write
 from stepflow.storages.sqlite.connect import Durability, connect, connect_without_writing, storage_error
 
 if TYPE_CHECKING:
@@ -341,7 +341,7 @@ class Reader:
         return int(self.fetch(queries.NEWEST_SEQ)[0][0])
 
     def oldest_whole_seq(self) -> int:
-        return int(self.fetch(queries.OLDEST_WHOLE_SEQ)[0][0])
+        return int(self.fetch(upkeep_queries.OLDEST_WHOLE_SEQ)[0][0])
 
     def process_groups(self, runs: Iterable[int]) -> list[ProcessGroup]:
         return [ProcessGroup(*row) for row in self.fetch(queries.GROUPS_OF_RUNS, (jsontext.encode(sorted(runs)),))]

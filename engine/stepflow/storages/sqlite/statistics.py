@@ -11,7 +11,7 @@ from stepflow.errors import StorageError
 from stepflow.model.stats import Stats, TemplateStats
 from stepflow.model.statuses import RUN_STATUSES, RunStatus
 from stepflow.model.times import to_datetime
-from stepflow.storages.sqlite import queries, rows
+from stepflow.storages.sqlite import rows, upkeep_queries
 from stepflow.storages.sqlite.read import Reader
 
 MOST_RUNS = 20_000
@@ -27,10 +27,10 @@ HOUR_MS = 3_600_000
 def gather(reader: Reader, since: int, now: int, template: str | None) -> Stats:
     """Of runs that were made since then."""
     if template is None:
-        found = reader.fetch(queries.RECENT_RUNS, (MOST_LOOKED_AT, since, MOST_RUNS + 1))
+        found = reader.fetch(upkeep_queries.RECENT_RUNS, (MOST_LOOKED_AT, since, MOST_RUNS + 1))
     else:
         number = reader.template_number(template)
-        found = reader.fetch(queries.RECENT_RUNS_OF_TEMPLATE, (number, MOST_LOOKED_AT, since, MOST_RUNS + 1))
+        found = reader.fetch(upkeep_queries.RECENT_RUNS_OF_TEMPLATE, (number, MOST_LOOKED_AT, since, MOST_RUNS + 1))
     runs = found[:MOST_RUNS]
     statuses = Counter(RUN_STATUSES[run[1]] for run in runs)
     waits = [run[4] - (run[3] or run[2]) for run in runs if run[4] is not None]
@@ -38,7 +38,7 @@ def gather(reader: Reader, since: int, now: int, template: str | None) -> Stats:
     is_whole = len(found) <= MOST_RUNS
     begin = since if is_whole or oldest is None else oldest
     ended = sum(count for status, count in statuses.items() if status.is_final)
-    pages, page_bytes = reader.fetch(queries.FILE_SIZE)[0]
+    pages, page_bytes = reader.fetch(upkeep_queries.FILE_SIZE)[0]
     return Stats(
         since=to_datetime(since),
         until=to_datetime(now),
@@ -51,7 +51,7 @@ def gather(reader: Reader, since: int, now: int, template: str | None) -> Stats:
         per_hour=ended / max((now - begin) / HOUR_MS, 1 / HOUR_MS),
         wait_median_ms=percentile(waits, 50),
         wait_p95_ms=percentile(waits, 95),
-        rows={table: _count(reader, sql) for table, sql in queries.ROWS_OF_TABLE.items()},
+        rows={table: _count(reader, sql) for table, sql in upkeep_queries.ROWS_OF_TABLE.items()},
         bytes=_bytes(reader) if pages <= MOST_PAGES else {},
         file_bytes=pages * page_bytes,
     )
@@ -102,7 +102,7 @@ def _count(reader: Reader, sql: str) -> int | None:
 def _bytes(reader: Reader) -> dict[str, int]:
     """Empty where this SQLite was built without `dbstat`."""
     try:
-        return dict(sorted(reader.fetch(queries.BYTES_OF_TABLES), key=lambda row: -row[1]))
+        return dict(sorted(reader.fetch(upkeep_queries.BYTES_OF_TABLES), key=lambda row: -row[1]))
     except StorageError as error:
         if isinstance(error.__cause__, sqlite3.OperationalError):
             return {}
