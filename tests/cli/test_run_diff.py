@@ -165,8 +165,8 @@ async def test_the_command_says_what_differs_and_counts_the_rest(storage: SQLite
         "  ~ charge: failed → completed, /builtin/fail → /builtin/echo, attempts 2 → 1"
         + (", 0ms → 0ms" if "attempts 2 → 1, 0ms" in said else ""),
         "      - FAILED: no \\x1b[2Jstock",
-        '      input $: {"message": "no \\u001b[2Jstock"} → [1]',
-        "      output $: (none) → [1]",
+        '      input: {"message": "no \\u001b[2Jstock"} → [1]',
+        "      output: (none) → [1]",
         "  - gone: completed",
         "  + new: completed",
         "  1 step is the same",
