@@ -11,6 +11,7 @@ from stepflow.client import Client
 from stepflow.model.run import RunRecord
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.screens.dashboard import Dashboard
+from stepflow_tui.session import Session
 from stepflow_tui.theme import DEFAULT, load_themes
 
 
@@ -19,7 +20,7 @@ class StepFlowApp(App[int]):
 
     TITLE = "StepFlow"
     ENABLE_COMMAND_PALETTE = False
-    CSS_PATH = "screens/dashboard.tcss"
+    CSS_PATH = ["screens/frame.tcss", "screens/dashboard.tcss"]  # noqa: RUF012 - as Textual declares it
 
     def __init__(
         self, client: Client, *, start_worker: bool = True, ascii_only: bool = False, run: RunRecord | None = None
@@ -27,7 +28,8 @@ class StepFlowApp(App[int]):
         super().__init__()
         self.client = client
         self.animation_level = "none"
-        self._dashboard = Dashboard(client, Glyphs(ascii_only=ascii_only), start_worker=start_worker, run=run)
+        self.session = Session(client, Glyphs(ascii_only=ascii_only), start_worker=start_worker)
+        self._dashboard = Dashboard(self.session, run=run)
         for theme in load_themes():
             self.register_theme(theme)
         self.theme = os.environ.get("STEPFLOW_THEME") or DEFAULT

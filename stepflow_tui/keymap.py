@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 from textual.binding import Binding
 
+View = Literal["dashboard"]
+
 
 class Key(msgspec.Struct, frozen=True):
     id: str
@@ -19,6 +21,8 @@ class Key(msgspec.Struct, frozen=True):
     """In the footer; empty: not there."""
     help: str
     group: Literal["Act", "Look", "Move", "Leave"]
+    views: tuple[View, ...] = ()
+    """The screens that have it; none: all."""
 
 
 KEYS: tuple[Key, ...] = (
@@ -45,10 +49,14 @@ MOVES: tuple[tuple[str, str], ...] = (
 )
 
 
-def bindings() -> list[Binding]:
-    return [Binding(key.keys, key.action, key.help, show=False, id=key.id) for key in KEYS]
+def keys_of(view: View) -> list[Key]:
+    return [key for key in KEYS if not key.views or view in key.views]
 
 
-def footer_keys() -> list[tuple[str, str]]:
+def bindings(view: View) -> list[Binding]:
+    return [Binding(key.keys, key.action, key.help, show=False, id=key.id) for key in keys_of(view)]
+
+
+def footer_keys(view: View) -> list[tuple[str, str]]:
     """What the footer shows, most useful first; it drops whole hints from the right."""
-    return [(key.shown, key.label) for key in KEYS if key.label]
+    return [(key.shown, key.label) for key in keys_of(view) if key.label]

@@ -6,17 +6,17 @@ from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
 
-from stepflow_tui.keymap import KEYS, MOVES
+from stepflow_tui.keymap import MOVES, View, keys_of
 from stepflow_tui.presentation.glyphs import RUN_GLYPHS
 from stepflow_tui.presentation.spans import Line
 from stepflow_tui.widgets.lines import LineView
 
 
-def help_lines() -> list[Line]:
+def help_lines(view: View) -> list[Line]:
     lines: list[Line] = []
     for group in ("Act", "Look", "Move", "Leave"):
         lines.append([(group, "title")])
-        lines += [[(f"  {key.shown:<16}", "active"), (key.help, "")] for key in KEYS if key.group == group]
+        lines += [[(f"  {key.shown:<16}", "active"), (key.help, "")] for key in keys_of(view) if key.group == group]
         if group == "Move":
             lines += [[(f"  {keys:<16}", "active"), (what, "")] for keys, what in MOVES]
         lines.append([])
@@ -33,9 +33,9 @@ class HelpLines(LineView):
     BORDER_TITLE = "Help"
     has_cursor = False
 
-    def __init__(self) -> None:
+    def __init__(self, view: View) -> None:
         super().__init__()
-        self._lines = help_lines()
+        self._lines = help_lines(view)
 
     def on_mount(self) -> None:
         self.set_rows(len(self._lines))
@@ -54,8 +54,12 @@ class HelpLines(LineView):
 class Help(Screen[None]):
     DEFAULT_CSS = "Help HelpLines { border: round $primary; padding: 0 1; }"
 
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self._view = view
+
     def compose(self) -> ComposeResult:
-        yield HelpLines()
+        yield HelpLines(self._view)
 
     def on_key(self, event: events.Key) -> None:
         if event.key not in ("j", "k", "up", "down", "pageup", "pagedown", "home", "end"):

@@ -338,7 +338,7 @@ async def test_q_asks_only_when_a_worker_of_ours_has_live_runs(storage: SQLiteSt
     async with screen_on(storage) as screen, working(storage):
         await screen.expect("sleeping")
         own: Any = OwnWorker()
-        screen.dashboard.worker_process = own
+        screen.app.session.worker_process = own
         await screen.press("q")
         await screen.expect("1 execution is live", "leave its worker in the background")
         await screen.press("x")
@@ -350,7 +350,7 @@ async def test_q_asks_only_when_a_worker_of_ours_has_live_runs(storage: SQLiteSt
 
 
 async def test_help_lists_every_key_and_every_key_does_something(storage: SQLiteStorage) -> None:
-    said = "\n".join("".join(text for text, _ in line) for line in help_lines())
+    said = "\n".join("".join(text for text, _ in line) for line in help_lines("dashboard"))
     for key in KEYS:
         assert key.shown in said
         assert key.help in said
