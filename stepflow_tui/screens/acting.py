@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
 from stepflow.errors import WorkflowEngineError
-from stepflow.model.run import RunRecord
+from stepflow.model.event import EventType
+from stepflow.model.run import RunRecord, awaited_signal
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.presentation.spans import safe
 from stepflow_tui.screens.frame import Frame
+from stepflow_tui.session import Session
 from stepflow_tui.widgets.bar import Question
+
+if TYPE_CHECKING:
+    from stepflow_tui.screens.ask import AskInput
+
+RETRIED = (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TIMED_OUT)
 
 
 class Acting(Frame):
     """A subclass says what is at hand, and shows what was started."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._given: Callable[[str, Any], Awaitable[None]] | None = None
 
     @property
     def run_at_hand(self) -> RunRecord | None:
@@ -24,6 +36,11 @@ class Acting(Frame):
     @property
     def template_at_hand(self) -> str | None:
         raise NotImplementedError
+
+    @property
+    def step_at_hand(self) -> str | None:
+        """The key of the step under the cursor, where steps of the execution at hand are seen."""
+        return None
 
     async def show_run(self, run_id: str) -> None:
         """One that was just started."""
@@ -82,7 +99,7 @@ class Acting(Frame):
         run = self._run_for("retry")
         if run is None:
             return
-        if run.status not in (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TIMED_OUT):
+        if run.status not in RETRIED:
             reason = "run it again with r" if run.status.is_final else "it has not ended"
             self.note(f"{short_id(run.id)} is {run.status.value}: {reason}")
             return
@@ -104,14 +121,23 @@ class Acting(Frame):
         self.act(self._ask_input(name))
 
     async def _ask_input(self, name: str) -> None:
-        from stepflow_tui.screens.ask import AskInput
-
         template = await self.client.get_template(name)
         proposed = self.session.last_inputs.get(name)
         if proposed is None:
             proposed = await self._propose_input(name, template.flow.input_schema)
-        await self.query("#ask").remove()
-        await self.mount(AskInput(name, proposed))
+
+        async def run(text: str, value: Any) -> None:
+            self.session.last_inputs[name] = text
+            run_id = await self.client.start_run(name, value)
+            await self._show_started(run_id)
+            self.note(f"Started {short_id(run_id)} {name}")
+
+        await self.ask_json(f"Run {name} with", proposed, run)
+
+    async def _show_started(self, run_id: str) -> None:
+        await self.close_json()
+        await self.ensure_worker()
+        await self.show_run(run_id)
 
     async def _propose_input(self, name: str, schema: Any) -> str:
         """The last input it ran with, else what its schema suggests."""
@@ -120,20 +146,149 @@ class Acting(Frame):
             return json.dumps((await self.client.get_run(page.items[0].id)).input, ensure_ascii=False)
         return json.dumps(_example_of(schema), ensure_ascii=False)
 
-    def on_ask_input_given(self, message: Any) -> None:
-        self.session.last_inputs[message.name] = message.text
-        self.act(self._run(message.name, message.value))
+    # Pause, answer, retry from a step
 
-    def on_ask_input_closed(self, message: Any) -> None:
-        self.focus_main()
+    def action_pause(self) -> None:
+        run = self._run_for("pause")
+        if run is None:
+            return
+        if run.status.is_final:
+            self.note(f"{short_id(run.id)} is {run.status.value}; there is nothing to pause")
+            return
+        goes_on = run.status in (RunStatus.PAUSED, RunStatus.STALLED)
+        what = "Let go on" if goes_on else "Pause"
+        answers = {"y": ("yes", "let it go on" if goes_on else "start nothing more of it")}
 
-    async def _run(self, name: str, value: Any) -> None:
-        run_id = await self.client.start_run(name, value)
+        async def change(_: str) -> None:
+            self.act(self._resume(run) if goes_on else self._pause(run))
+
+        self.ask(Question(f"{what} {short_id(run.id)} {safe(run.template)}?", answers), change)
+
+    async def _pause(self, run: RunRecord) -> None:
+        await self.client.pause(run.id)
+        self.note(f"Paused {short_id(run.id)}; p lets it go on")
+
+    async def _resume(self, run: RunRecord) -> None:
+        await self.client.resume(run.id)
+        await self.ensure_worker()
+        self.note(f"{short_id(run.id)} goes on")
+
+    def action_answer(self) -> None:
+        run = self._run_for("answer")
+        if run is not None:
+            self.act(self._answer(run))
+
+    async def _answer(self, run: RunRecord) -> None:
+        steps = await self.client.get_steps(run.id, bodies=False)
+        waiting = {step.key: name for step in steps if (name := awaited_signal(step.awaits)) is not None}
+        if not waiting:
+            self.note(f"{short_id(run.id)} waits for no answer")
+            return
+        at_hand = self.step_at_hand
+        step = at_hand if at_hand in waiting else next(iter(waiting))
+        name = waiting[step]
+        message = await self._message_of(run, step)
+
+        async def answer(_: str, value: Any) -> None:
+            await self.client.signal(run.id, name, value)
+            await self.close_json()
+            await self.ensure_worker()
+            self.note(f"Answered {name} of {short_id(run.id)}")
+
+        await self.ask_json(f"{message or step}: answer '{name}' with", '{"approved": true}', answer)
+
+    async def _message_of(self, run: RunRecord, step: str) -> str:
+        """What the step asks; empty: nothing."""
+        for event in reversed(await self.client.get_events(run.id, newest=True)):
+            if event.event_type == EventType.STEP_WAITING and event.step_key == step:
+                return str(event.payload.get("message") or "")
+        return ""
+
+    def action_retry_from(self) -> None:
+        run = self._run_for("retry")
+        if run is None:
+            return
+        step = self.step_at_hand
+        if step is None:
+            self.note("No step is selected: go to the steps with tab, and press T on one")
+            return
+        self.act(self._ask_retry_from(run, step))
+
+    async def _ask_retry_from(self, run: RunRecord, step: str) -> None:
+        plan = await self.client.plan_redrive(run.id, step)
+        full = await self.client.get_run(run.id)
+
+        async def retry(_: str, value: Any) -> None:
+            is_retried = run.status in RETRIED
+            make = self.client.retry if is_retried else self.client.fork
+            new = await make(run.id, step, value)
+            await self._show_started(new)
+            self.note(f"{'Retried' if is_retried else 'Forked'} as {short_id(new)} from {step}")
+
+        reused = len(plan.reused)
+        title = f"From {step}, keeping {reused} of {reused + len(plan.performed)} steps, with"
+        await self.ask_json(title, json.dumps(full.input, ensure_ascii=False), retry)
+
+    # Asking for JSON
+
+    async def ask_json(self, title: str, proposed: str, then: Callable[[str, Any], Awaitable[None]]) -> None:
+        """`then` closes it by `close_json` when all went well; else it stays, to be mended."""
+        from stepflow_tui.screens.ask import AskInput
+
+        await self.close_json()
+        self._given = then
+        await self.mount(AskInput(title, proposed))
+
+    async def close_json(self) -> None:
         await self.query("#ask").remove()
         self.focus_main()
-        await self.ensure_worker()
-        await self.show_run(run_id)
-        self.note(f"Started {short_id(run_id)} {name}")
+
+    def on_ask_input_given(self, message: AskInput.Given) -> None:
+        if self._given is not None:
+            self.act(self._given(message.text, message.value))
+
+    def on_ask_input_closed(self, message: AskInput.Closed) -> None:
+        self.focus_main()
+
+    # Yank
+
+    def action_yank(self) -> None:
+        run = self._run_for("copy")
+        if run is None:
+            return
+        answers = {
+            "i": ("id", "id"),
+            "c": ("command", "command line"),
+            "t": ("trn", "TRN"),
+            "o": ("output", "output"),
+            "e": ("error", "error"),
+        }
+
+        async def yank(what: str) -> None:
+            self.act(self._yank(run, what))
+
+        self.ask(Question(f"Copy of {short_id(run.id)}:", answers), yank)
+
+    async def _yank(self, run: RunRecord, what: str) -> None:
+        from stepflow_tui.clipboard import copy
+
+        full = await self.client.get_run(run.id)
+        match what:
+            case "command":
+                text = f"stepflow execution {run.id}"
+            case "trn":
+                text = run.trn
+            case "output":
+                text = json.dumps(full.output, ensure_ascii=False)
+            case "error":
+                text = "" if full.error is None else json.dumps(full.error, ensure_ascii=False)
+            case _:
+                text = run.id
+        if not text:
+            self.note(f"{short_id(run.id)} has no {what}")
+            return
+        way = copy(self.app, text)
+        self.note(f"Copied the {what} of {short_id(run.id)} by {way}")
 
 
 def _example_of(schema: Any) -> Any:

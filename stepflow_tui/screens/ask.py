@@ -1,4 +1,4 @@
-"""One line that asks for a run's input as JSON, prefilled; what is wrong with it is said where it was typed."""
+"""One line that asks for JSON, prefilled; what is wrong with it is said where it was typed."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from stepflow_tui.presentation.spans import safe
 
 class AskInput(Horizontal):
     class Given(Message):
-        def __init__(self, name: str, text: str, value: Any) -> None:
+        def __init__(self, text: str, value: Any) -> None:
             super().__init__()
-            self.name = name
             self.text = text
             self.value = value
 
     class Closed(Message):
-        """Nothing is to be run."""
+        """Nothing is to be done."""
 
-    def __init__(self, name: str, proposed: str) -> None:
+    def __init__(self, title: str, proposed: str) -> None:
         super().__init__(id="ask")
-        self._template = name
+        self._title = title
         self._proposed = proposed
 
     def compose(self) -> ComposeResult:
-        yield Static(f" Run {safe(self._template)} with ", markup=False)
+        yield Static(f" {safe(self._title)} ", markup=False)
         field = Input(self._proposed, id="input", select_on_focus=False)
         field.cursor_blink = False
         yield field
@@ -47,7 +46,7 @@ class AskInput(Horizontal):
             self.query_one(Static).update(f" Not JSON: {error.msg}, column {error.colno} ", layout=True)
             self.query_one(Input).cursor_position = max(0, error.colno - 1)
             return
-        self.post_message(self.Given(self._template, event.value, value))
+        self.post_message(self.Given(event.value, value))
 
     async def on_key(self, event: events.Key) -> None:
         if event.key == "escape":

@@ -317,6 +317,11 @@ class Dashboard(Acting):
             return self.executions.selected.template
         return None if self.templates.selected is None else self.templates.selected.name
 
+    @property
+    def step_at_hand(self) -> str | None:
+        shown, selected = self.timeline.run, self.executions.selected
+        return self.timeline.selected_key if shown and selected and shown.id == selected.id else None
+
     async def show_run(self, run_id: str) -> None:
         await self.executions.load(self.client)
         self.executions.select(run_id)

@@ -71,13 +71,14 @@ class Frame(Screen[int]):
         self.query_one("#footer", Bar).show(self._footer_line)
 
     def _footer_line(self, width: int) -> Line:
+        """Hints that have no room are left out whole; how to get help and how to leave stay longest."""
+        hints = [(key, f" {label}  ") for key, label in footer_keys(self.view)]
+        sizes = [len(key) + len(label) for key, label in hints]
+        while len(hints) > 2 and sum(sizes) + 1 > width:
+            del hints[-3], sizes[-3]
         line: Line = [(" ", "")]
-        used = 1
-        for key, label in footer_keys(self.view):
-            if used + len(key) + len(label) + 3 > width:
-                break
-            line += [(key, "active"), (f" {label}  ", "")]
-            used += len(key) + len(label) + 3
+        for key, label in hints:
+            line += [(key, "active"), (label, "")]
         return line
 
     def note(self, text: str, style: str = "title") -> None:
