@@ -7,7 +7,13 @@ from typing import Literal
 import msgspec
 from textual.binding import Binding
 
-View = Literal["dashboard"]
+View = Literal["dashboard", "workers"]
+
+VIEWS: dict[str, tuple[View, str, str]] = {
+    "1": ("dashboard", "Dashboard", ""),
+    "5": ("workers", "Workers", "stepflow_tui.screens.workers:WorkersView"),
+}
+"""By key: the view, its title, and where its screen is; the dashboard is beneath all others."""
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -25,22 +31,35 @@ class Key(msgspec.Struct, frozen=True):
     """The screens that have it; none: all."""
 
 
+RUNS: tuple[View, ...] = ("dashboard",)
+"""Screens on which an execution is at hand."""
+
 KEYS: tuple[Key, ...] = (
-    Key("run", "r", "r", "run", "Run", "Run the selected template; its input is asked for", "Act"),
-    Key("cancel", "c", "c y", "cancel", "Cancel", "Cancel the selected execution and what it runs", "Act"),
-    Key("retry", "t", "t", "retry", "Retry", "Retry it from the steps that did not complete", "Act"),
-    Key("retry_from", "T", "T", "retry_from", "", "Retry or fork it from the selected step, with another input", "Act"),
-    Key("pause", "p", "p y", "pause", "Pause", "Pause it and its children, or let it go on", "Act"),
-    Key("answer", "A", "A", "answer", "Answer", "Answer what it waits for: an approval, a signal", "Act"),
-    Key("yank", "y", "y", "yank", "", "Copy its id, command line, TRN, output or error", "Act"),
-    Key("open", "enter", "⏎", "open", "", "Go from a template or an execution to its steps", "Look"),
-    Key("log", "l", "l", "toggle_log", "Log", "Log of everything, or of the selected execution alone", "Look"),
-    Key("zoom", "z", "z", "zoom", "Zoom", "Give the whole screen to this pane, and take it back", "Look"),
-    Key("pane", "tab", "tab", "next_pane", "Pane", "Next pane (shift+tab: the one before)", "Move"),
-    Key("pane_back", "shift+tab", "shift+tab", "previous_pane", "", "Pane before", "Move"),
-    Key("back", "escape", "esc", "back", "", "Back: out of the zoom, to the executions", "Move"),
-    Key("problem", "J", "J", "problem(1)", "", "Next execution that failed or stands still", "Move"),
-    Key("problem_back", "K", "K", "problem(-1)", "", "The one before", "Move"),
+    Key("run", "r", "r", "run", "Run", "Run the selected template; its input is asked for", "Act", RUNS),
+    Key("cancel", "c", "c y", "cancel", "Cancel", "Cancel the selected execution and what it runs", "Act", RUNS),
+    Key("retry", "t", "t", "retry", "Retry", "Retry it from the steps that did not complete", "Act", RUNS),
+    Key(
+        "retry_from",
+        "T",
+        "T",
+        "retry_from",
+        "",
+        "Retry or fork it from this step, with another input",
+        "Act",
+        RUNS,
+    ),
+    Key("pause", "p", "p y", "pause", "Pause", "Pause it and its children, or let it go on", "Act", RUNS),
+    Key("answer", "A", "A", "answer", "Answer", "Answer what it waits for: an approval, a signal", "Act", RUNS),
+    Key("yank", "y", "y", "yank", "", "Copy its id, command line, TRN, output or error", "Act", RUNS),
+    Key("drain", "b", "b y", "stop_worker", "Drain", "Stop it: it gives its executions back", "Act", ("workers",)),
+    Key("open", "enter", "⏎", "open", "", "Go from a template or an execution to its steps", "Look", RUNS),
+    Key("log", "l", "l", "toggle_log", "Log", "Log of everything, or of the selected execution alone", "Look", RUNS),
+    Key("zoom", "z", "z", "zoom", "Zoom", "Give the whole screen to this pane, and take it back", "Look", RUNS),
+    Key("pane", "tab", "tab", "next_pane", "Pane", "Next pane (shift+tab: the one before)", "Move", RUNS),
+    Key("pane_back", "shift+tab", "shift+tab", "previous_pane", "", "Pane before", "Move", RUNS),
+    Key("back", "escape", "esc", "back", "", "Back: out of the zoom, to the executions, to the dashboard", "Move"),
+    Key("problem", "J", "J", "problem(1)", "", "Next execution that failed or stands still", "Move", RUNS),
+    Key("problem_back", "K", "K", "problem(-1)", "", "The one before", "Move", RUNS),
     Key("help", "question_mark", "?", "help", "Help", "This help", "Look"),
     Key("quit", "q", "q", "leave", "Quit", "Quit; running executions go on", "Leave"),
 )
@@ -58,7 +77,9 @@ def keys_of(view: View) -> list[Key]:
 
 
 def bindings(view: View) -> list[Binding]:
-    return [Binding(key.keys, key.action, key.help, show=False, id=key.id) for key in keys_of(view)]
+    keys = [Binding(key.keys, key.action, key.help, show=False, id=key.id) for key in keys_of(view)]
+    views = [Binding(digit, f"view('{name}')", title, show=False, id=name) for digit, (name, title, _) in VIEWS.items()]
+    return [*keys, *views]
 
 
 def footer_keys(view: View) -> list[tuple[str, str]]:

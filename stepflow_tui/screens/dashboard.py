@@ -268,7 +268,7 @@ class Dashboard(Acting):
         for widget in self.query(".zoomed"):
             widget.remove_class("zoomed")
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         if self.has_class("-zoomed"):
             self._unzoom()
         elif self.focused is not self.executions:
@@ -329,7 +329,7 @@ class Dashboard(Acting):
 
     # Leaving
 
-    def action_leave(self) -> None:
+    async def action_leave(self) -> None:
         live = self.session.live_count
         process = self.session.worker_process
         if not live or process is None or not process.is_alive():

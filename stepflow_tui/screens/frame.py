@@ -6,6 +6,7 @@ It reads and asks; workers do the work.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from typing import ClassVar
 
 from textual import work
@@ -15,7 +16,7 @@ from textual.timer import Timer
 
 from stepflow.errors import WorkflowEngineError
 from stepflow.model.event import WorkflowEvent
-from stepflow_tui.keymap import View, footer_keys
+from stepflow_tui.keymap import VIEWS, View, footer_keys
 from stepflow_tui.presentation.header import Standing, header_line
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.session import Session
@@ -113,7 +114,31 @@ class Frame(Screen[int]):
         except WorkflowEngineError as error:
             self.note(error.message, "bad")
 
+    # Other screens
+
+    async def action_view(self, view: View) -> None:
+        """The dashboard is beneath all others; each is made when it is first seen."""
+        if view == self.view:
+            return
+        if self.view != "dashboard":
+            await self.app.pop_screen()
+        if view != "dashboard":
+            await self.app.push_screen(_screen_of(view, self.session))
+
+    async def action_back(self) -> None:
+        await self.action_view("dashboard")
+
+    async def action_leave(self) -> None:
+        await self.action_view("dashboard")
+
     def action_help(self) -> None:
         from stepflow_tui.screens.help import Help
 
         self.app.push_screen(Help(self.view))
+
+
+def _screen_of(view: View, session: Session) -> Frame:
+    where = next(where for name, _, where in VIEWS.values() if name == view)
+    module, _, name = where.partition(":")
+    screen: Frame = getattr(import_module(module), name)(session)
+    return screen

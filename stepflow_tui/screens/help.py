@@ -6,7 +6,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
 
-from stepflow_tui.keymap import MOVES, View, keys_of
+from stepflow_tui.keymap import MOVES, VIEWS, View, keys_of
 from stepflow_tui.presentation.glyphs import RUN_GLYPHS
 from stepflow_tui.presentation.spans import Line
 from stepflow_tui.widgets.lines import LineView
@@ -20,6 +20,9 @@ def help_lines(view: View) -> list[Line]:
         if group == "Move":
             lines += [[(f"  {keys:<16}", "active"), (what, "")] for keys, what in MOVES]
         lines.append([])
+    lines.append([("Screens", "title")])
+    lines += [[(f"  {digit:<16}", "active"), (title, "")] for digit, (_, title, _) in VIEWS.items()]
+    lines.append([])
     lines.append([("Signs", "title")])
     lines += [[(f"  {glyph}  ", style), (status.value, "")] for status, (glyph, _, style) in RUN_GLYPHS.items()]
     lines += [

@@ -17,10 +17,12 @@ from stepflow.model.flow import Flow, Step
 from stepflow.model.statuses import RunStatus
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui.app import StepFlowApp
-from stepflow_tui.keymap import KEYS
+from stepflow_tui.keymap import KEYS, VIEWS, View, keys_of
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.screens.dashboard import Dashboard
+from stepflow_tui.screens.frame import Frame
 from stepflow_tui.screens.help import Help, help_lines
+from stepflow_tui.screens.workers import WorkersView
 from stepflow_tui.widgets.lines import LineView
 from tests.support.engine import save, start, until, working
 from tests.support.flows import chain, echo, fan_out, flow
@@ -350,11 +352,14 @@ async def test_q_asks_only_when_a_worker_of_ours_has_live_runs(storage: SQLiteSt
 
 
 async def test_help_lists_every_key_and_every_key_does_something(storage: SQLiteStorage) -> None:
-    said = "\n".join("".join(text for text, _ in line) for line in help_lines("dashboard"))
-    for key in KEYS:
-        assert key.shown in said
-        assert key.help in said
-        assert hasattr(Dashboard, f"action_{key.action.partition('(')[0]}")
+    classes: dict[View, type[Frame]] = {"dashboard": Dashboard, "workers": WorkersView}
+    assert {view for view, _, _ in VIEWS.values()} == set(classes)
+    for view, screen_class in classes.items():
+        said = "\n".join("".join(text for text, _ in line) for line in help_lines(view))
+        for key in keys_of(view):
+            assert key.shown in said
+            assert key.help in said
+            assert hasattr(screen_class, f"action_{key.action.partition('(')[0]}")
     assert len({key.id for key in KEYS}) == len(KEYS)
     async with screen_on(storage) as screen:
         await screen.press("question_mark")
