@@ -18,6 +18,7 @@ from stepflow.components.registry import builtin_registry
 from stepflow.errors import (
     DSLValidationError,
     InvalidInputError,
+    NotFoundError,
     RunNotFoundError,
     StorageError,
     TemplateExistsError,
@@ -152,6 +153,9 @@ async def test_a_wrong_input_starts_nothing(client: Client) -> None:
         await client.start_run("x", {"n": "one"})
     with pytest.raises(InvalidInputError):
         await client.start_run("x", {"n": float("nan")})
+    for priority in (10**10, -(10**30)):
+        with pytest.raises(InvalidInputError, match="out of range"):
+            await client.start_run("x", {"n": 1}, priority=priority)
     assert await client.count_runs() == 0
 
 
@@ -174,6 +178,16 @@ async def _until_end(client: Client, run_id: str) -> AsyncIterator[Any]:
         yield event
         if event.event_type == "run.completed":
             return
+
+
+async def test_a_blob_is_read_by_its_id(client: Client, storage: SQLiteStorage) -> None:
+    await client.create_template("x", {"steps": [{"id": "a", "type": "put_blob", "input": {"data": {"n": 1}}}]})
+    run_id = await client.start_run("x")
+    async with working(storage):
+        blob_id = (await until(storage, run_id)).output["a"]["blob_id"]
+    assert await client.get_blob(blob_id) == {"n": 1}
+    with pytest.raises(NotFoundError, match="There is no blob 0"):
+        await client.get_blob("0" * 64)
 
 
 async def test_waiting_gives_up_in_time(client: Client) -> None:
@@ -219,6 +233,32 @@ async def test_a_retry_from_a_step_with_another_input_or_another_version_reuses_
         assert await reused(version=2) == []
         with pytest.raises(WorkflowEngineError, match="not a step"):
             await client.retry(failed, from_step="zz")
+
+
+USES_A_VARIABLE = """
+variables: {n: {type: integer, default: 1}}
+steps:
+  - {id: a, type: echo, input: $.variables.n}
+  - {id: b, type: echo, input: {given: 1}}
+  - {id: bad, type: fail, input: {message: "no"}}
+"""
+
+
+async def test_a_step_is_not_reused_where_a_default_or_a_value_became_another(
+    client: Client, storage: SQLiteStorage
+) -> None:
+    await client.create_template("uses", USES_A_VARIABLE)
+    failed = await client.start_run("uses")
+    given = await client.start_run("uses", variables={"n": 5})
+    async with working(storage):
+        await client.wait_for_run(failed)
+        await client.wait_for_run(given)
+    assert (await client.plan_redrive(failed)).reused == ("a", "b")
+    await client.update_template("uses", USES_A_VARIABLE.replace("default: 1", "default: 2"))
+    assert (await client.plan_redrive(failed, version="latest")).reused == ("b",)
+    assert (await client.plan_redrive(given, version="latest")).reused == ("a", "b")
+    await client.update_template("uses", USES_A_VARIABLE.replace("given: 1", "given: true"))
+    assert (await client.plan_redrive(failed, version="latest")).reused == ("a",)
 
 
 @pytest.mark.parametrize("delay", [None, timedelta(hours=1)])

@@ -18,6 +18,7 @@
     ├── StorageError                    STORAGE_ERROR: the database cannot do it; says the way out
     │   ├── StorageBusyError            STORAGE_BUSY: somebody else holds the write lock
     │   ├── NewerDatabaseError          NEWER_DATABASE: written by a newer release
+    │   ├── DatabaseGoneError           DATABASE_GONE: deleted or replaced while it was open
     │   ├── LeaseLostError              LEASE_LOST: another worker holds the run now
     │   ├── StaleRunError               STALE_RUN: the run changed since it was read
     │   └── EventsPrunedError           EVENTS_PRUNED: a follower asks for events that are gone
@@ -184,6 +185,14 @@ class NewerDatabaseError(StorageError):
             f"{path} was written by a newer StepFlow (schema {found}, this release knows {known}); "
             "upgrade StepFlow, or use another file with --db",
             "NEWER_DATABASE",
+        )
+
+
+class DatabaseGoneError(StorageError):
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} was deleted or replaced while it was open here; nothing more is written: start this anew",
+            "DATABASE_GONE",
         )
 
 

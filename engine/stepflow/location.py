@@ -53,7 +53,9 @@ def look_for_database(url: str | None, workspace: Path | None) -> Found:
     if workspace is not None:
         configured = read_settings(workspace).db
         if configured is not None:
-            return Found(str(workspace / Path(configured).expanduser()), "file")
+            path, durability = split_url(configured)
+            file = str(workspace / Path(path).expanduser())
+            return Found(file if durability is None else f"sqlite:///{file}?durability={durability}", "file")
         return Found(str(workspace / DEFAULT_DATABASE), "default")
     from platformdirs import user_data_path
 
@@ -62,22 +64,22 @@ def look_for_database(url: str | None, workspace: Path | None) -> Found:
 
 def split_url(url: str) -> tuple[str, str | None]:
     """A storage's URL as a path and the durability it asks for (`?durability=`)."""
+    path, durability = url, None
     if url.startswith("sqlite:"):
-        rest = url.removeprefix("sqlite:")
-        path, _, query = rest.partition("?")
-        # sqlite:///relative.db, sqlite:////absolute.db
-        path = path.removeprefix("///") if path.startswith("///") else path
-        durability = None
+        path, _, query = url.removeprefix("sqlite:").partition("?")
+        if path.startswith("//") and not path.startswith("///"):
+            raise StorageError(f"{url} names a host; write sqlite:///relative.db or sqlite:////absolute.db")
+        path = path.removeprefix("///")
         for part in filter(None, query.split("&")):
             name, _, value = part.partition("=")
             if name != "durability":
                 raise StorageError(f"'{name}' in {url} is unknown; it takes durability=full or durability=normal")
             durability = value
-        return path, durability
-    scheme, separator, _ = url.partition("://")
-    if separator:
-        raise StorageError(f"'{scheme}://' storages are not available in this release; give the path of an SQLite file")
-    return url, None
+    scheme, separator, _ = path.partition("://")
+    if separator or path in ("memory:", ":memory:"):
+        said = f"'{scheme}{separator}' storages are not available in this release; give the path of an SQLite file"
+        raise StorageError(said)
+    return path, durability
 
 
 def look_for_durability(given: str | None, in_url: str | None, workspace: Path | None) -> Found:

@@ -60,6 +60,37 @@ def test_each_value_says_where_it_comes_from(call: Call, bare: Path, monkeypatch
     assert found["durability"] == ("normal", "the database's URL")
 
 
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("memory:", "'memory:' storages are not available in this release"),
+        (":memory:", "':memory:' storages are not available"),
+        ("sqlite:///:memory:", "':memory:' storages are not available"),
+        ("postgresql://me@host/db", "'postgresql://' storages are not available"),
+        ("sqlite://own.db", "names a host; write sqlite:///relative.db"),
+    ],
+)
+def test_a_storage_that_there_is_not_is_refused_wherever_it_is_named(
+    call: Call, bare: Path, monkeypatch: pytest.MonkeyPatch, url: str, says: str
+) -> None:
+    assert says in call("--db", url, "list").stderr
+    (bare / "stepflow.toml").write_text(f'db = "{url}"\n')
+    for command in ("list", "config"):
+        done = call(command)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert says in done.stderr
+    monkeypatch.setenv("STEPFLOW_DB", url)
+    assert says in call("executions").stderr
+    assert [file.name for file in bare.iterdir()] == ["stepflow.toml"]
+
+
+def test_the_file_may_name_the_database_by_url(call: Call, bare: Path) -> None:
+    (bare / "stepflow.toml").write_text('db = "sqlite:///data/own.db?durability=normal"\n')
+    found = settings(call)
+    assert found["database"] == (str(bare / "data" / "own.db"), str(bare / "stepflow.toml"))
+    assert found["durability"] == ("normal", "the database's URL")
+
+
 def test_the_table_shows_words_and_no_database_is_made(call: Call, bare: Path) -> None:
     done = call("config")
     assert done.stdout.splitlines()[0].split() == ["SETTING", "VALUE", "FROM"]
@@ -82,10 +113,11 @@ def test_words_that_mean_nothing_are_said_with_what_was_meant(
     call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STEPFLOW_DURABILTY", "full")
-    (folder / "stepflow.toml").write_text("shel = false\nzzz = 1\n")
+    (folder / "stepflow.toml").write_text("shel = false\nzzz = 1\n[[webhooks]]\nurl = 'https://host/'\n")
     said = call("config").stderr
     assert "'shel' is unknown; did you mean 'shell'?" in said
     assert "'zzz' is unknown; it takes db, durability, shell, python, components" in said
+    assert "this release sends no webhooks; a program can follow the events of `stepflow stream --json`" in said
     assert "STEPFLOW_DURABILTY in the environment means nothing; did you mean 'STEPFLOW_DURABILITY'?" in said
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,6 +85,10 @@ class Dev:
     def end(self, number: int = signal.SIGINT) -> tuple[int, list[str]]:
         """The exit code, and what it said at last."""
         self.process.send_signal(number)
+        return self.until_it_ends()
+
+    def until_it_ends(self) -> tuple[int, list[str]]:
+        """The exit code, and what it said at last."""
         rest = []
         while (line := self._lines.get(timeout=PATIENCE_SECONDS)) is not None:
             rest.append(line)
@@ -187,6 +192,29 @@ def test_many_files_are_one_line(dev: Start, workspace: Path) -> None:
     again = dev("--no-worker")
     again.until("1,000 templates")
     assert without_times(again.said)[1:] == ["✓ 1,000 templates (N ms)"]
+
+
+def test_of_many_problems_the_first_are_shown_and_the_others_counted(dev: Start, workspace: Path) -> None:
+    for n in range(200):
+        (workspace / f"t{n:03}.yaml").write_text("steps: [{id: a, type: nop}]\n")
+    running = dev("--no-worker")
+    running.until("0 templates, 200 problems")
+    said = without_times(running.said)
+    assert said.count("  • Unknown component '/builtin/nop'") == 10
+    assert said[-2:] == [
+        "✗ 190 more files not saved; `stepflow validate FILE` says why (N ms)",
+        "✗ 0 templates, 200 problems (N ms)",
+    ]
+
+
+def test_a_database_that_is_taken_away_is_told_of_and_ends_it(dev: Start, workspace: Path) -> None:
+    running = dev()
+    running.works()
+    shutil.rmtree(workspace / ".stepflow")
+    code, rest = running.until_it_ends()
+    assert code == 1
+    assert "x.db was deleted or replaced while it was open here" in rest[-1]
+    assert not (workspace / ".stepflow").exists()
 
 
 def test_json_is_an_object_a_line(dev: Start, workspace: Path) -> None:

@@ -53,6 +53,18 @@ def test_a_warning_ends_with_0_and_what_is_wrong_with_1(call: Call, folder: Path
     assert done.stdout.splitlines()[-1].startswith("✗ 1 wrong, 1 warning; ")
 
 
+def test_what_is_not_well_is_repeated_where_a_small_terminal_still_shows_it(call: Call, folder: Path) -> None:
+    SQLiteStorage(folder / "x.db", durability="normal").close()
+    (folder / "x.db").chmod(0o644)
+    *_, empty, line, _ = call("doctor").stdout.splitlines()
+    assert (empty, line) == ("", "⚠ Database, permissions: others may open the database (0644)")
+
+
+def test_one_broken_stepflow_toml_is_one_thing_that_is_wrong(call: Call, folder: Path) -> None:
+    (folder / "stepflow.toml").write_text("durability =\n")
+    assert call("doctor").stdout.splitlines()[-1].startswith("✗ 1 wrong; ")
+
+
 def test_json_is_an_object_a_line_for_each_finding(call: Call) -> None:
     found = findings(call, "--full")
     assert {tuple(one) for one in found} == {("section", "check", "level", "message", "advice", "command", "details")}

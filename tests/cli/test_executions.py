@@ -41,10 +41,11 @@ def listed(done: Result) -> list[str]:
 async def ended(storage: SQLiteStorage) -> dict[str, str]:
     """One of each: completed, failed, cancelled, queued."""
     fails = flow(Step(key="x", component="/builtin/fail", input={"message": "no"}), name="fails")
-    runs = {"completed": start(storage, chain(1)), "failed": start(storage, fails)}
+    runs = {}
     async with working(storage):
-        for run_id in runs.values():
-            await until(storage, run_id)
+        for status, one in (("completed", chain(1)), ("failed", fails)):
+            runs[status] = start(storage, one)
+            await until(storage, runs[status])
     async with Client(storage.url, durability="normal") as client:
         runs["cancelled"] = await client.start_run("flow")
         await client.cancel(runs["cancelled"])
@@ -89,8 +90,8 @@ def test_statuses_are_given_one_by_one_or_with_commas_and_by_other_words(ended: 
 
 def test_an_unknown_status_says_what_was_meant(call: Call) -> None:
     done = call("executions", "--status", "failed,complted")
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert "✗ There is no status 'complted'; did you mean 'completed'?\n" in done.stderr
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "There is no status 'complted'; did you mean 'completed'?\n" in done.stderr
     assert "There is no status ''; use one of scheduled, " in call("executions", "--status", "failed,").stderr
 
 
@@ -116,7 +117,7 @@ def test_sorted_by_how_long_they_took_the_others_come_last(ended: dict[str, str]
     assert header.split() == ["TRN", "WORKFLOW", "STATUS", "STARTED", "DURATION"]
     lasted = [row.split() for row in rows if row.startswith("trn:")]
     assert {row[2] for row in lasted[:2]} == {"completed", "failed"}
-    assert all(re.fullmatch(r"\d+ms", row[-1]) for row in lasted[:2])
+    assert all(re.fullmatch(r"[\d.]+m?s", row[-1]) for row in lasted[:2])
     assert [(row[2], row[-1]) for row in lasted[2:]] == [("queued", "-"), ("cancelled", "-")]
     finished = listed(call("executions", "--json", "--sort", "finished"))
     assert finished == [ended[one] for one in ("cancelled", "failed", "completed", "queued")]
@@ -153,6 +154,26 @@ def test_a_cursor_of_another_list_says_so(storage: SQLiteStorage, call: Call) ->
         done = call("executions", "--sort", "duration", "--cursor", cursor)
         assert done.exit_code == 1
         assert done.stderr == f"✗ '{cursor}' is not a cursor of this list; use the one that the page before gave\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--cursor", "9" * 20], ["--sort", "duration", "--cursor", f"duration:1:{'9' * 20}"]]
+)
+def test_a_cursor_beyond_all_numbers_is_refused(storage: SQLiteStorage, call: Call, arguments: list[str]) -> None:
+    done = call("executions", *arguments)
+    assert done.exit_code == 1
+    assert "larger than any that is stored" in done.stderr
+
+
+async def test_objects_have_the_input_and_the_output(client: Client, storage: SQLiteStorage, call: Call) -> None:
+    await client.create_template("x", {"steps": [{"id": "a", "type": "echo", "input": "$.input.n"}]})
+    run_id = await client.start_run("x", {"n": 5})
+    async with working(storage):
+        await until(storage, run_id)
+    one = (await asyncio.to_thread(call, "executions", "--json")).stdout
+    assert json.loads(one)["input"] == {"n": 5}
+    assert json.loads(one)["output"] == {"a": 5}
+    assert one == (await asyncio.to_thread(call, "execution", run_id, "--json")).stdout
 
 
 async def test_children_are_listed_when_they_are_asked_for(client: Client, storage: SQLiteStorage, call: Call) -> None:

@@ -72,7 +72,8 @@ def test_what_is_asked_wrongly_is_said(database: Path, call: Call) -> None:
     assert (close.exit_code, "did you mean 'orders'" in close.stderr) == (1, True)
     both = call("export", "abcd", "--template", "orders")
     assert (both.exit_code, "not both" in both.stderr) == (2, True)
-    assert call("import", "nofile.jsonl").stderr == "✗ 'nofile.jsonl' cannot be read: No such file or directory\n"
+    Path("a-file.jsonl").touch()
+    assert call("import", "afile.jsonl").stderr == "✗ File 'afile.jsonl' not found; did you mean 'a-file.jsonl'?\n"
     folder = call("import", ".")
     assert (folder.exit_code, "Is a directory" in folder.stderr) == (1, True)
 

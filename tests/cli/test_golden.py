@@ -168,7 +168,8 @@ def masked(text: str, ids: dict[str, str]) -> str:
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", lambda m: re.sub(r"\d", "0", m[0]), text)
     text = re.sub(r"\b\d\d:\d\d:\d\d\b", "00:00:00", text)
     text = re.sub(r"\b\d+(?:\.\d+)?( ?ms|s)\b", r"0\1", text)
-    text = re.sub(r"(  Status: )(queued|running|completed|failed)\n", r"\1what it is by now\n", text)
+    text = re.sub(r"(  Status: )(queued|running|waiting|completed|failed)\n", r"\1what it is by now\n", text)
+    text = re.sub(r"^Duration: .*\n", "", text, flags=re.MULTILINE)  # it is said only where it differs
     return text.replace("\x1b", "␛")
 
 

@@ -103,6 +103,9 @@ def test_what_is_asked_most_loads_nothing_heavy(run: Run, tmp_path: Path, argume
     [
         (["lst"], "Unknown command 'lst'; did you mean 'list'?"),
         (["nonsense"], "Unknown command 'nonsense'"),
+        (["schedules"], "Unknown command 'schedules'; this release has no schedules: let cron call `stepflow run"),
+        (["ui", "--web"], "Unknown command 'ui'; `stepflow` alone opens the terminal UI"),
+        (["executions", "--status", "runing"], "There is no status 'runing'; did you mean 'running'?"),
         (["workers", "stpo"], "Unknown command 'stpo'; did you mean 'stop'?"),
         (["list", "--limt", "3"], "Unknown option '--limt'; did you mean '--limit'?"),
         (["list", "--xyz"], "Unknown option '--xyz'"),

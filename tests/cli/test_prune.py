@@ -55,7 +55,7 @@ def test_what_is_asked_wrongly_is_said(database: Path, call: Call) -> None:
         (("--older-than", "30"), 2, "a duration needs a unit"),
         (("--older-than", "1d", "--keep", "0"), 2, "0 is not in the range"),
         (("--older-than", "1d", "--status", "running"), 1, "only what has ended can be pruned"),
-        (("--older-than", "1d", "--status", "completed,gone"), 1, "no status 'gone'"),
+        (("--older-than", "1d", "--status", "completed,gone"), 2, "no status 'gone'"),
         (("--older-than", "1d", "--template", "order"), 1, "Template 'order' not found; did you mean 'orders'"),
     ):
         said = call("prune", *arguments)

@@ -267,3 +267,20 @@ def test_a_sleep_that_timed_out_is_tried_again(drive: Drive) -> None:
     sleeps(run, "nap", 100)
     run.now += 100
     assert run.claim().state.status is RunStatus.COMPLETED
+
+
+def test_a_step_that_is_woken_twice_is_tried_once_and_then_waits_again(drive: Drive) -> None:
+    patient = quick_retry(5, 1000)
+    run = drive(flow(echo("a", 1, retry=patient), echo("b", 2, retry=patient), max_concurrency=1))
+    run.claim()
+    run.fail("a")
+    run.fail("b")
+    run.now += 1000
+    run.claim_anew()
+    run.give(Woken(0), Woken(1))  # its worker's timers ring too
+    assert list(run.performing) == ["a"]
+    run.fail("a")
+    assert list(run.performing) == ["b"]
+    run.fail("b")
+    assert not run.performing
+    assert set(run.statuses.values()) == {"awaiting_retry"}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from stepflow.components.registry import Registry, builtin_registry
+from stepflow.contracts.clock import SystemClock
 from stepflow.contracts.component import Component
 from stepflow.core.decide import MAX_LOSSES
 from stepflow.core.facts import Claimed
@@ -48,6 +49,15 @@ class Gate:
     async def _pass(self, value: Any, context: Any) -> Any:
         await self.opened.wait()
         return value
+
+
+class Later(SystemClock):
+    """The clock, `later_ms` ahead."""
+
+    later_ms = 0
+
+    def now(self) -> int:
+        return super().now() + self.later_ms
 
 
 def gated(key: str = "gate", **options: Any) -> Step:
@@ -144,12 +154,16 @@ async def test_a_delayed_run_is_scheduled_again_for_the_same_time(storage: SQLit
 
 
 async def test_a_sleep_that_ends_while_it_is_paused_is_over_when_it_goes_on(storage: SQLiteStorage) -> None:
-    sleep = Step(key="sleep", component="/builtin/sleep", input={"duration_ms": 60})
-    run_id = start(storage, flow(sleep, echo("next", 1, depends_on=("sleep",))))
-    async with working(storage):
-        await until(storage, run_id, RunStatus.SLEEPING)
+    sleep = Step(key="sleep", component="/builtin/sleep", input={"duration_ms": HOUR_MS})
+    run_id, other = (start(storage, flow(sleep, echo("next", 1, depends_on=("sleep",)))) for _ in range(2))
+    clock = Later()
+    async with working(storage, clock=clock):
+        for one in (run_id, other):
+            await until(storage, one, RunStatus.SLEEPING)
         pause(storage, run_id)
-        await until(storage, start(storage, flow(Step(key="s", component="/builtin/sleep", input={"duration_ms": 90}))))
+        clock.later_ms = HOUR_MS
+        start(storage, chain(1))  # which makes the worker look at its clock
+        await until(storage, other)
         assert storage.get_run(run_id).status is RunStatus.PAUSED
         assert stored(storage, run_id).fence == 1, "nobody claims it"
         resume(storage, run_id)
@@ -172,8 +186,8 @@ async def test_a_signal_that_comes_meanwhile_is_heard_when_it_goes_on(storage: S
 async def test_its_timeout_goes_on(storage: SQLiteStorage) -> None:
     gate = Gate()
     sleep = Step(key="sleep", component="/builtin/sleep", input={"duration_ms": HOUR_MS})
-    asleep = start(storage, flow(sleep, timeout_ms=150))
-    running = start(storage, flow(gated(), timeout_ms=150, name="gated"))
+    asleep = start(storage, flow(sleep, timeout_ms=1500))
+    running = start(storage, flow(gated(), timeout_ms=1500, name="gated"))
     async with working(storage, gate.registry):
         await until(storage, asleep, RunStatus.SLEEPING)
         await until_event(storage, running, "step.started", "gate")
@@ -205,6 +219,15 @@ async def test_a_paused_run_is_cancelled_like_any_other(storage: SQLiteStorage, 
         storage.request_cancel(run_id, "enough", now_ms())
         run = await until(storage, run_id)
     assert (run.status, run.reason) == (RunStatus.CANCELLED, "enough")
+
+
+async def test_a_delayed_run_that_is_to_end_does_not_wait_for_its_time(storage: SQLiteStorage) -> None:
+    run_id = start(storage, chain(1), start_at=now_ms() + HOUR_MS)
+    pause(storage, run_id)
+    storage.request_cancel(run_id, "enough", now_ms())  # and its client died before it ended the run
+    resume(storage, run_id)
+    async with working(storage):
+        assert (await until(storage, run_id)).status is RunStatus.CANCELLED
 
 
 async def test_its_children_pause_and_go_on_with_it(storage: SQLiteStorage) -> None:
@@ -338,3 +361,21 @@ async def test_whatever_the_moment_every_run_ends_as_if_it_had_not_been_paused(s
                 assert "cannot be paused" in error.message  # noqa: PT017 - it ended in between
     assert {storage.get_run(run_id).output["last"] for run_id in runs} == {1}
     assert {types_of(storage, run_id).count("run.paused") > 0 for run_id in runs} >= {True}
+
+
+async def test_what_is_asked_while_a_decision_writes_nothing_is_heard_when_it_is_made(storage: SQLiteStorage) -> None:
+    gate = Gate()
+    run_id = start(storage, flow(gated(), echo("next", 1, depends_on=("gate",))))
+    async with working(storage, gate.registry) as worker:
+        await until_event(storage, run_id, "step.started", "gate")
+        (held,) = worker._held.values()
+        held.is_busy = True
+        pause(storage, run_id)
+        while not held.is_asked:
+            await asyncio.sleep(0.005)
+        worker._decide(held)
+        while held.run.state.status is not RunStatus.PAUSED:
+            await asyncio.sleep(0.005)
+        gate.opened.set()
+        resume(storage, run_id)
+        await until(storage, run_id)

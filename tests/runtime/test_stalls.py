@@ -37,8 +37,19 @@ class Later:
 
 async def look(storage: SQLiteStorage, days: float) -> None:
     bridge = Bridge(storage)
-    await Stalls(bridge, Later(days)).run_once()
+    stalls = Stalls(bridge, Later(days))
+    for _ in range(2):
+        await stalls.run_once()
     bridge.close()
+
+
+def register(storage: SQLiteStorage, name: str, *offers: str) -> int:
+    """A living worker without room for anything."""
+    identity = WorkerIdentity(
+        id=name, pid=os.getpid(), host=host_id(), boot_id=boot_id(), started_at=now_ms(), slots=0, background=False,
+        offers=offers,
+    )  # fmt: skip
+    return storage.register_worker(identity, time.monotonic() + 60)
 
 
 async def is_left(storage: SQLiteStorage, run_id: str) -> None:
@@ -65,14 +76,24 @@ async def test_what_nobody_could_take_for_a_day_stalls_with_the_reason(storage: 
 
 async def test_what_a_living_worker_has_no_room_for_stays_queued(storage: SQLiteStorage) -> None:
     run_id, other = start(storage, chain(1)), start(storage, NEEDS)
-    identity = WorkerIdentity(
-        id="w_1", pid=os.getpid(), host=host_id(), boot_id=boot_id(), started_at=now_ms(), slots=0, background=False,
-        offers=("/builtin/echo",),
-    )  # fmt: skip
-    storage.register_worker(identity, time.monotonic() + 60)
+    register(storage, "w_1", "/builtin/echo")
     await look(storage, 2)
     assert storage.get_run(run_id).status is RunStatus.QUEUED
     assert storage.get_run(other).status is RunStatus.STALLED
+
+
+async def test_a_worker_that_is_started_anew_in_the_moment_of_a_look_is_not_missed(storage: SQLiteStorage) -> None:
+    run_id = start(storage, NEEDS)
+    bridge = Bridge(storage)
+    stalls = Stalls(bridge, Later(2))
+    worker = register(storage, "w_1", "/user/lod")
+    await stalls.run_once()
+    storage.remove_worker(worker)
+    await stalls.run_once()
+    assert storage.get_run(run_id).status is RunStatus.QUEUED
+    await stalls.run_once()
+    bridge.close()
+    assert storage.get_run(run_id).status is RunStatus.STALLED, "it did not come back"
 
 
 async def test_what_is_being_cancelled_does_not_stall(storage: SQLiteStorage) -> None:

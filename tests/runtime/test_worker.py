@@ -17,7 +17,7 @@ from stepflow.components.registry import Registry, builtin_registry
 from stepflow.contracts.component import Component, SkipStep
 from stepflow.core.decide import MAX_LOSSES
 from stepflow.core.facts import Claimed, Succeeded
-from stepflow.errors import ComponentError, StorageError
+from stepflow.errors import ComponentError, DatabaseGoneError, StorageError
 from stepflow.model.flow import Flow, OnError, RetryPolicy, Step
 from stepflow.model.statuses import RunStatus
 from stepflow.runtime import worker as runtime_worker
@@ -426,6 +426,77 @@ async def test_trouble_with_the_disk_is_survived_and_nothing_is_performed_twice(
         run = await until(storage, run_id)
     assert run.status is RunStatus.COMPLETED
     assert effects == ["a"]
+
+
+async def test_trouble_that_comes_and_goes_is_told_once_and_so_is_its_end(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk, which takes heartbeats and no outcomes."""
+    import sqlite3
+
+    from stepflow.storages.sqlite.writer import Writer
+
+    monkeypatch.setattr("stepflow.runtime.worker.TROUBLE_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("stepflow.runtime.worker.QUIET_SECONDS", 1.0)
+    full = threading.Event()
+    refused: list[Any] = []
+    beats: list[Any] = []
+    attempt = Writer._try_group
+
+    def try_group(self: Writer, waiting: Any) -> Any:
+        if full.is_set() and not all(one.urgent for one in waiting):
+            refused.append(waiting)
+            raise sqlite3.OperationalError("database or disk is full")
+        if full.is_set():
+            beats.append(waiting)
+        return attempt(self, waiting)
+
+    def effect(value: Any, context: Any) -> Any:
+        full.set()
+        return value
+
+    monkeypatch.setattr(Writer, "_try_group", try_group)
+    said: list[str] = []
+    run_id = start(storage, flow(Step(key="a", component="/test/effect")))
+    lease = timedelta(seconds=0.6)
+    async with working(storage, registry=registry(effect=effect), say=said.append, lease=lease), asyncio.timeout(20):
+        while len(refused) < 5 or len(beats) < 3:
+            await asyncio.sleep(0.01)
+        assert ["is full" in one for one in said] == [True]
+        full.clear()
+        await until(storage, run_id)
+        while len(said) < 2:
+            await asyncio.sleep(0.01)
+    assert said[1:] == ["the trouble is over"]
+
+
+async def test_a_worker_whose_database_is_taken_away_ends_and_its_steps_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = SQLiteStorage(tmp_path / "x.db")
+    begun, ended = asyncio.Event(), asyncio.Event()
+    said: list[str] = []
+
+    async def effect(value: Any, context: Any) -> Any:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    start(storage, flow(Step(key="a", component="/test/effect")))
+    worker = make_worker(storage, registry(effect=effect), say=said.append)
+    monkeypatch.setattr(runtime_worker, "ABANDON_SECONDS", 0.1)
+    monkeypatch.setattr(runtime_worker, "LAST_COMMITS_SECONDS", 0.1)
+    running = asyncio.create_task(worker.run())
+    await begun.wait()
+    (tmp_path / "x.db").unlink()
+    with pytest.raises(DatabaseGoneError):
+        await asyncio.wait_for(running, 30)
+    storage.close()
+    assert ended.is_set()
+    assert "x.db was deleted or replaced" in said[0]
+    assert [one for one in said if "again" in one] == []
 
 
 async def test_a_default_is_used_when_a_step_fails(storage: SQLiteStorage) -> None:

@@ -141,7 +141,15 @@ def test_a_folder_is_said_to_be_one(tmp_path: Path) -> None:
     assert "is a folder" in of(look(tmp_path), "file").message
 
 
-def test_a_damaged_file_is_wrong_and_the_rest_is_looked_at_all_the_same(database: Path) -> None:
+@pytest.mark.parametrize(("can_recover", "command"), [(True, ".recover"), (False, "")])
+def test_a_damaged_file_is_wrong_and_the_rest_is_looked_at_all_the_same(
+    database: Path, monkeypatch: pytest.MonkeyPatch, can_recover: bool, command: str
+) -> None:
+    program = database.parent / "bin" / "sqlite3"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nexit {0 if can_recover else 1}\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     connection = sqlite3.connect(database)
     page = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'events_by_run'").fetchone()[0]
     size = connection.execute("PRAGMA page_size").fetchone()[0]
@@ -151,13 +159,14 @@ def test_a_damaged_file_is_wrong_and_the_rest_is_looked_at_all_the_same(database
         file.write(b"\xff" * 200)
     found = look(database)
     assert of(found, "integrity").level == "wrong"
-    assert ".recover" in of(found, "integrity").command
+    assert command in of(found, "integrity").command
+    assert ("cannot" in of(found, "integrity").advice) is not can_recover
     assert of(found, "stalled").level == "ok"
 
 
 @pytest.mark.parametrize(
     ("version", "level", "said"),
-    [(SCHEMA_VERSION + 1, "wrong", "newer StepFlow"), (1, "info", "older StepFlow"), (0, "wrong", "another program")],
+    [(SCHEMA_VERSION + 1, "wrong", "newer StepFlow"), (1, "info", "older StepFlow")],
 )
 def test_another_schema_is_said_and_its_tables_are_not_read(
     database: Path, version: int, level: str, said: str
@@ -169,6 +178,24 @@ def test_another_schema_is_said_and_its_tables_are_not_read(
     assert of(found, "schema").level == level
     assert said in of(found, "schema").message
     assert "queued" not in [finding.check for finding in found]
+
+
+@pytest.mark.parametrize("version", [0, SCHEMA_VERSION, SCHEMA_VERSION + 1])
+def test_a_database_of_another_program_is_said_to_be_one(tmp_path: Path, version: int) -> None:
+    connection = sqlite3.connect(tmp_path / "x.db")
+    connection.execute("CREATE TABLE bookmarks (url TEXT)")
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()
+    found = look(tmp_path / "x.db")
+    assert (of(found, "schema").level, "another program" in of(found, "schema").message) == ("wrong", True)
+    assert "queued" not in [finding.check for finding in found]
+
+
+def test_a_place_where_no_database_can_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("")
+    finding = of(look(tmp_path / "notes" / "x.db"), "file")
+    assert (finding.level, finding.command) == ("wrong", f"ls -ld {tmp_path / 'notes'}")
+    assert finding.message.endswith(f"cannot be made: {tmp_path / 'notes'} is no folder")
 
 
 def test_a_check_of_integrity_that_would_take_long_is_broken_off(
@@ -250,7 +277,8 @@ def test_a_turnstile_that_nobody_leaves_is_wrong(database: Path, monkeypatch: py
     with Path(f"{database}.lock").open("r+b") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         finding = of(look(database), "lock")
-    assert (finding.level, finding.command) == ("wrong", f"fuser -v {database}.lock")
+    held_by = f"ps -fp {os.getpid()}" if Path("/proc/locks").exists() else f"fuser -v {database}.lock"
+    assert (finding.level, finding.command) == ("wrong", held_by)
 
 
 def test_the_log_of_writes_says_how_much_of_it_is_in_the_file(storage: SQLiteStorage, database: Path) -> None:
@@ -294,6 +322,16 @@ def test_lock_files_that_are_left_over_can_be_removed(storage: SQLiteStorage, da
     left = Path(f"{database}.workers", "w_gone.lock")
     left.touch()
     assert of(look(database), "lock files").command == f"rm {left}"
+
+
+def test_a_worker_that_was_declared_dead_and_is_still_there_is_named(storage: SQLiteStorage, database: Path) -> None:
+    worker(storage, "w_hung", lease=-1)
+    assert storage.free_dead_workers(time.monotonic(), boot_id()) == 0
+    assert "hung" not in [finding.check for finding in look(database)], "it may be about to register"
+    finding = of(look(database, now=now_ms() + A_DAY_MS), "hung")
+    assert (finding.level, finding.details["id"]) == ("warning", "w_hung")
+    if Path("/proc/locks").exists():
+        assert finding.command == f"kill -9 {os.getpid()}"
 
 
 def test_the_last_trouble_of_the_background_worker_is_shown(database: Path) -> None:

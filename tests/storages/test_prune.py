@@ -26,8 +26,8 @@ from stepflow.storages.sqlite.exporting import KNOWN_COLUMNS
 from tests.conftest import OpenStorage
 from tests.crash.flows import FLOWS
 from tests.crash.victim import Death, registry_with_effects
-from tests.support.engine import finish, start, steps_of, types_of, until, working
-from tests.support.flows import chain, echo, flow
+from tests.support.engine import finish, save, start, steps_of, types_of, until, working
+from tests.support.flows import chain, echo, flow, ref
 from tests.support.hand import NOW, identity
 
 processes = multiprocessing.get_context("forkserver")
@@ -242,6 +242,40 @@ async def test_blobs_go_when_nobody_refers_to_them_and_they_are_a_day_old(storag
     assert sum(storage.prune_blobs(now_ms() + 1)) == 1
     assert storage.get_blob(gone) is None
     assert storage.get_blob(used) == '{"n":2}'
+
+
+PUTS = {"steps": [{"id": "put", "type": "put_blob", "input": {"data": 1}}], "output": "$.steps.put.output.blob_id"}
+
+
+@pytest.mark.parametrize("how", ["input", "signal", "retry"])
+async def test_a_blob_stays_while_a_run_that_was_given_its_id_does(storage: SQLiteStorage, how: str) -> None:
+    puts = Step(key="puts", component="/builtin/eval", input={"workflow": PUTS, "unwrap": True})
+    waits = Step(key="waits", component="/builtin/wait_event", input={"name": "go"}, depends_on=("puts",))
+    first = start(storage, flow(puts, waits))
+    gets = Step(key="gets", component="/builtin/get_blob", input={"blob_id": ref("puts")}, depends_on=("waits",))
+    async with Client(storage.url, durability="normal") as client:
+        async with working(storage):
+            await until(storage, first, "waiting")
+            while (blob_id := steps_of(storage, first)["puts"].output) is None:
+                await asyncio.sleep(0.005)
+            await client.cancel(first)
+            await until(storage, first)
+        save(storage, flow(puts, waits, gets))
+        if how == "retry":
+            second = await client.retry(first, version="latest")
+        else:
+            second = start(storage, chain(1), {"blob": blob_id} if how == "input" else None)
+        if how == "signal":
+            storage.signal(second, "go", f'"{blob_id}"', now_ms())
+    assert pruned(storage) == 1
+    list(storage.prune_blobs(now_ms() + 1))
+    assert storage.get_blob(blob_id) == "1"
+    storage.request_cancel(second, None, now_ms())
+    async with working(storage):
+        await until(storage, second)
+    start(storage, chain(1))
+    assert pruned(storage) == 1
+    assert list(storage.prune_blobs(now_ms() + 1)) == [1]
 
 
 async def test_flows_written_inside_others_go_while_no_worker_may_start_them(

@@ -7,21 +7,26 @@ import multiprocessing
 import os
 import sqlite3
 import stat
+import statistics
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stepflow.errors import NewerDatabaseError, StorageBusyError, StorageError
+from stepflow.errors import DatabaseGoneError, NewerDatabaseError, StorageBusyError, StorageError
 from stepflow.model.statuses import RunStatus
-from stepflow.storages.sqlite import SQLiteStorage, connect
+from stepflow.storages.sqlite import SQLiteStorage, connect, queries
+from stepflow.storages.sqlite.connect import SCHEMA_VERSION
 from stepflow.storages.sqlite.turnstile import Turnstile
 from stepflow.storages.sqlite.writer import Writer
 from tests.conftest import OpenStorage
 from tests.support.engine import finish, save, start
 from tests.support.flows import chain
+from tests.support.hand import identity
 
+PATIENCE_SECONDS = 20.0
 processes = multiprocessing.get_context("forkserver")
 
 
@@ -74,6 +79,19 @@ def test_what_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(StorageError, match="is not a StepFlow database"):
         SQLiteStorage(tmp_path / "x.db")
     assert (tmp_path / "x.db").read_bytes() == content
+
+
+@pytest.mark.parametrize("version", [0, SCHEMA_VERSION, 99])
+def test_a_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path, version: int) -> None:
+    connection = sqlite3.connect(tmp_path / "x.db")
+    connection.execute("CREATE TABLE bookmarks (url TEXT)")
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()
+    content = (tmp_path / "x.db").read_bytes()
+    with pytest.raises(StorageError, match="holds tables of another program; name another file"):
+        SQLiteStorage(tmp_path / "x.db")
+    assert (tmp_path / "x.db").read_bytes() == content
+    assert not connect.is_current(tmp_path / "x.db")
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
@@ -148,6 +166,16 @@ def test_a_read_only_storage_reads_and_refuses_to_write(open_storage: OpenStorag
     assert reader.get_run(run_id).status is RunStatus.QUEUED
     with pytest.raises(StorageError, match="for reading only"):
         start(reader, chain(1))
+    with pytest.raises(StorageError, match="for reading only"):
+        reader.register_worker(identity("w_1"), 0.0)
+    with pytest.raises(StorageError, match="for reading only"):
+        reader.become_background_worker()
+
+
+def test_where_a_worker_cannot_put_its_lock_is_said(storage: SQLiteStorage) -> None:
+    Path(f"{storage.url}.workers").write_text("")
+    with pytest.raises(StorageError, match=r"x\.db\.workers cannot be made: File exists"):
+        storage.register_worker(identity("w_1"), 0.0)
 
 
 def test_another_programs_lock_is_waited_for_then_said_and_nothing_is_written(
@@ -176,6 +204,20 @@ def test_a_turnstile_that_somebody_holds_for_long_is_said(
     holder.close()
     save(storage, chain(2))
     assert storage.get_template("flow").version == 1
+
+
+def test_who_lost_patience_with_the_turnstile_can_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepflow.storages.sqlite.writer.PATIENCE_SECONDS", 0.05)
+    storage = SQLiteStorage(tmp_path / "x.db")
+    closing = threading.Thread(target=storage.close, daemon=True)
+    holder = Turnstile(Path(storage.url))
+    with holder.pass_through():
+        with pytest.raises(StorageBusyError):
+            save(storage, chain(1))
+        closing.start()
+        closing.join(PATIENCE_SECONDS)
+        assert not closing.is_alive(), "it waits for whoever holds the turnstile"
+    holder.close()
 
 
 def test_a_full_disk_loses_nothing_and_works_again(storage: SQLiteStorage) -> None:
@@ -243,29 +285,38 @@ async def test_the_log_file_stays_bounded_beside_a_reader(
     assert Path(f"{storage.url}-wal").stat().st_size < 3_000_000
 
 
-def start_and_say_when(path: str, said: Any) -> None:
+HEARD = 9
+
+
+def start_and_say_when(path: str, asked: Any, said: Any) -> None:
     storage = SQLiteStorage(path, durability="normal")
-    run_id = start(storage, chain(1))
-    said.put((run_id, time.monotonic()))
+    for _ in range(HEARD):
+        asked.get(timeout=30)
+        run_id = start(storage, chain(1))
+        said.put((run_id, time.monotonic()))
     storage.close()
 
 
-async def test_a_follower_hears_another_process_within_a_tenth_of_a_second(storage: SQLiteStorage) -> None:
+async def test_a_follower_hears_another_process_within_50_ms(storage: SQLiteStorage) -> None:
     from stepflow.runtime.bridge import Bridge
     from stepflow.runtime.followers import follow
 
     save(storage, chain(1))
     bridge = Bridge(storage)
-    said = processes.Queue()
-    other = processes.Process(target=start_and_say_when, args=(storage.url, said))
+    asked, said = processes.Queue(), processes.Queue()
+    other = processes.Process(target=start_and_say_when, args=(storage.url, asked, said))
     log = follow(bridge, storage, storage.last_seq(), None, 100)
-    waiting = asyncio.create_task(anext(log))
     other.start()
-    (event,) = await asyncio.wait_for(waiting, 20)
-    heard = time.monotonic()
-    run_id, committed = await asyncio.to_thread(said.get, timeout=10)
-    assert event.run_id == run_id
-    assert heard - committed < 0.1
+    late = []
+    for _ in range(HEARD):
+        waiting = asyncio.create_task(anext(log))
+        asked.put(None)
+        (event,) = await asyncio.wait_for(waiting, 20)
+        heard = time.monotonic()
+        run_id, committed = await asyncio.to_thread(said.get, timeout=10)
+        assert event.run_id == run_id
+        late.append(heard - committed)
+    assert statistics.median(late) < 0.05, "one may be late where the machine is busy, and where nobody tells all are"
     await log.aclose()
     other.join()
     bridge.close()
@@ -299,6 +350,24 @@ async def test_followers_see_each_event_once_and_in_order(storage: SQLiteStorage
     bridge.close()
 
 
+@pytest.mark.parametrize("is_back", [False, True], ids=["deleted", "replaced"])
+def test_a_file_that_is_deleted_or_replaced_is_used_no_more(tmp_path: Path, is_back: bool) -> None:
+    path = tmp_path / "x.db"
+    storage = SQLiteStorage(path)
+    save(storage, chain(1))
+    for file in tmp_path.glob("x.db*"):
+        file.unlink()
+    other = SQLiteStorage(path) if is_back else None
+    for use in (storage.workers, lambda: start(storage, chain(1)), lambda: storage.count_runs(None, None)):
+        with pytest.raises(DatabaseGoneError, match=r"x\.db was deleted or replaced while it was open here; .* start"):
+            use()
+    storage.close()
+    if other is not None:
+        start(other, chain(1))
+        assert other.count_runs(None, None) == 1
+        other.close()
+
+
 def test_closing_twice_and_using_it_after_is_clear(open_storage: OpenStorage) -> None:
     storage = open_storage()
     storage.close()
@@ -306,3 +375,9 @@ def test_closing_twice_and_using_it_after_is_clear(open_storage: OpenStorage) ->
     with pytest.raises(StorageError, match="was closed"):
         save(storage, chain(1))
     assert isinstance(storage._writer, Writer)
+
+
+def test_a_claim_walks_the_queue_in_its_order_however_long_it_is(storage: SQLiteStorage) -> None:
+    plan = [row[3] for row in storage.fetch(f"EXPLAIN QUERY PLAN {queries.CLAIMABLE}", ("[]", 10))]
+    assert plan[0] == "SCAN runs USING INDEX runs_claimable"
+    assert not any("TEMP B-TREE" in line for line in plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import multiprocessing
@@ -16,12 +17,13 @@ import msgspec
 import pytest
 
 from stepflow.client import Client
-from stepflow.contracts.storage import AppendLogs, LogLine
+from stepflow.contracts.storage import AppendLogs, Claim, LogLine
 from stepflow.contracts.transfer import ImportedRuns, ImportedTemplate, NotImported
 from stepflow.errors import ImportRefusedError
 from stepflow.model import jsontext
 from stepflow.model.flow import Step
 from stepflow.model.statuses import RunStatus
+from stepflow.model.times import now_ms
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow.storages.sqlite.exporting import KNOWN_COLUMNS
 from tests.conftest import OpenStorage
@@ -31,7 +33,8 @@ from tests.simulation.planned import registry_for_workers
 from tests.simulation.test_random_flows import case_of
 from tests.support.engine import finish, save, start, steps_of, types_of, until, working
 from tests.support.flows import chain, echo, flow, ref
-from tests.support.hand import NOW
+from tests.support.hand import NOW, identity
+from tests.workspace.test_versions import run_of, versions, watched
 
 processes = multiprocessing.get_context("forkserver")
 
@@ -459,3 +462,46 @@ async def test_a_blob_that_is_not_what_its_id_says_is_refused(open_storage: Open
     with pytest.raises(ImportRefusedError, match="is not what its id says"):
         await imported(target, changed(await exported(source), "blob", data={"n": 2}))
     assert target.count_runs(None, None) == 0
+
+
+async def test_what_runs_a_version_that_gave_way_goes_with_that_one(open_storage: OpenStorage) -> None:
+    source, target, other = open_storage("source.db"), open_storage("target.db"), open_storage("other.db")
+    first, second = watched(source, chain(1), "1"), watched(source, chain(2), "2")
+    assert first.version == second.version == 1
+    old, new = run_of(source, first), run_of(source, second)
+    async with working(source):
+        await until(source, old)
+        await until(source, new)
+    await check_round_trip(source, target)
+
+    # Alone, it is the only one of its template, and has a number like any.
+    await imported(other, await exported(source, old))
+    assert versions(other) == [1]
+    assert other.get_run(old).output == source.get_run(old).output
+    await imported(other, await exported(source))
+    assert (versions(other), other.get_run(new).version) == ([2, 1], 2)
+
+
+async def test_a_version_that_an_import_uses_does_not_give_way(open_storage: OpenStorage) -> None:
+    source, target = open_storage("source.db"), open_storage("target.db")
+    run_id = run_of(source, watched(source, chain(1), "1"))
+    watched(target, chain(1), "1")
+    await imported(target, await exported(source), resume=True)
+    for n in (2, 3, 4):
+        watched(target, chain(n), str(n))
+    async with working(target):
+        assert (await until(target, run_id)).status is RunStatus.COMPLETED
+
+
+async def test_what_a_worker_had_just_taken_is_taken_elsewhere(open_storage: OpenStorage) -> None:
+    source, target = open_storage("source.db"), open_storage("target.db")
+    hour_ms = 3_600_000
+    run_id = start(source, flow(Step(key="nap", component="/builtin/sleep", input={"duration_ms": hour_ms})))
+    async with working(source):
+        await until(source, run_id, "sleeping")
+    taken = source.perform(Claim(source.register_worker(identity(), 1e12), 1, now_ms() + hour_ms))
+    assert [stored.id for stored in taken.runs] == [run_id]
+    await imported(target, await exported(source), resume=True)
+    async with working(target):
+        while types_of(target, run_id).count("run.sleeping") < 2:
+            await asyncio.sleep(0.005)

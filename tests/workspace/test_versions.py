@@ -9,7 +9,7 @@ import pytest
 
 from stepflow.client import Client
 from stepflow.contracts.storage import CreateRun, Storage, TemplateText, WatchedFile
-from stepflow.errors import StorageError, WorkflowEngineError
+from stepflow.errors import StorageError, TemplateNotFoundError, WorkflowEngineError
 from stepflow.model.flow import Flow
 from stepflow.model.ids import new_run_id
 from stepflow.model.template import SavedVersion
@@ -69,6 +69,8 @@ def test_a_run_that_was_about_to_start_keeps_the_version_that_gave_way(storage: 
     assert storage.template_version_by_id(first.id).flow == chain(1)
     assert versions(storage) == [2, 1]
     assert storage.count_runs_by_version("x") == {1: 1}
+    with pytest.raises(TemplateNotFoundError):
+        storage.get_template_version("x", -1)
 
 
 def test_what_gave_way_is_not_exported(storage: SQLiteStorage) -> None:
@@ -81,7 +83,7 @@ def test_a_run_never_begins_with_a_version_that_is_not_stored(storage: Storage) 
     first = watched(storage, chain(1), "1")
     for n in (2, 3):
         watched(storage, chain(n), str(n))
-    with pytest.raises(StorageError, match="not stored"):
+    with pytest.raises(StorageError, match="its version is gone; start it again"):
         run_of(storage, first)
 
 

@@ -88,7 +88,10 @@ async def test_a_problem_is_told_once_with_its_place_and_so_is_that_it_is_mended
         assert await watched.versions("x") == [1]
 
 
-async def test_a_half_written_file_is_no_problem_and_an_empty_one_is_not_gone(folder: Path) -> None:
+async def test_a_half_written_file_is_no_problem_and_an_empty_one_is_not_gone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace_watching, "SECOND_LOOK_SECONDS", 60.0)
     async with watching(folder) as watched:
         watched.write("x.yaml", flow_text("a"))
         await watched.round()
@@ -119,13 +122,26 @@ async def test_a_file_that_goes_leaves_its_template_marked_until_it_is_back(fold
         watched.save("x.yaml", flow_text("a"))
         assert await watched.comes(Back) == Back("x.yaml", "x", 1)
         assert not (await watched.client.describe_template("x")).file_gone
-        watched.save("x.yaml", "just: data\n")
-        assert await watched.comes(Gone) == Gone("x.yaml", "x")
+
+
+@pytest.mark.parametrize("text", ["stpes:\n  - {id: a, type: noop}\n", "\tname: x\n", "name: [\n"])
+async def test_a_file_that_made_a_template_and_has_no_steps_is_a_problem_and_not_gone(folder: Path, text: str) -> None:
+    (folder / "x.yaml").write_text(flow_text("a"))
+    async with watching(folder) as watched:
+        await watched.round()
+        watched.save("x.yaml", text)
+        assert (await watched.comes(Problem)).file == "x.yaml"
+        assert not (await watched.client.describe_template("x")).file_gone
+    async with watching(folder) as watched:
+        assert isinstance((await watched.round()).outcomes[1], Problem)
         watched.save("x.yaml", flow_text("b"))
-        assert await watched.comes(Saved) == Saved("x.yaml", "x", 1, "version")
+        assert (await watched.round()).outcomes == (Mended("x.yaml"), Saved("x.yaml", "x", 1, "version"))
 
 
-async def test_a_file_that_is_taken_away_and_put_back_is_not_gone(folder: Path) -> None:
+async def test_a_file_that_is_taken_away_and_put_back_is_not_gone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace_watching, "SECOND_LOOK_SECONDS", 60.0)
     async with watching(folder) as watched:
         watched.write("x.yaml", flow_text("a"))
         await watched.round()
@@ -367,6 +383,7 @@ async def test_an_import_that_takes_long_keeps_nothing_waiting(folder: Path, mon
 async def test_trouble_with_the_storage_loses_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sqlite3
 
+    monkeypatch.setattr(workspace_watching, "RETRY_SECONDS", 0.01)
     save = write.save_watched_templates
     fails = [True]
 

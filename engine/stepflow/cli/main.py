@@ -69,6 +69,11 @@ SECTIONS = {
         "completion": "Complete commands at TAB",
     },
 }
+_INSTEAD = {
+    "schedules": "; this release has no schedules: let cron call `stepflow run TEMPLATE --async`",
+    "ui": "; `stepflow` alone opens the terminal UI, and `stepflow open` on an execution",
+}
+"""Of commands that other releases have, or that people look for."""
 EXIT_CODES = {0: "done", 1: "it failed or was refused", 2: "the command line was wrong", 130: "interrupted"}
 VERBS = {verb: what for verbs in SECTIONS.values() for verb, what in verbs.items()}
 
@@ -104,7 +109,8 @@ class Verbs(click.Group):
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             from stepflow.dsl.diagnostics import did_you_mean
 
-            raise click.UsageError(f"Unknown command '{args[0]}'{did_you_mean(args[0], VERBS)}", ctx)
+            way_out = _INSTEAD.get(args[0]) or did_you_mean(args[0], VERBS)
+            raise click.UsageError(f"Unknown command '{args[0]}'{way_out}", ctx)
         return super().resolve_command(ctx, args)
 
 

@@ -230,8 +230,7 @@ def read_file(path: str, what: str) -> str:
         with Path(path).open(encoding="utf-8", newline="") as opened:
             return opened.read()
     except FileNotFoundError:
-        close = _like(Path(path))
-        fail(f"{what} '{safe(path)}' not found{close}")
+        fail_not_found(path, what)
     except IsADirectoryError:
         fail(f"{what} '{safe(path)}' is a folder; name a file in it")
     except UnicodeDecodeError as error:
@@ -257,14 +256,15 @@ def write_file(path: str, text: str, what: str) -> None:
         fail(f"{what} '{safe(path)}' cannot be written: {error.strerror}")
 
 
-def _like(path: Path) -> str:
+def fail_not_found(file: str, what: str) -> NoReturn:
     from stepflow.dsl.diagnostics import did_you_mean
 
+    path = Path(file)
     try:
         names = [one.name for one in path.parent.iterdir()]
     except OSError:
-        return ""
-    return safe(did_you_mean(path.name, names))
+        names = []
+    fail(f"{what} '{safe(file)}' not found{safe(did_you_mean(path.name, names))}")
 
 
 def read_input(given: str | None, file: str | None, option: str = "--input") -> Any:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING
 
-from stepflow.errors import StorageError
+from stepflow.errors import DatabaseGoneError, StorageError
 
 if TYPE_CHECKING:
     from stepflow.client import Client
@@ -75,6 +75,7 @@ class Supervisor:
                 worker = await self._until_it_dies(worker)
             code = await worker.ended
             self._processes.remove(worker)
+            await self._is_seen(worker.pid)  # raises once the database is gone, for which none can be started
             patience = FIRST_PATIENCE_SECONDS if loop.time() - began > LIVED_WELL_SECONDS else patience
             self._tell(None, f"worker {worker.pid} {_ended(code)}; another one starts in {patience:g} s", True)
             try:
@@ -147,6 +148,8 @@ class Supervisor:
     async def _is_seen(self, pid: int) -> bool:
         try:
             return any(one.pid == pid and one.alive for one in await self._client.workers())
+        except DatabaseGoneError:
+            raise
         except StorageError:
             return False  # the database is in trouble, of which the worker speaks itself
 

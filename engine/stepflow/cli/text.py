@@ -109,13 +109,13 @@ def box(title: str, rows: Iterable[tuple[str, str]], *, room: int = BOX_ROOM) ->
     '/'."""
     room = max(room, BOX_ROOM)
     inner = BOX_LABEL + 3 + room
-    lines = [f"┌{'─' * inner}┐", f"│ {pad(_cut(safe(title), inner - 2), inner - 1)}│", f"├{'─' * inner}┤"]
+    lines = [f"┌{'─' * inner}┐", f"│ {pad(cut(safe(title), inner - 2), inner - 1)}│", f"├{'─' * inner}┤"]
     for label, value in rows:
-        lines.append(f"│ {pad(label, BOX_LABEL - 1)}│ {pad(_cut(safe(value), room), room + 1)}│")
+        lines.append(f"│ {pad(label, BOX_LABEL - 1)}│ {pad(cut(safe(value), room), room + 1)}│")
     return [*lines, f"└{'─' * inner}┘"]
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
     if width_of(text) <= width:
         return text
     if text.startswith("trn:") and "/" in text[:width]:
@@ -128,7 +128,8 @@ def _cut(text: str, width: int) -> str:
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """JSON for people and pipes; what a terminal would obey is escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
-    return "".join(c if c == "\n" or not unicodedata.category(c).startswith("C") else json.dumps(c)[1:-1] for c in text)
+    obeyed = [c for c in set(text) if c != "\n" and unicodedata.category(c).startswith("C")]
+    return text.translate({ord(c): json.dumps(c)[1:-1] for c in obeyed}) if obeyed else text
 
 
 def json_lines(value: Any, room: int = 76, before: int = 0) -> list[str]:

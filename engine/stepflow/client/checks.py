@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from stepflow.dsl.lint.linter import LintResult
     from stepflow.dsl.validate import ReadFlow
     from stepflow.simulate.planned import History
-    from stepflow.simulate.report import Simulation
+    from stepflow.simulate.report import Simulation as Simulation  # the screens have it from here
+    from stepflow.simulate.simulator import Bar as Bar
 
 
 class Checks(Templates):

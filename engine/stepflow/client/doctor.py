@@ -43,11 +43,17 @@ def examine(
 ) -> Iterator[Finding]:
     """Everything there is to say, as it is found. `full`: take the time to look at every row."""
     asked = Asked(url, workspace, full)
+    said: set[str] = set()
     for check in CHECKS:
         try:
             for finding in check(asked):
-                yield _of_this_place(finding, asked)
+                is_new = finding.message not in said or finding.level != "wrong"
+                yield _of_this_place(finding if is_new else msgspec.structs.replace(finding, advice="", command=""), asked)
+                said.add(finding.message)
         except WorkflowEngineError as error:
+            if error.message in said:
+                continue
+            said.add(error.message)
             name = check.__name__.removeprefix("_check_").replace("_", " ")
             message, _, advice = error.message.partition("; ")
             section = "Database" if check is _check_database else "Workspace"

@@ -20,15 +20,27 @@ class Log(Connection):
         limit: int = 1000,
         newest: bool = False,
         lines: bool = False,
+        step: str | None = None,
+        level: str | None = None,
+        bodies: bool = True,
     ) -> list[WorkflowEvent]:
         """A page of the log in its order, of one run or of all; `newest`: the last ones before `before_seq`; `lines`:
-        only what steps said, the starts of children, and ends."""
+        only what steps said, the starts of children, and ends. `step`: about one step of `run`; `level`: of this one
+        and graver ones. Without `bodies` results stay None, which is quick where they are large."""
         storage = self._open_storage
 
         def read() -> list[WorkflowEvent]:
             run_id = None if run is None else storage.find_run(run)
             return storage.get_events(
-                run_id, after_seq=after_seq, before_seq=before_seq, limit=limit, newest=newest, lines=lines
+                run_id,
+                after_seq=after_seq,
+                before_seq=before_seq,
+                limit=limit,
+                newest=newest,
+                lines=lines,
+                step=step,
+                level=level,
+                bodies=bodies,
             )
 
         return await self._open_bridge.call(read)

@@ -41,7 +41,7 @@ class Redrives(Connection):
         version: Version = None,
     ) -> str:
         """A new run of a failed, cancelled or timed-out one; it takes over the steps that completed, unless they or
-        what they depend on (steps, or the part of the input they refer to) changed, or follow `from_step`. Its id."""
+        what they depend on (steps, or the input and variables they refer to) changed, or follow `from_step`. Its id."""
         return await self._open_bridge.call(self._redrive, run, from_step, input, version, True)
 
     async def fork(
@@ -89,9 +89,10 @@ class Redrives(Connection):
             message = f"'{from_step}' is not a step of '{new.name}'{did_you_mean(from_step, keys)}"
             raise WorkflowEngineError("STEP_NOT_FOUND", message)
         value = record.input if new_input is None else jsontext.decode(as_json(new_input, "input"))
-        check_start(new.flow, value, None if stored.variables is None else jsontext.decode(stored.variables))
+        variables = None if stored.variables is None else jsontext.decode(stored.variables)
+        check_start(new.flow, value, variables)
         steps = storage.get_steps(record.id, bodies=False, attempts=False)
-        reused = reusable_steps(old.flow, new.flow, steps, from_step, record.input, value)
+        reused = reusable_steps(old.flow, new.flow, steps, from_step, record.input, value, variables)
         create = CreateRun(
             id=new_run_id(),
             template_version=new.id,

@@ -13,7 +13,8 @@ from stepflow.client.log import Log
 from stepflow.client.templates import Templates
 from stepflow.contracts.storage import CreateRun, RunSort
 from stepflow.dsl.diagnostics import did_you_mean
-from stepflow.errors import WorkflowEngineError
+from stepflow.errors import InvalidInputError, NotFoundError, RunNotFoundError, WorkflowEngineError
+from stepflow.model import jsontext
 from stepflow.model.differences import RunDifference, compare_runs
 from stepflow.model.event import FINAL_RUN_EVENTS
 from stepflow.model.ids import new_run_id
@@ -21,6 +22,9 @@ from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RUN_ALIASES, RunStatus
 from stepflow.model.times import from_datetime
 
+ALL = 1 << 62
+"""Events of one execution."""
+MOST_PRIORITY = 1_000_000_000
 Statuses = RunStatus | str | Collection[RunStatus | str] | None
 
 
@@ -51,6 +55,8 @@ class Runs(Templates, Log):
         from stepflow.dsl.starting import check_start  # only those who start something wait for the schemas
 
         found = await self.get_template(template, version)
+        if abs(priority) > MOST_PRIORITY:
+            raise InvalidInputError(f"The priority {priority} is out of range; it goes up to {MOST_PRIORITY:,}")
         value = {} if input is None else input
         check_start(found.flow, value, variables)
         now = self._clock.now()
@@ -69,9 +75,28 @@ class Runs(Templates, Log):
         run_id: str = await self._open_bridge.perform(create)
         return run_id
 
-    async def get_run(self, run: str) -> RunRecord:
-        """With its input and output; `last_seq` is where to follow from."""
-        return await self._open_bridge.call(lambda: self._open_storage.get_run(self._open_storage.find_run(run)))
+    async def get_run(self, run: str, at_seq: int | None = None) -> RunRecord:
+        """With its input and output; `last_seq` is where to follow from. `at_seq`: as it was after that event of the
+        log; `RunNotFoundError` where it was not made yet."""
+        storage = self._open_storage
+        if at_seq is None:
+            return await self._open_bridge.call(lambda: storage.get_run(storage.find_run(run)))
+        return (await self._open_bridge.call(self._past, run, at_seq, False))[0]
+
+    def _past(self, ref: str, at_seq: int, bodies: bool) -> tuple[RunRecord, list[StepRecord]]:
+        """The run and its steps, one record per attempt."""
+        from stepflow.core.past import fold_log, run_then, steps_then
+
+        storage = self._open_storage
+        run_id = storage.find_run(ref)
+        # Before the bodies: what an event refers to is there when it is.
+        events = storage.get_events(run_id, after_seq=0, before_seq=at_seq + 1, limit=ALL, newest=False, bodies=False)
+        if not events:
+            raise RunNotFoundError(run_id, f"; it was made after event {at_seq}")
+        run = storage.get_run(run_id)
+        attempts = storage.get_steps(run_id, bodies=bodies, attempts=True)
+        state, steps = fold_log(events, list(dict.fromkeys(step.key for step in attempts)))
+        return run_then(run, state, steps, events), steps_then(attempts, steps)
 
     async def list_runs(
         self,
@@ -111,13 +136,33 @@ class Runs(Templates, Log):
     async def status_counts(self) -> dict[RunStatus, int]:
         return await self._open_bridge.call(self._open_storage.status_counts)
 
-    async def get_steps(self, run: str, *, bodies: bool = True, attempts: bool = False) -> list[StepRecord]:
+    async def get_steps(
+        self,
+        run: str,
+        *,
+        bodies: bool = True,
+        attempts: bool = False,
+        at_seq: int | None = None,
+        step: str | None = None,
+    ) -> list[StepRecord]:
         """In the flow's order, pending ones too: one per step with its latest attempt, or one per attempt. Without
-        `bodies` their inputs and outputs stay None, which is quick for ten thousand steps."""
+        `bodies` their inputs and outputs stay None, which is quick for ten thousand steps. `at_seq` as `get_run`;
+        `step`: of this one alone."""
         storage = self._open_storage
+        if at_seq is not None:
+            found = (await self._open_bridge.call(self._past, run, at_seq, bodies))[1]
+            found = [one for one in found if step in (None, one.key)]
+            return found if attempts else list({step.key: step for step in found}.values())
         return await self._open_bridge.call(
-            lambda: storage.get_steps(storage.find_run(run), bodies=bodies, attempts=attempts)
+            lambda: storage.get_steps(storage.find_run(run), bodies=bodies, attempts=attempts, step=step)
         )
+
+    async def get_blob(self, blob_id: str) -> Any:
+        """What `/builtin/put_blob` kept under that id. `NotFoundError`."""
+        text = await self._open_bridge.call(self._open_storage.get_blob, blob_id)
+        if text is None:
+            raise NotFoundError("BLOB_NOT_FOUND", f"There is no blob {blob_id}")
+        return jsontext.decode(text)
 
     async def diff(self, before: str, after: str) -> RunDifference:
         """What differs between two executions, their steps aligned by key."""

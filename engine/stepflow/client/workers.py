@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 
+import msgspec
+
 from stepflow.client.connection import Connection
 from stepflow.errors import NotFoundError, WorkflowEngineError
 from stepflow.model.run import WorkerRecord
 
 ID_PREFIX = "w_"
 STOP_LOOK_SECONDS = 0.05
+HUNG = "hung, silent for longer than its lease"
 
 
 class WorkerProcess:
@@ -33,8 +36,14 @@ class WorkerProcess:
 
 class Workers(Connection):
     async def workers(self) -> list[WorkerRecord]:
-        """Living ones first."""
-        return await self._open_bridge.call(self._open_storage.workers)
+        """Living ones first. To be hung is a trouble too."""
+        from stepflow.runtime.processes import boot_id  # nobody else waits for it to be imported
+
+        now, here = self._clock.monotonic(), boot_id()
+        return [
+            msgspec.structs.replace(one, trouble=HUNG) if one.alive and one.is_late(now, here) else one
+            for one in await self._open_bridge.call(self._open_storage.workers)
+        ]
 
     async def any_worker_alive(self) -> bool:
         return await self._open_bridge.call(self._open_storage.any_worker_alive)
@@ -82,7 +91,8 @@ class Workers(Connection):
         except PermissionError:
             message = f"Worker {worker.id} (process {worker.pid}) is another user's; it cannot be stopped from here"
             raise WorkflowEngineError("NOT_PERMITTED", message) from None
-        while await call(storage.is_worker, worker.id, worker.pid):  # noqa: ASYNC110 - another process, not an event
+        # What it was about to start when it was killed may hold its lock for a moment longer.
+        while any(one.alive and one.id == worker.id for one in await self.workers()):  # noqa: ASYNC110 - of another process
             await asyncio.sleep(STOP_LOOK_SECONDS)
         await call(storage.free_dead_workers, self._clock.monotonic(), boot_id())
         left = [await call(storage.get_run, run) for run in held]

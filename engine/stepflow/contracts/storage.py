@@ -329,6 +329,9 @@ class Storage(Protocol):
 
     def get_run(self, run_id: str) -> RunRecord: ...
 
+    def runs_by_id(self, run_ids: Collection[str]) -> list[RunRecord]:
+        """Without bodies, in any order; those that are not stored are left out."""
+
     def list_runs(
         self,
         limit: int,
@@ -358,7 +361,8 @@ class Storage(Protocol):
 
     def status_counts(self) -> dict[RunStatus, int]: ...
 
-    def get_steps(self, run_id: str, *, bodies: bool, attempts: bool) -> list[StepRecord]: ...
+    def get_steps(self, run_id: str, *, bodies: bool, attempts: bool, step: str | None = None) -> list[StepRecord]:
+        """`step`: of this one alone; none where the flow has no such step."""
 
     def get_events(
         self,
@@ -369,8 +373,17 @@ class Storage(Protocol):
         limit: int,
         newest: bool,
         lines: bool = False,
+        step: str | None = None,
+        level: str | None = None,
+        bodies: bool = True,
     ) -> list[WorkflowEvent]:
-        """`lines`: only what steps said (log lines, components' own events), the starts of children, and ends."""
+        """`lines`: only what steps said (log lines, components' own events), the starts of children, and ends. `step`:
+        about this one of `run_id` alone; `level`: of this one and graver ones. Without `bodies` results are None."""
+
+    def search_log(self, needles: Sequence[str], before_seq: int, look_at: int) -> tuple[list[WorkflowEvent], int]:
+        """Log lines and ends of steps without bodies, the newest first, among so many events before `before_seq`; and
+        where those begin. All in whose words, or in whose step's key, each needle is, whatever the case of its letters,
+        are among them: the caller judges."""
 
     def last_seq(self) -> int: ...
 
@@ -428,9 +441,12 @@ class Storage(Protocol):
     def free_dead_workers(self, now_monotonic: float, boot_id: str, *, but: int | None = None) -> int:
         """Make the runs of dead and hung workers claimable; the number of runs freed."""
 
-    def stall_unoffered(self, before: int, now: int) -> int:
-        """Stall queued runs that no living worker offers the components for and to which nothing has happened since
-        `before`; how many of them."""
+    def offered(self) -> set[str]:
+        """Paths of the components that living workers have."""
+
+    def stall_unoffered(self, offers: Collection[str], before: int, now: int) -> int:
+        """Stall queued runs that need what is not among `offers` and to which nothing has happened since `before`; how
+        many of them."""
 
     def free_run(self, run: int, worker: int) -> None:
         """Make one run that `worker` holds claimable again."""

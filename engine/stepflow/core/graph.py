@@ -45,7 +45,7 @@ class Node(msgspec.Struct):
     """All steps that must be final before it is ready."""
     condition_dependencies: frozenset[int]
     run_inputs: tuple[InputReference, ...]
-    """The parts of the run's input that it refers to."""
+    """The parts of the run's input, and the variables, that it refers to."""
     input_is_sensitive: bool
     """It refers to the output of a sensitive step, so it is shown no more than that."""
     condition_is_early: bool

@@ -12,8 +12,8 @@ from stepflow.model.flow import Json
 from stepflow.model.paths import Missing, Path, follow, not_found
 from stepflow.model.statuses import StepStatus
 
-InputReference = tuple[Path, str | None]
-"""A path into the run's input; and as written, where it may name a key."""
+InputReference = tuple[Path, str | None] | str
+"""A path into the run's input; and as written, where it may name a key. Or the name of a variable."""
 
 
 class References:
@@ -27,7 +27,7 @@ class References:
         self.used: set[int] = set()
         """The steps that were referred to so far."""
         self.inputs: list[InputReference] = []
-        """The parts of the run's input that were referred to so far."""
+        """What the run was given, as far as it was referred to so far."""
 
     def strict(self) -> References:
         """For what looks by itself whether something is there."""
@@ -65,6 +65,7 @@ class References:
 
     def variable(self, name: str, path: Path, source: Mapping[str, Json], place: Place | None) -> Part:
         """`source` may have a `default`."""
+        self.inputs.append(name)
         return Part(_variable(name, path, self.is_tolerant, source, place), needs_nothing)
 
     def run_id(self) -> Part:

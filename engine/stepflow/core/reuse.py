@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from stepflow.core.graph import Node, build_graph
 from stepflow.core.references import InputReference, follow_named
+from stepflow.core.secrets import with_marks
 from stepflow.model.flow import Flow, Json
 from stepflow.model.paths import Missing
 from stepflow.model.run import StepRecord
 from stepflow.model.statuses import StepStatus
 
 
+class _Given(NamedTuple):
+    input: Json
+    variables: Mapping[str, Json]
+
+
 def reusable_steps(
-    old: Flow, new: Flow, steps: list[StepRecord], from_step: str | None, old_input: Json, new_input: Json
+    old: Flow,
+    new: Flow,
+    steps: list[StepRecord],
+    from_step: str | None,
+    old_input: Json,
+    new_input: Json,
+    variables: Mapping[str, Json] | None,
 ) -> dict[int, int]:
     """The steps of `new` that may be taken over, each with its place in `old`: those that completed and are unchanged,
-    as is all they depend on, parts of the input too; not `from_step` nor what follows from it."""
+    as is all they depend on, parts of the input and defaults of variables too; not `from_step` nor what follows from
+    it."""
     graph = build_graph(new)
     before = {step.key: step for step in steps}
     old_steps = {step.key: step for step in old.steps}
+    old_given = _Given(old_input, with_marks(old, variables))
+    new_given = _Given(new_input, with_marks(new, variables))
 
     def would_end_as_before(node: Node) -> bool:
         record = before.get(node.key)
@@ -27,8 +43,8 @@ def reusable_steps(
             record is not None
             and _ended_well(record)
             and node.key != from_step
-            and old_steps.get(node.key) == node.step
-            and all(_part(old_input, one) == _part(new_input, one) for one in node.run_inputs)
+            and _is_same(old_steps.get(node.key), node.step)
+            and all(_is_same(_part(old_given, one), _part(new_given, one)) for one in node.run_inputs)
         )
 
     stable: dict[int, bool] = {}
@@ -52,11 +68,16 @@ def reusable_steps(
     }
 
 
-def _part(run_input: Json, reference: InputReference) -> Iterable[Json]:
+def _is_same(one: object, other: object) -> bool:
+    """As JSON: 1 is not true, nor 1.0."""
+    return one == other and repr(one) == repr(other)
+
+
+def _part(given: _Given, reference: InputReference) -> Json:
     """What it refers to, in a list, or an empty one."""
     try:
-        return [follow_named(run_input, *reference)]
-    except Missing:
+        return [given.variables[reference] if isinstance(reference, str) else follow_named(given.input, *reference)]
+    except (KeyError, Missing):
         return []
 
 

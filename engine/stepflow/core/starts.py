@@ -109,6 +109,8 @@ class Starts(Outcomes):
         state = self.step(step)
         if state.status not in (StepStatus.PENDING, StepStatus.AWAITING_RETRY):
             return
+        if state.wake_at is not None and state.wake_at > self.now:
+            return  # it was woken twice, and failed again in between
         try:
             if state.status is StepStatus.PENDING and state.attempt == 0:
                 judged = node.condition_is_early or self.base.graph.is_lazy

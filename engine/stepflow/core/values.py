@@ -47,7 +47,7 @@ class Value:
         self.steps = steps
         """Every step it refers to, defaults included."""
         self.inputs = inputs
-        """Every part of the run's input that it refers to."""
+        """Every part of the run's input, and every variable, that it refers to."""
         self.constant = constant
 
 

@@ -183,7 +183,7 @@ class Parser:
     def _variables(self, raw: Json) -> Json:
         if raw is None:
             return None
-        schema = raw if isinstance(raw, dict) and raw.get("type") == "object" else {"type": "object", "properties": raw}
+        schema = raw if _is_schema_of_variables(raw) else {"type": "object", "properties": raw}
         properties = {} if schema.get("properties") is None else schema["properties"]
         if not isinstance(properties, dict):
             self.problems.error("E107", "'variables' is a mapping of names to schemas", ("variables",))
@@ -332,3 +332,13 @@ class Parser:
 
 def _is_step_input(place: Place) -> bool:
     return len(place) > 2 and place[0] == "steps" and place[2] == "input"
+
+
+def _is_schema_of_variables(raw: Json) -> bool:
+    """A whole JSON Schema, and no mapping of names to schemas: what stands under its `properties` are schemas."""
+    if not isinstance(raw, dict):
+        return False
+    named = raw.get("properties")
+    return raw.get("type") == "object" or (
+        isinstance(named, dict) and bool(named) and all(isinstance(one, dict) for one in named.values())
+    )

@@ -85,6 +85,8 @@ def _checked(values: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
 
 
 def _unknown(key: str, file: Path) -> str:
+    if key == "webhooks":
+        return f"{file}: this release sends no webhooks; a program can follow the events of `stepflow stream --json`"
     from stepflow.dsl.diagnostics import did_you_mean  # every command reads this file, few have to compare words
 
     meant = did_you_mean(key, KEYS) or f"; it takes {', '.join(KEYS)}"

@@ -22,7 +22,8 @@ from stepflow.model import jsontext
 from stepflow.model.flow import Flow, Json
 from stepflow.model.paths import minus_hint
 
-OUR_FAMILIES = ("/builtin/", "/http/", "/shell/", "/python/")
+_BUILTIN = "/builtin/"
+OUR_FAMILIES = (_BUILTIN, "/http/", "/shell/", "/python/")
 """Where an unknown component is a mistake; elsewhere another worker may offer it."""
 MOST_NAMED = 8
 """Steps that a hint lists."""
@@ -222,11 +223,12 @@ def _check_no_variable_is_required(flow: Flow, problems: Problems) -> None:
 
 
 def _check_components(flow: Flow, parser: Parser, known: frozenset[str], problems: Problems) -> None:
+    ours = [path.removeprefix(_BUILTIN) for path in sorted(known) if path.startswith(_BUILTIN)]
     for step in flow.steps:
         if not step.component or step.component in known:
             continue
         place = (*parser.places[step.key], "component")
-        hint = problems.suggestion(step.component, known)
+        hint = _component_hint(step.component, known, ours, problems)
         if step.component.startswith(OUR_FAMILIES):
             problems.error(
                 "E150", f"Unknown component '{step.component}'", place, hint or "`stepflow components` lists them"
@@ -236,3 +238,14 @@ def _check_components(flow: Flow, parser: Parser, known: frozenset[str], problem
                 "W151", f"Component '{step.component}' is not one of StepFlow's", place,
                 hint or "a worker must offer it: put it into the workspace's components/ folder",
             )  # fmt: skip
+
+
+def _component_hint(component: str, known: frozenset[str], ours: list[str], problems: Problems) -> str:
+    word = component.removeprefix(_BUILTIN)
+    if word == component:
+        return problems.suggestion(component, known)
+    of_that_name = sorted(path for path in known if word in path.split("/"))
+    if of_that_name:
+        return f"did you mean '{of_that_name[0]}'?" if len(of_that_name) == 1 else _few(of_that_name)
+    # What all of these begin with must not make them alike.
+    return problems.suggestion(word, ours).replace("'", f"'{_BUILTIN}", 1)

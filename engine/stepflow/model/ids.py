@@ -18,6 +18,10 @@ DEFAULT_TENANT = "default"
 
 _TEMPLATE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
+_RUN_TRNS = tuple(
+    f"trn:stepflow:{tenant}:{what}/" for tenant in (DEFAULT_TENANT, "...") for what in ("execution", "exec")
+)
+
 _lock = threading.Lock()
 _last_ms = 0
 _last_random = 0
@@ -68,6 +72,11 @@ def template_trn(name: str, tenant: str = DEFAULT_TENANT) -> str:
     return f"trn:stepflow:{tenant}:template/{name}"
 
 
+def template_name(ref: str) -> str:
+    """What a user typed for a template, its name or its TRN, as its name."""
+    return ref.removeprefix(template_trn(""))
+
+
 def is_template_name(text: str) -> bool:
     return _TEMPLATE_NAME.fullmatch(text) is not None
 
@@ -82,6 +91,6 @@ def run_id_prefix(ref: str) -> str:
     """What a user typed for an execution (id, id without prefix, TRN, abbreviated TRN, prefix) as the beginning of a
     run id: `exec_` and the characters that are known."""
     ref = ref.strip()
-    if ref.startswith("trn:"):
+    if ref.startswith(_RUN_TRNS):
         ref = ref.rsplit("/", 1)[-1]
     return RUN_PREFIX + ref.removeprefix(RUN_PREFIX)

@@ -108,5 +108,12 @@ class WorkerRecord(msgspec.Struct, frozen=True):
     slots: int
     held_runs: int = 0
     trouble: str | None = None
-    """What keeps it from committing (disk full, lock), else None."""
+    """What keeps it from committing (disk full, lock), or that it is hung; else None."""
     background: bool = False
+    boot_id: str = ""
+    lease_until: float = 0.0
+    """By the monotonic clock of that boot."""
+
+    def is_late(self, now_monotonic: float, boot_id: str) -> bool:
+        """Its lease is over, so it is hung, if it is not dead."""
+        return self.boot_id == boot_id and self.lease_until < now_monotonic

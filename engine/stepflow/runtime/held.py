@@ -20,6 +20,7 @@ class Held:
         "depth",
         "fence",
         "inbox",
+        "is_asked",
         "is_busy",
         "is_lost",
         "number",
@@ -59,6 +60,8 @@ class Held:
         self.attempts: dict[int, Attempt] = {}
         self.is_busy = False
         """A decision is being made or committed; facts wait in the inbox."""
+        self.is_asked = False
+        """Somebody asked something of it while it was busy."""
         self.is_lost = False
         """Another worker has it; what still reports is not heard."""
         self._tasks: set[asyncio.Task[None]] = set()

@@ -15,10 +15,15 @@ class Stalls:
         self._bridge = bridge
         self._clock = clock
         self._next_look = clock.monotonic() + LOOK_SECONDS
+        self._offered: set[str] | None = None
+        """At the last look: a worker that is started anew in the moment of one is missed by nobody."""
 
     async def run_once(self) -> None:
         if self._clock.monotonic() < self._next_look:
             return
-        now = self._clock.now()
-        await self._bridge.call(self._bridge.storage.stall_unoffered, now - PATIENCE_MS, now)
+        storage, now = self._bridge.storage, self._clock.now()
+        offered = await self._bridge.call(storage.offered)
+        if self._offered is not None:
+            await self._bridge.call(storage.stall_unoffered, offered | self._offered, now - PATIENCE_MS, now)
+        self._offered = offered
         self._next_look = self._clock.monotonic() + LOOK_SECONDS

@@ -28,7 +28,7 @@ from stepflow.core.facts import (
     Restated,
     Woken,
 )
-from stepflow.errors import LeaseLostError, StaleRunError, StorageError, WorkflowEngineError
+from stepflow.errors import DatabaseGoneError, LeaseLostError, StaleRunError, StorageError, WorkflowEngineError
 from stepflow.model import jsontext
 from stepflow.runtime.bridge import Bridge
 from stepflow.runtime.context import Context, Surroundings
@@ -42,6 +42,9 @@ from stepflow.runtime.templates import LoadedTemplates
 from stepflow.runtime.timers import DEADLINE, Timers
 
 TROUBLE_RETRY_SECONDS = 1.0
+TELL_AGAIN_SECONDS = 600.0
+QUIET_SECONDS = 10.0
+"""Without trouble; then it is over."""
 LAST_COMMITS_SECONDS = 5.0
 
 
@@ -73,6 +76,9 @@ class WorkerLoop:
         self._coming = 0
         """Runs that are claimed and being taken over: they have their slots already."""
         self._trouble: str | None = None
+        self._told: tuple[str, float] | None = None
+        """The trouble that was said last, and when."""
+        self._troubled_at = 0.0
         self._stopping = False
         self._claim_is_due = asyncio.Event()
         self._more_may_wait = False
@@ -379,6 +385,10 @@ class WorkerLoop:
             self._decide(held)
         else:
             held.is_busy = False
+            if held.is_asked:
+                # Nothing was committed since, so nothing was refused as stale.
+                held.is_asked = False
+                self._spawn(self._see_requests())
 
     def _perform(self, held: Held, perform: Perform) -> None:
         assert self._surroundings is not None
@@ -454,8 +464,10 @@ class WorkerLoop:
                 held = self._held.get(request.run)
                 if held is None:
                     continue
-                # While it is busy the commit will be refused as stale, and catches up by itself.
-                if not held.is_busy and request.version > held.version:
+                # While it is busy the commit, if there is one, will be refused as stale, and catches up by itself.
+                if held.is_busy:
+                    held.is_asked = True
+                elif request.version > held.version:
                     held.version = request.version
                     self._receive(held, *_restated(held, request), *_facts_of(request))
                 if request.children_ended:
@@ -499,15 +511,29 @@ class WorkerLoop:
                 elif self._trouble is not None:
                     self._trouble = None  # a write went through
                     self._claim_is_due.set()
+                self._tell_the_end_of_trouble()
                 await self._stalls.run_once()
+            except DatabaseGoneError as error:
+                self._note_trouble(error)
+                self._spawn(self.stop(0))
+                return
             except StorageError as error:
                 self._note_trouble(error)
             await asyncio.sleep(self._leases.rest_seconds)
 
     def _note_trouble(self, error: WorkflowEngineError) -> None:
-        if self._trouble != error.message:
-            self._say(f"trouble: {error.message}; trying again each second")
         self._trouble = error.message
+        self._troubled_at = now = self._clock.monotonic()
+        # A full disk takes small writes and not large ones: the same trouble comes and goes each second.
+        if self._told is None or self._told[0] != error.message or now - self._told[1] >= TELL_AGAIN_SECONDS:
+            self._told = (error.message, now)
+            again = "" if isinstance(error, DatabaseGoneError) else "; trying again each second"
+            self._say(f"trouble: {error.message}{again}")
+
+    def _tell_the_end_of_trouble(self) -> None:
+        if self._told is not None and self._clock.monotonic() - self._troubled_at >= QUIET_SECONDS:
+            self._told = None
+            self._say("the trouble is over")
 
     # Stop
 

@@ -24,6 +24,8 @@ class Prediction(msgspec.Struct, frozen=True):
     """The steps that the end waited for, one after the other."""
     executions: int
     """Of history that it was made from."""
+    slow_ms: Mapping[str, int] = {}
+    """By step, how long it takes when everything takes as long as at p95."""
 
 
 class Simulation(msgspec.Struct, frozen=True):
@@ -65,7 +67,13 @@ def make_simulation(
 
     run = once(plan)
     slow = once(msgspec.structs.replace(plan, percentile=SLOW)) if plan.history.durations_ms else run
-    prediction = Prediction(run.duration_ms, slow.duration_ms, tuple(run.critical_path), plan.history.executions)
+    prediction = Prediction(
+        run.duration_ms,
+        slow.duration_ms,
+        tuple(run.critical_path),
+        plan.history.executions,
+        {bar.key: took for bar in slow.steps.values() if (took := bar.took_ms) is not None},
+    )
     return Simulation(
         success=run.status is RunStatus.COMPLETED,
         status=run.status,

@@ -91,6 +91,12 @@ class Bar(msgspec.Struct):
     error: dict[str, Json] | None = None
     output: Json = None
 
+    @property
+    def took_ms(self) -> int | None:
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return self.finished_at - self.started_at
+
 
 class Simulated(msgspec.Struct):
     status: RunStatus

@@ -18,7 +18,7 @@ from stepflow.dsl.inputs import Takes
 from stepflow.dsl.load import MAX_BYTES
 from stepflow.dsl.locate import Locator
 from stepflow.dsl.validate import ReadFlow, read_flow
-from stepflow.errors import StorageError
+from stepflow.errors import DatabaseGoneError, StorageError
 from stepflow.model.ids import template_name_of
 from stepflow.model.template import SavedVersion
 from stepflow.workspace.finding import is_template
@@ -133,6 +133,8 @@ class WorkspaceFiles:
         try:
             self._settle(names, outcomes, is_last=is_last)
             self._trouble = ""
+        except DatabaseGoneError:
+            raise  # trying again does not help
         except StorageError as error:
             unsure.update(paths)
             if error.message != self._trouble:
@@ -160,7 +162,8 @@ class WorkspaceFiles:
                 return True
             said = Diagnostic("E181", "error", f"It is not UTF-8 text (byte {error.start})", file=self._shown(path))
             return self._break(path, known, digest, (said,), outcomes, is_last=is_last)
-        if not is_template(text, path):
+        is_owner = known is not None and self._owners.get(known.name) == path
+        if not is_owner and not is_template(text, path):
             return self._miss(path, known, None, outcomes, is_last=is_last)
         read = read_flow(text, file=self._shown(path), components=self._components)
         if read.flow is None:

@@ -40,10 +40,13 @@ def command(run_id: str, reason: str | None) -> None:
         try:
             run = await client.wait_for_run(run_id, PATIENCE)
         except TimeoutError:
+            # The lease of a worker that is hung is over by now: then it is cancelled here.
+            await client.cancel(run_id, reason)
             run = await client.get_run(run_id)
+        if not run.status.is_final:
             note(
                 f"{paint('✗', 'red', sys.stderr)} Cancelling {run.id} was asked for, but its worker has not ended it "
-                f"after {PATIENCE.seconds} s; see `stepflow stream {run.id}`"
+                f"after {PATIENCE.seconds} s; see `stepflow workers` and `stepflow stream {run.id}`"
             )
             return FAILED
         if run.status is not RunStatus.CANCELLED:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stepflow.cli.completers import templates
+from stepflow.cli.names import template_name
 from stepflow.cli.session import confirm, fail, note, say, with_client
 from stepflow.cli.text import paint, safe
 from stepflow.model.statuses import RunStatus
@@ -19,7 +20,7 @@ _LIVE = [status for status in RunStatus if not status.is_final]
 
 
 @click.command("delete")
-@click.argument("name", shell_complete=templates)
+@click.argument("name", callback=template_name, shell_complete=templates)
 @click.option("--force", is_flag=True, help="Ask nothing, also when executions of it are live.")
 def command(name: str, force: bool) -> None:
     """Delete a template. Its executions stay, and live ones go on.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stepflow.dsl.diagnostics import Diagnostic
 
 _MOST_LINES = 10
-"""Of one kind in one round; more of them are counted."""
+"""Of one kind in one round; more of them are counted, and first those are shown that have something to say."""
 
 
 @click.command("dev")
@@ -155,12 +155,15 @@ class _Session:
         if one.is_first:
             self._line("ℹ", "blue", f"Watching {safe(self._client.workspace)}; Ctrl-C ends it")
         for kind, outcomes in _by_kind(one.outcomes):
-            if len(outcomes) > _MOST_LINES and kind in _COUNTED and not any(map(_diagnostics, outcomes)):
-                sign, colour, words = _COUNTED[kind]
-                self._line(sign, colour, f"{len(outcomes):,} files {words} ({one.ms:.0f} ms)")
-                continue
-            for outcome in outcomes:
+            shown = outcomes
+            if len(outcomes) > _MOST_LINES and kind in _COUNTED:
+                shown = [outcome for outcome in outcomes if _diagnostics(outcome)][:_MOST_LINES]
+            for outcome in shown:
                 self._show_one(outcome, one)
+            if len(shown) < len(outcomes):
+                sign, colour, words = _COUNTED[kind]
+                more = " more" if shown else ""
+                self._line(sign, colour, f"{len(outcomes) - len(shown):,}{more} files {words} ({one.ms:.0f} ms)")
         if one.is_first:
             problems = sum(kind == "Problem" for kind, found in _by_kind(one.outcomes) for _ in found)
             mark = ("✗", "red") if problems else ("✓", "green")
@@ -229,6 +232,7 @@ class _Session:
 
 _COUNTED = {
     "Saved": ("✓", "green", "saved"),
+    "Problem": ("✗", "red", "not saved; `stepflow validate FILE` says why"),
     "Mended": ("✓", "green", "mended"),
     "Gone": ("⚠", "yellow", "gone; their templates stay"),
     "Back": ("✓", "green", "are back"),

@@ -12,6 +12,7 @@ import msgspec
 
 from stepflow.cli.changes import changes_json, changes_lines
 from stepflow.cli.completers import others_like_first, templates_or_runs
+from stepflow.cli.names import template_name
 from stepflow.cli.session import fail, note, read_file, say, with_reader
 from stepflow.cli.source import diff_lines, say_diff
 from stepflow.cli.text import json_text, paint, safe
@@ -37,7 +38,7 @@ class _Side(msgspec.Struct, frozen=True):
 
 
 @click.command("diff")
-@click.argument("first", metavar="TEMPLATE|RUN", shell_complete=templates_or_runs)
+@click.argument("first", metavar="TEMPLATE|RUN", callback=template_name, shell_complete=templates_or_runs)
 @click.argument("second", metavar="[VERSION|FILE|RUN]", required=False, shell_complete=others_like_first)
 @click.argument("third", metavar="[VERSION|FILE]", required=False, shell_complete=others_like_first)
 @click.option("--json", "as_json", is_flag=True, help="As one object.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stepflow.cli.session import FAILED, Place, quiet_pipe, say
-from stepflow.cli.text import json_text, pad, paint, safe, terminal_width
+from stepflow.cli.text import cut, json_text, pad, paint, safe, terminal_width
 
 if TYPE_CHECKING:
     from stepflow.model.health import Finding
@@ -48,9 +48,12 @@ def _show(findings: Iterable[Finding], *, as_json: bool) -> Counter[str]:
     import msgspec
 
     levels: Counter[str] = Counter()
+    bad = []
     section = ""
     for finding in findings:
         levels[finding.level] += 1
+        if finding.level in ("wrong", "warning"):
+            bad.append(finding)
         if as_json:
             say(json_text(msgspec.structs.asdict(finding)))
             continue
@@ -63,8 +66,17 @@ def _show(findings: Iterable[Finding], *, as_json: bool) -> Counter[str]:
             say(line)
     if not as_json:
         say()
+        # The report is longer than a small terminal.
+        for finding in bad:
+            say(_line(finding, terminal_width()))
         say(_summary(levels))
     return levels
+
+
+def _line(finding: Finding, width: int | None) -> str:
+    sign, colour = SIGNS[finding.level]
+    text = safe(f"{finding.section}, {finding.check}: {finding.message}")
+    return f"{paint(sign, colour)} {text if width is None else cut(text, width - 2)}"
 
 
 def _lines(finding: Finding, width: int | None) -> Iterator[str]:

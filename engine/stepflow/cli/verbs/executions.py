@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -10,15 +11,18 @@ import click
 
 from stepflow.cli.completers import statuses, templates
 from stepflow.cli.moments import moment
+from stepflow.cli.names import run_statuses, template_name
 from stepflow.cli.records import run_json
 from stepflow.cli.session import note, say, with_reader
 from stepflow.cli.text import json_text, local_time, safe, table, terminal_width
+from stepflow.errors import RunNotFoundError
 from stepflow.model.ids import short_run_trn
 from stepflow.model.times import format_duration
 
 if TYPE_CHECKING:
     from stepflow.client import Client
     from stepflow.model.run import RunRecord
+    from stepflow.model.statuses import RunStatus
 
 Sort = Literal["created", "started", "finished", "duration"]
 
@@ -29,10 +33,13 @@ Sort = Literal["created", "started", "finished", "duration"]
     "--status",
     multiple=True,
     metavar="STATUS",
+    callback=run_statuses,
     shell_complete=statuses,
     help="Filter: running/completed/failed/cancelled …; several with commas.",
 )
-@click.option("--template", metavar="NAME", shell_complete=templates, help="Filter by template.")
+@click.option(
+    "--template", metavar="NAME", callback=template_name, shell_complete=templates, help="Filter by template."
+)
 @click.option(
     "--since", metavar="WHEN", callback=moment, help="Created since then: 2h or 7d ago, 2025-01-20, '2025-01-20 14:22'."
 )
@@ -51,7 +58,7 @@ Sort = Literal["created", "started", "finished", "duration"]
 def command(
     ctx: click.Context,
     limit: int,
-    status: tuple[str, ...],
+    status: tuple[RunStatus, ...],
     template: str | None,
     since: datetime | None,
     sort: Sort,
@@ -76,7 +83,7 @@ def command(
         page = await client.list_runs(
             limit,
             cursor,
-            status=[word.strip() for given in status for word in given.split(",")] or None,
+            status=status or None,
             template=template,
             children=children,
             since=since,
@@ -87,7 +94,8 @@ def command(
             await client.describe_template(template)  # which says so, if there is no such template
         if as_json:
             for run in page.items:
-                say(json_text(run_json(run)))
+                with suppress(RunNotFoundError):  # pruned in this moment
+                    say(json_text(run_json(await client.get_run(run.id))))
         else:
             for line in _table(page.items, sort):
                 say(line)

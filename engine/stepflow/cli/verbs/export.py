@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import click
 
 from stepflow.cli.completers import file_paths, runs, templates
+from stepflow.cli.names import template_name
 from stepflow.cli.session import fail, note, with_reader
 from stepflow.cli.text import paint, safe
 
@@ -24,7 +25,9 @@ GZIP_LEVEL = 5
 
 @click.command("export")
 @click.argument("run_ids", nargs=-1, metavar="[RUN_ID]…", shell_complete=runs)
-@click.option("--template", metavar="NAME", help="All executions of a template.", shell_complete=templates)
+@click.option(
+    "--template", metavar="NAME", callback=template_name, help="All executions of a template.", shell_complete=templates
+)
 @click.option("--output", metavar="FILE", help="Write there; compressed if it ends in .gz.", shell_complete=file_paths)
 def command(run_ids: tuple[str, ...], template: str | None, output: str | None) -> None:
     """Write executions as JSON lines, for `stepflow import`: these with their children, or else everything.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stepflow.cli.completers import templates, versions
+from stepflow.cli.names import template_name
 from stepflow.cli.session import say, with_reader
 from stepflow.cli.source import say_source
 from stepflow.cli.text import box, json_text, local_time
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("get")
-@click.argument("name", shell_complete=templates)
+@click.argument("name", callback=template_name, shell_complete=templates)
 @click.option("--version", type=click.IntRange(1), help="A version; default: the newest.", shell_complete=versions)
 @click.option("--json", "as_json", is_flag=True, help="As one object.")
 def command(name: str, version: int | None, as_json: bool) -> None:

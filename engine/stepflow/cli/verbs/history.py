@@ -9,6 +9,7 @@ import click
 
 from stepflow.cli.changes import changes_json, changes_text
 from stepflow.cli.completers import templates
+from stepflow.cli.names import template_name
 from stepflow.cli.session import note, say, with_reader
 from stepflow.cli.text import json_text, local_time, safe, table
 
@@ -21,7 +22,7 @@ _FIRST = "the first version"
 
 
 @click.command("history")
-@click.argument("name", shell_complete=templates)
+@click.argument("name", callback=template_name, shell_complete=templates)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Maximum results.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
 def command(name: str, limit: int, as_json: bool) -> None:

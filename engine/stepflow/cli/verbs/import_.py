@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import click
 
 from stepflow.cli.completers import file_paths
-from stepflow.cli.session import FAILED, fail, note, say, with_client
+from stepflow.cli.session import FAILED, fail, fail_not_found, note, say, with_client
 from stepflow.cli.text import paint, safe
 from stepflow.errors import WorkflowEngineError
 
@@ -105,6 +105,8 @@ def _opened(file: str) -> Iterator[BinaryIO]:
             yield _decompressed(opened)
     except (EOFError, zlib.error) as error:
         fail(f"'{safe(file)}' is damaged: {error}; export it again")
+    except FileNotFoundError:
+        fail_not_found(file, "File")
     except OSError as error:
         fail(f"'{safe(file)}' cannot be read: {error.strerror or error}")
 

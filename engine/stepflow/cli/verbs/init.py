@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ db = "{DEFAULT_DATABASE}"
 
 _TEMPLATE = """\
 name: hello
+description: Say hello, and look around
 steps:
   - id: greet
     type: echo
@@ -26,7 +28,13 @@ steps:
   - id: look
     type: shell.run
     depends_on: [greet]
-    input: { command: [ls, -la] }
+    input: { command: [ls] }
+    timeout: 30s
+    on_error: fail
+
+output:
+  said: $.steps.greet.output.text
+  files: $.steps.look.output.stdout
 """
 
 
@@ -45,10 +53,15 @@ def command(folder: str) -> None:
     try:
         (root / "components").mkdir(parents=True, exist_ok=True)
         (root / WORKSPACE_FILE).write_text(_CONFIG, encoding="utf-8")
+        state = (root / DEFAULT_DATABASE).parent
+        state.mkdir(mode=0o700, exist_ok=True)
+        (state / ".gitignore").write_text("*\n", encoding="utf-8")
         template = root / "hello.yaml"
         if not template.exists():
             template.write_text(_TEMPLATE, encoding="utf-8")
     except OSError as error:
         fail(f"{safe(root)}: {error.strerror}")
     say(f"{paint('✓', 'green')} Workspace '{safe(root.resolve().name)}' made")
-    say(f"  Next: stepflow run {'' if folder == '.' else safe(folder) + '/'}hello.yaml")
+    # From elsewhere it would be run in another database, without the workspace's components.
+    there = "" if root.resolve() == Path.cwd() else f"cd {shlex.quote(folder)} && "
+    say(f"  Next: {safe(there)}stepflow run hello.yaml")

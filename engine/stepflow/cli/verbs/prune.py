@@ -10,6 +10,7 @@ import click
 
 from stepflow.cli.completers import statuses, templates
 from stepflow.cli.durations import duration
+from stepflow.cli.names import run_statuses, template_name
 from stepflow.cli.session import FAILED, confirm, fail, note, say, with_reader
 from stepflow.cli.text import paint, table
 from stepflow.model.times import format_duration
@@ -17,14 +18,22 @@ from stepflow.model.times import format_duration
 if TYPE_CHECKING:
     from stepflow.client import Client
     from stepflow.contracts.storage import PruneForecast
+    from stepflow.model.statuses import RunStatus
 
 
 @click.command("prune")
 @click.option("--older-than", metavar="AGE", callback=duration, help="Only those that ended so long ago: 30d, 12h.")
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="The N newest of each template stay.")
-@click.option("--template", metavar="NAME", help="Only of a template.", shell_complete=templates)
 @click.option(
-    "--status", multiple=True, metavar="STATUS", shell_complete=statuses, help="Only these; several with commas."
+    "--template", metavar="NAME", callback=template_name, help="Only of a template.", shell_complete=templates
+)
+@click.option(
+    "--status",
+    multiple=True,
+    metavar="STATUS",
+    callback=run_statuses,
+    shell_complete=statuses,
+    help="Only these; several with commas.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -33,7 +42,7 @@ def command(
     older_than: timedelta | None,
     keep: int | None,
     template: str | None,
-    status: tuple[str, ...],
+    status: tuple[RunStatus, ...],
     dry_run: bool,
     yes: bool,
     vacuum: bool,
@@ -50,13 +59,12 @@ def command(
     if older_than is None and keep is None and (dry_run or not vacuum):
         raise click.UsageError("Say what is to go: --older-than 30d, or --keep 100, or both")
     age = older_than or timedelta()
-    asked = [word.strip() for given in status for word in given.split(",")]
 
     async def prune(client: Client) -> int | None:
         if vacuum and await client.any_worker_alive():
-            fail("Workers are running, and --vacuum would hold them up; stop them first: stepflow workers stop")
+            fail("Workers are running, and --vacuum would hold them up; stop them first: stepflow workers stop --all")
         if older_than is not None or keep is not None:
-            forecast = await client.forecast_prune(age, keep or 0, template=template, status=asked)
+            forecast = await client.forecast_prune(age, keep or 0, template=template, status=status)
             _show(forecast, older_than)
             if dry_run:
                 return None
@@ -65,7 +73,7 @@ def command(
                 note(f"{paint('✗', 'red', sys.stderr)} Nothing was deleted")
                 return FAILED
             deleted = 0
-            async for one in client.prune(age, keep or 0, template=template, status=asked):
+            async for one in client.prune(age, keep or 0, template=template, status=status):
                 deleted += one.roots
             if roots:
                 say(f"{paint('✓', 'green')} {_executions(deleted)} deleted")

@@ -13,6 +13,7 @@ import click
 from stepflow.cli.completers import file_paths, templates_or_files, versions
 from stepflow.cli.durations import duration
 from stepflow.cli.live import failure_of, place_of, stderr_line
+from stepflow.cli.names import template_name
 from stepflow.cli.records import run_json
 from stepflow.cli.results import result_text
 from stepflow.cli.session import FAILED, diagnostic_lines, fail, note, read_file, read_input, say, with_client
@@ -33,7 +34,7 @@ _FILES = (".yaml", ".yml", ".json")
 
 
 @click.command("run")
-@click.argument("template", shell_complete=templates_or_files)
+@click.argument("template", callback=template_name, shell_complete=templates_or_files)
 @click.option("--input", "given", metavar="JSON|@FILE|-", help="The input: JSON, @file, or - for stdin.")
 @click.option("--file", metavar="PATH", help="Read the input from a file.", shell_complete=file_paths)
 @var_option
@@ -81,7 +82,7 @@ def command(
         try:
             found = await client.get_template(name, version)
         except TemplateNotFoundError as error:
-            fail(_file_of_that_name(name) or safe(error.message))
+            fail((_file_of_that_name(name) if version is None else "") or safe(error.message))
         run_id = await client.start_run(
             name,
             value,
@@ -115,8 +116,9 @@ def command(
     def interrupted() -> None:
         if started:
             note(
-                f"\nThe execution goes on. Watch it with `stepflow stream {started[0]}`, "
-                f"cancel it with `stepflow cancel {started[0]}`"
+                "\nThe execution goes on\n"
+                f"  Watch it with `stepflow stream {started[0]}`\n"
+                f"  Cancel it with `stepflow cancel {started[0]}`"
             )
 
     with_client(start, on_interrupt=interrupted)

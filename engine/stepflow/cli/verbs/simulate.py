@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stepflow.cli.completers import file_paths, steps, templates_or_files, versions
+from stepflow.cli.names import template_name
 from stepflow.cli.session import (
     FAILED,
     diagnostic_lines,
@@ -40,7 +41,7 @@ _SOURCE_ROOM = 32
 
 
 @click.command("simulate")
-@click.argument("template", metavar="FILE|TEMPLATE", shell_complete=templates_or_files)
+@click.argument("template", metavar="FILE|TEMPLATE", callback=template_name, shell_complete=templates_or_files)
 @click.option("--input", "given", metavar="JSON|@FILE|-", help="The input: JSON, @file, or - for stdin.")
 @click.option("--file", metavar="PATH", help="Read the input from a file.", shell_complete=file_paths)
 @var_option

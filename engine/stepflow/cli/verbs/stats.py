@@ -10,6 +10,7 @@ import click
 
 from stepflow.cli.completers import templates
 from stepflow.cli.durations import duration
+from stepflow.cli.names import template_name
 from stepflow.cli.session import say, with_reader
 from stepflow.cli.text import json_text, local_time, paint, safe, table
 
@@ -25,7 +26,7 @@ MOST_FAILURES = 5
 @click.option(
     "--since", default="24h", show_default=True, callback=duration, help="Executions made in this time, like 1h or 7d."
 )
-@click.option("--template", metavar="NAME", help="Of one template.", shell_complete=templates)
+@click.option("--template", metavar="NAME", callback=template_name, help="Of one template.", shell_complete=templates)
 @click.option("--json", "as_json", is_flag=True, help="As one object.")
 def command(since: timedelta, template: str | None, as_json: bool) -> None:
     """Count executions, failures and durations, and what is stored.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stepflow.cli.completers import file_paths, templates
+from stepflow.cli.names import template_name
 from stepflow.cli.session import diagnostic_lines, note, read_file, say, with_client
 from stepflow.cli.text import paint
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("update")
-@click.argument("name", shell_complete=templates)
+@click.argument("name", callback=template_name, shell_complete=templates)
 @click.option(
     "--dsl", "file", required=True, metavar="FILE", help="The template, YAML or JSON.", shell_complete=file_paths
 )

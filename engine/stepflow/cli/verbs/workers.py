@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from stepflow.client import Client
     from stepflow.model.run import WorkerRecord
 
+SILENT_SECONDS = 2.0
+"""Then it says what it waits for."""
+
 
 @click.group("workers", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
@@ -102,7 +105,7 @@ def stop(ids: tuple[str, ...], stop_all: bool, now: bool) -> None:
             workers = list({one.id: one for one in [await client.find_worker(ref) for ref in ids]}.values())
         if not workers:
             note(f"{paint('ℹ', 'blue', sys.stderr)} No worker is running")
-        stopping = [client.stop_worker(one, now=now) for one in workers]
+        stopping = [_stop(client, one, now=now) for one in workers]
         code = 0
         for worker, outcome in zip(workers, await asyncio.gather(*stopping, return_exceptions=True), strict=True):
             if isinstance(outcome, WorkflowEngineError):
@@ -115,6 +118,16 @@ def stop(ids: tuple[str, ...], stop_all: bool, now: bool) -> None:
         return code
 
     with_reader(do)
+
+
+async def _stop(client: Client, worker: WorkerRecord, *, now: bool) -> int | None:
+    stopping = asyncio.ensure_future(client.stop_worker(worker, now=now))
+    await asyncio.wait([stopping], timeout=SILENT_SECONDS)
+    if not stopping.done():
+        doing = f"is {worker.trouble}" if worker.trouble else "lets the steps that it performs end"
+        way_out = "" if now else f"; to kill it: stepflow workers stop {worker.id} --now"
+        note(f"{paint('ℹ', 'blue', sys.stderr)} Worker {safe(worker.id)} {safe(doing)}{safe(way_out)}")
+    return await stopping
 
 
 def _stopped(worker: WorkerRecord, given_back: int | None) -> str:

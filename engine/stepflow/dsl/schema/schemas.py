@@ -40,9 +40,15 @@ def _schema() -> Schema:
 def _variables() -> Schema:
     """A mapping of names to schemas, or the schema of an object with these properties."""
     each = ref("variable")
+    named = {"type": "object", "minProperties": 1, "additionalProperties": {"type": "object"}}
     return {
         "type": ["object", "null"],
-        "if": {"required": ["type"], **under(["type"], {"const": "object"})},
+        "if": {
+            "anyOf": [
+                {"required": ["type"], **under(["type"], {"const": "object"})},
+                {"required": ["properties"], **under(["properties"], named)},
+            ]
+        },
         "then": {"allOf": [ref("schema"), under(["properties"], {"additionalProperties": each})]},
         "else": {"additionalProperties": each},
     }

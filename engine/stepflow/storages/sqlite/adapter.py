@@ -57,7 +57,7 @@ class SQLiteStorage(Reader):
         super().__init__(file, durability, writable=prepare(file, self._turnstile, durability))
         self.url = str(file)
         self._is_read_only = read_only or not self._writable
-        self._writer = Writer(self._path, self._turnstile, durability)
+        self._writer = Writer(self._path, self._file, self._turnstile, durability)
         self._listeners: set[SocketListener] = set()
         self._life_locks: dict[int, LifeLock] = {}
         self._background: LifeLock | None = None
@@ -89,7 +89,7 @@ class SQLiteStorage(Reader):
     def _refuse_read_only(self) -> None:
         if self._is_read_only:
             raise StorageError(
-                f"{self._path} is open for reading only; check its permissions, or leave out --read-only"
+                f"{self._path} is open for reading only; check the permissions of the file and its folder"
             )
 
     def save_template(self, text: TemplateText, *, create: bool, update: bool) -> SavedVersion:
@@ -150,10 +150,15 @@ class SQLiteStorage(Reader):
         return self._workers_folder / f"{worker_id}.lock"
 
     def register_worker(self, identity: WorkerIdentity, lease_until: float) -> int:
-        self._workers_folder.mkdir(mode=0o700, exist_ok=True)
+        self._refuse_read_only()
         # The lock comes first: a row without one would be taken for dead.
         lock = LifeLock(self._life_path(identity.id))
-        if not lock.take():
+        try:
+            self._workers_folder.mkdir(mode=0o700, exist_ok=True)
+            is_ours = lock.take()
+        except OSError as error:
+            raise StorageError(f"{error.filename} cannot be made: {error.strerror}; look after its folder") from error
+        if not is_ours:
             raise StorageError(f"Another worker has the id {identity.id}")
         number: int = self._do(partial(write.register_worker, identity=identity, lease_until=lease_until))
         self._life_locks[number] = lock
@@ -189,10 +194,12 @@ class SQLiteStorage(Reader):
                 self._life_path(worker_id).unlink(missing_ok=True)
         return freed
 
-    def stall_unoffered(self, before: int, now: int) -> int:
+    def offered(self) -> set[str]:
+        return self._offered()[1]
+
+    def stall_unoffered(self, offers: Collection[str], before: int, now: int) -> int:
         from stepflow.storages.sqlite.stalls import stall_unoffered  # once an hour, and by workers alone
 
-        _, offers = self._offered()
         return int(self._do(partial(stall_unoffered, offers=offers, before=before, now=now)))
 
     def free_run(self, run: int, worker: int) -> None:
@@ -201,7 +208,7 @@ class SQLiteStorage(Reader):
     def workers(self) -> list[WorkerRecord]:
         records = []
         for row in self.fetch(queries.ALL_WORKERS):
-            _, worker_id, pid, host, _, started_at, _, slots, background, trouble, held = row
+            _, worker_id, pid, host, boot_id, started_at, lease_until, slots, background, trouble, held = row
             records.append(
                 WorkerRecord(
                     id=worker_id,
@@ -213,6 +220,8 @@ class SQLiteStorage(Reader):
                     held_runs=held,
                     trouble=trouble,
                     background=bool(background),
+                    boot_id=boot_id,
+                    lease_until=lease_until,
                 )
             )
         return sorted(records, key=lambda record: not record.alive)
@@ -221,6 +230,7 @@ class SQLiteStorage(Reader):
         return any(worker.alive for worker in self.workers())
 
     def become_background_worker(self) -> bool:
+        self._refuse_read_only()
         lock = LifeLock(Path(f"{self._path}.background"))
         if not lock.take():
             return False

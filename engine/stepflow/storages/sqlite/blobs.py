@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from stepflow.storages.sqlite import queries
 from stepflow.storages.sqlite.writer import Group
 
 OFFLOAD_CHARACTERS = 256 * 1024
 """Of a body's JSON: a longer one is kept as a blob, and its row refers to it."""
+
+
+_ID_LENGTH = 64
+_ID = re.compile(f"[0-9a-f]{{{_ID_LENGTH}}}")
 
 
 def blob_id(text: str) -> str:
@@ -21,6 +26,13 @@ def put(group: Group, run: int, text: str, blob_type: str, at: int) -> str:
     group.connection.execute(queries.INSERT_BLOB, (found, blob_type, text, at))
     group.connection.execute(queries.INSERT_BLOB_REF, (found, run))
     return found
+
+
+def refer(group: Group, run: int, text: str) -> None:
+    """The run was given this: the blobs that it names stay as long as the run."""
+    if len(text) > _ID_LENGTH and group.connection.execute(queries.HAS_BLOBS).fetchone()[0]:
+        for found in set(_ID.findall(text)):
+            group.connection.execute(queries.REFER_TO_BLOB, (run, found))
 
 
 def offload(group: Group, run: int, text: str | None, at: int) -> str | None:

@@ -8,10 +8,11 @@ import sqlite3
 from pathlib import Path
 from typing import Literal
 
-from stepflow.errors import NewerDatabaseError, StorageBusyError, StorageError
+from stepflow.errors import DatabaseGoneError, NewerDatabaseError, StorageBusyError, StorageError
 from stepflow.storages.sqlite.turnstile import Turnstile
 
 SCHEMA_VERSION = 3
+OUR_FIRST_TABLES = ("_sqlite_migrations", "templates")
 MINIMUM_SQLITE = (3, 35, 0)  # RETURNING
 BUSY_SECONDS = 5.0
 CACHE_KIB = 16_384
@@ -19,6 +20,24 @@ CACHE_KIB = 16_384
 Durability = Literal["full", "normal", "off"]
 
 _NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph", "glusterfs"}
+
+
+class OpenedFile:
+    """The file that was opened. SQLite would go on with one that has been deleted or replaced since, and what it wrote
+    there nobody else would see."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened = os.stat(path)  # noqa: PTH116 - as below
+
+    def check(self) -> None:
+        """It is still there."""
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - before each query; a Path costs more than the look
+        except (FileNotFoundError, NotADirectoryError):
+            found = None
+        if found is None or not os.path.samestat(found, self._opened):
+            raise DatabaseGoneError(str(self._path))
 
 
 def connect(path: Path, durability: Durability, *, read_only: bool = False) -> sqlite3.Connection:
@@ -109,8 +128,14 @@ def is_current(path: Path) -> bool:
     """Whether the file is a database of this release, so that it can be opened without being changed."""
     try:
         return _user_version(path, can_write=os.access(path, os.W_OK)) == SCHEMA_VERSION
-    except (sqlite3.Error, OSError):
+    except (sqlite3.Error, OSError, StorageError):
         return False
+
+
+def is_of_another_program(connection: sqlite3.Connection) -> bool:
+    """Whether the file holds tables, and none of ours, whatever its user_version says."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return bool(tables) and tables.isdisjoint(OUR_FIRST_TABLES)
 
 
 def _user_version(path: Path, *, can_write: bool) -> int:
@@ -119,6 +144,8 @@ def _user_version(path: Path, *, can_write: bool) -> int:
     else:
         connection = connect_without_writing(path)
     try:
+        if is_of_another_program(connection):
+            raise StorageError(f"{path} holds tables of another program; name another file with --db")
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
     finally:
         connection.close()
@@ -186,7 +213,7 @@ def storage_error(error: sqlite3.Error, path: Path) -> StorageError:
     if "not a database" in text:
         return StorageError(f"{path} is not a StepFlow database (not an SQLite file); name another file with --db")
     if "malformed" in text:
-        return StorageError(f"{path} is damaged ({text}); restore a backup or recover it with `sqlite3 FILE .recover`")
+        return StorageError(f"{path} is damaged ({text}); `stepflow doctor` says what can be done")
     if "unable to open" in text:
         return StorageError(f"{path} cannot be opened; check that it exists and its permissions")
     return StorageError(f"{path}: {text}")

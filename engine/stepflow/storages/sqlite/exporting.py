@@ -111,7 +111,7 @@ class Exporter:
                 yield _template_line(row)
 
     def _read_version(self, number: int) -> _Version:
-        row = self._rows(queries.VERSION_BY_NUM, (number,)).fetchone()
+        row = self._rows(upkeep_queries.export_versions("v.num = ?"), (number,)).fetchone()
         flow = Flow.from_json(row[5])
         return _Version(
             template=row[1],

@@ -15,6 +15,7 @@ import socket
 import sqlite3
 import stat
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -28,10 +29,12 @@ from stepflow.storages.sqlite.connect import (
     MINIMUM_SQLITE,
     SCHEMA_VERSION,
     connect_without_writing,
+    is_of_another_program,
     refuse_network_file_system,
     storage_error,
 )
 from stepflow.storages.sqlite.examination import Look, Section, Tables
+from stepflow.storages.sqlite.liveness import holder_of
 from stepflow.storages.sqlite.wake import socket_folder
 from stepflow.storages.sqlite.walindex import read_wal_index
 from stepflow.storages.sqlite.writer import RESTART_BYTES
@@ -62,7 +65,7 @@ def examine(look: Look) -> Iterator[Finding]:
         yield _of_database("file", "wrong", f"{look.path}: {error.strerror}", "name another file with --db")
         return
     if not is_there:
-        yield _of_database("file", "ok", f"{look.path} is not there yet; the first command that needs it makes it")
+        yield _of_a_new_file(look)
         yield from _check_space(look)
         yield from _check_file_system(look)
         return
@@ -78,10 +81,20 @@ def examine(look: Look) -> Iterator[Finding]:
         tables = Tables(look, connection)
         for table_check in ANY_DATABASE:
             yield from _guarded(table_check, look, tables)
-        for table_check in OUR_TABLES if found == SCHEMA_VERSION else ():
+        is_ours = found == SCHEMA_VERSION and not is_of_another_program(connection)
+        for table_check in OUR_TABLES if is_ours else ():
             yield from _guarded(table_check, look, tables)
     finally:
         connection.close()
+
+
+def _of_a_new_file(look: Look) -> Finding:
+    folder = next(parent for parent in look.path.parents if parent.exists())
+    if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+        return _of_database("file", "ok", f"{look.path} is not there yet; the first command that needs it makes it")
+    lack = "cannot be written to" if folder.is_dir() else "is no folder"
+    message = f"{look.path} is not there and cannot be made: {folder} {lack}"
+    return _of_database("file", "wrong", message, "name another file with --db", f"ls -ld {shlex.quote(str(folder))}")
 
 
 def _guarded(check: Callable[..., Iterator[Finding]], look: Look, *more: Tables) -> Iterator[Finding]:
@@ -109,9 +122,27 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _unreadable(look: Look, error: Exception, check: str = "opening") -> Finding:
+    if "malformed" in str(error):
+        return _damaged(look, check, str(error))
     said = storage_error(error, look.path) if isinstance(error, sqlite3.Error) else error
     message, _, advice = str(said).partition("; ")
     return _of_database(check, "wrong", message, advice)
+
+
+def _damaged(look: Look, check: str, what: str, **details: object) -> Finding:
+    """Not every sqlite3 can recover: Debian's says nothing of it and leaves an empty file."""
+    message = f"the database is damaged: {what}"
+    program = shutil.which("sqlite3")
+    asked = [program or "", ":memory:", "SELECT count(*) FROM sqlite_dbpage"]
+    if program is None or subprocess.run(asked, capture_output=True, check=False).returncode != 0:  # noqa: S603 - fixed
+        advice = (
+            "stop the workers and restore a backup. Without one, `.recover` of the sqlite3 from "
+            "sqlite.org/download.html saves what can be read; that of this machine cannot"
+        )
+        return _of_database(check, "wrong", message, advice, **details)
+    advice = "stop the workers and restore a backup; without one, save what can be read into another file"
+    command = f"sqlite3 {look.quoted} .recover | sqlite3 {shlex.quote(f'{look.path}.recovered')}"
+    return _of_database(check, "wrong", message, advice, command, **details)
 
 
 # The file
@@ -231,8 +262,10 @@ def _check_turnstile(look: Look) -> Iterator[Finding]:
                 return
     finally:
         os.close(file)
-    message = f"a process has been writing for {LOCK_SECONDS:.0f} s, and keeps all others from it"
-    yield _of_database("lock", "wrong", message, "see which, and end it if it is stopped or hung", f"fuser -v {path}")
+    pid = holder_of(path)
+    who, command = ("a process", f"fuser -v {shlex.quote(str(path))}") if pid is None else (f"process {pid}", f"ps -fp {pid}")
+    message = f"{who} has been writing for {LOCK_SECONDS:.0f} s, and keeps all others from it"
+    yield _of_database("lock", "wrong", message, "see what it is, and end it if it is stopped or hung", command)
 
 
 def _foreign_writer(look: Look) -> Iterator[Finding]:
@@ -295,7 +328,10 @@ def _check_sqlite(look: Look, tables: Tables) -> Iterator[Finding]:
 
 def _check_schema(look: Look, tables: Tables) -> Iterator[Finding]:
     found = tables.value("PRAGMA user_version")
-    if found == SCHEMA_VERSION:
+    if is_of_another_program(tables.connection):
+        message = "this SQLite file holds tables of another program"
+        yield _of_database("schema", "wrong", message, "name another file with --db", version=found)
+    elif found == SCHEMA_VERSION:
         yield _of_database("schema", "ok", f"version {found}", version=found)
     elif found > SCHEMA_VERSION:
         message = f"version {found} is of a newer StepFlow; this one knows {SCHEMA_VERSION}"
@@ -303,9 +339,6 @@ def _check_schema(look: Look, tables: Tables) -> Iterator[Finding]:
     elif found > 0:
         message = f"version {found} is of an older StepFlow; the next command brings it to {SCHEMA_VERSION}"
         yield _of_database("schema", "info", message, "copy the file first if you may want to go back", version=found)
-    elif tables.value("SELECT count(*) FROM sqlite_master"):
-        message = "this SQLite file holds tables of another program"
-        yield _of_database("schema", "wrong", message, "name another file with --db", version=0)
     else:
         yield _of_database("schema", "ok", "empty; the first command makes the tables", version=0)
 
@@ -328,9 +361,7 @@ def _check_integrity(look: Look, tables: Tables) -> Iterator[Finding]:
         took = format_duration(round((time.monotonic() - begin) * 1000))
         yield _of_database("integrity", "ok", f"{'every page, row and index' if look.full else 'every page'} ({took})")
     else:
-        advice = f"stop the workers and restore a backup, or save what can be read: {found[0][:200]}"
-        command = f"sqlite3 {look.quoted} .recover | sqlite3 {shlex.quote(f'{look.path}.recovered')}"
-        yield _of_database("integrity", "wrong", "the database is damaged", advice, command, problems=found)
+        yield _damaged(look, "integrity", found[0][:200], problems=found)
 
 
 def _check_free_pages(look: Look, tables: Tables) -> Iterator[Finding]:

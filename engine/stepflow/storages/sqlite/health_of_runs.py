@@ -17,7 +17,7 @@ from stepflow.model.statuses import RUN_STATUSES, RunStatus
 from stepflow.model.times import format_duration
 from stepflow.storages.sqlite import upkeep_queries
 from stepflow.storages.sqlite.examination import Look, Section, Tables, Worker, ago, counted
-from stepflow.storages.sqlite.liveness import is_held
+from stepflow.storages.sqlite.liveness import holder_of, is_held
 
 LATE_MS = 60_000
 """A timer is that late only if nobody takes it; a cancel takes as long only if its worker is hung."""
@@ -77,7 +77,16 @@ def _living(one: Worker, look: Look) -> Finding:
 def _check_life_locks(look: Look, tables: Tables) -> Iterator[Finding]:
     folder = look.beside(".workers")
     known = {one.id for one in tables.workers}
-    left = [path for path in sorted(folder.glob("*.lock")) if path.stem not in known and not is_held(path)]
+    unknown = [path for path in sorted(folder.glob("*.lock")) if path.stem not in known]
+    left = [path for path in unknown if not is_held(path)]
+    for path in unknown:
+        # One that has only just begun is about to register.
+        if path not in left and look.now - path.stat().st_mtime * 1000 > LATE_MS:
+            pid = holder_of(path)
+            message = f"{path.stem}{'' if pid is None else f' (process {pid})'} was declared dead and is still there"
+            advice = "it is stopped or hung; if it goes on, it begins anew"
+            command = f"fuser -v {shlex.quote(str(path))}" if pid is None else f"kill -9 {pid}"
+            yield _of_workers("hung", "warning", message, advice, command, id=path.stem, pid=pid)
     if left:
         message = f"{counted(len(left), 'file')} of workers that are gone"
         advice = "they do no harm and can be removed"

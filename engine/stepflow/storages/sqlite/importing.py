@@ -31,10 +31,10 @@ def import_template(group: Group, lines: Sequence[TemplateLine], taken: set[int]
     first = lines[0]
     row = connection.execute(queries.TEMPLATE_ROW, (first.name,)).fetchone()
     is_new = row is None
+    newest = next((line.version for line in lines if line.newest), max(line.version for line in lines))
     if is_new:
-        newest = next((line.version for line in lines if line.newest), max(line.version for line in lines))
         times = (from_datetime(first.template_created_at), from_datetime(first.template_updated_at))
-        values = (first.name, first.description, newest, *times, first.deleted or first.inline)
+        values = (first.name, first.description, abs(newest), *times, first.deleted or first.inline)
         row = (*connection.execute(upkeep_queries.IMPORT_TEMPLATE, values).fetchone(), first.deleted, 0)
     template = row[0]
     numbers: dict[int, int] = {}
@@ -44,10 +44,13 @@ def import_template(group: Group, lines: Sequence[TemplateLine], taken: set[int]
         flow_hash = blobs.blob_id(f"{line.base_dir}\n{flow}") if line.inline else None
         found = _same(connection, template, line, flow, flow_hash, taken)
         if found is None:
-            found, added[line.version] = _add_version(connection, template, line, flow, flow_hash)
+            # One that gave way is a version like any where it is the only one.
+            wanted = abs(newest) if is_new and line.version == newest else line.version
+            found, added[line.version] = _add_version(connection, template, line, flow, flow_hash, wanted)
             if not (row[1] or line.inline):
                 said = {"name": line.name, "version": added[line.version]}
                 group.add_run_event(None, None, EventType.TEMPLATE_SAVED, now, said)
+        connection.execute(queries.USE_VERSION, (found,))  # the runs that come are pinned to it
         numbers[line.version] = found
         taken.add(found)
     (newest,) = connection.execute("SELECT newest FROM templates WHERE num = ?", (template,)).fetchone()
@@ -72,12 +75,10 @@ def _same(
 
 
 def _add_version(
-    connection: sqlite3.Connection, template: int, line: TemplateLine, flow: str, flow_hash: str | None
+    connection: sqlite3.Connection, template: int, line: TemplateLine, flow: str, flow_hash: str | None, wanted: int
 ) -> tuple[int, int]:
     """Its number in the storage, and in the template."""
-    (version,) = connection.execute(
-        upkeep_queries.FREE_VERSION, {"template": template, "wanted": line.version}
-    ).fetchone()
+    (version,) = connection.execute(upkeep_queries.FREE_VERSION, {"template": template, "wanted": wanted}).fetchone()
     needs = jsontext.encode(line.components)
     values = (template, version, line.source, line.source_format, flow, needs, line.base_dir)
     created_at = from_datetime(line.created_at)

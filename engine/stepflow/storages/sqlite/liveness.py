@@ -66,6 +66,20 @@ def is_held_by(path: Path, pid: int) -> bool:
     return any(_is_same(file, meant) for file in files)
 
 
+def holder_of(path: Path) -> int | None:
+    """The process that holds that lock file; None: nobody does, or the system does not tell."""
+    try:
+        inode = str(path.stat().st_ino)
+        locks = Path("/proc/locks").read_text(encoding="ascii")
+    except OSError:
+        return None
+    for line in locks.splitlines():
+        _, kind, _, _, pid, file, *_ = line.split()  # 1: FLOCK ADVISORY WRITE 708 fe:00:2293810 0 EOF
+        if kind == "FLOCK" and file.rpartition(":")[2] == inode and is_held_by(path, int(pid)):
+            return int(pid)
+    return None
+
+
 def _is_same(file: Path, meant: os.stat_result) -> bool:
     try:
         return os.path.samestat(file.stat(), meant)

@@ -25,6 +25,11 @@ _LINES = ", ".join(
     str(EVENT_CODES[kind])
     for kind in (EventType.LOG, EventType.LOG_TRUNCATED, EventType.CHILD_STARTED, *sorted(FINAL_RUN_EVENTS))
 )
+_LOG = EVENT_CODES[EventType.LOG]
+_STEP_ENDS = ", ".join(
+    str(EVENT_CODES[kind])
+    for kind in (EventType.STEP_COMPLETED, EventType.STEP_FAILED, EventType.STEP_SKIPPED, EventType.STEP_CANCELLED)
+)
 
 BLOB_MARK = "@"
 """Before the id of a blob, where a body would stand: no JSON begins so."""
@@ -82,9 +87,9 @@ UPDATE runs SET event_count = event_count + ? WHERE num = ? AND status NOT IN ({
 # Claims
 
 CLAIMABLE = """
-SELECT num, priority, age FROM runs WHERE owner IS NULL AND status IN (1, 2)
+SELECT num, priority, age FROM runs INDEXED BY runs_claimable WHERE owner IS NULL AND status IN (1, 2)
   AND template_version NOT IN (SELECT value FROM json_each(?)) ORDER BY priority DESC, age, num LIMIT ?"""
-"""Queued runs, and running ones whose holder is gone, by priority, then age. Words the index `runs_claimable`."""
+"""Queued runs, and running ones whose holder is gone, by priority, then age. Left alone, SQLite sorts all of them."""
 
 DUE = """
 SELECT num, priority, age FROM runs WHERE owner IS NULL AND wake_at <= ?
@@ -148,9 +153,10 @@ ORDER BY attempt DESC LIMIT 1"""
 """A completed step of the run that is retried, with its output: pruning the old run is harmless."""
 
 COPY_BLOB_REFS = """
-INSERT OR IGNORE INTO blob_refs (blob, run) SELECT blob, ? FROM blob_refs
-WHERE run = (SELECT num FROM runs WHERE id = ?)"""
-"""What the run that is retried refers to, its retry may need."""
+WITH RECURSIVE tree (num) AS (
+  SELECT num FROM runs WHERE id = ?2 UNION ALL SELECT r.num FROM runs r JOIN tree ON r.parent = tree.num)
+INSERT OR IGNORE INTO blob_refs (blob, run) SELECT blob, ?1 FROM blob_refs WHERE run IN (SELECT num FROM tree)"""
+"""What the run that is retried refers to, or one below it, its retry may need."""
 
 REQUEST_CANCEL = f"""
 UPDATE runs SET cancel_requested = 1, reason = ?, version = version + 1, event_count = event_count + 1,
@@ -166,14 +172,16 @@ UPDATE runs SET status = {_PAUSED}, version = version + 1, event_count = event_c
 WHERE num = ? AND status NOT IN ({_PAUSED}, {STALLED}, {FINAL}) AND NOT cancel_requested RETURNING event_count"""
 """Nothing of it starts any more; the version makes its holder look. Its timeout goes on."""
 
+_IS_DELAYED = "started_at IS NULL AND start_at > :now AND NOT cancel_requested"
+
 RESUME = f"""
 UPDATE runs SET version = version + 1, event_count = event_count + 1,
-  status = CASE WHEN started_at IS NULL AND start_at > :now THEN {_SCHEDULED} ELSE {_QUEUED} END,
-  wake_at = CASE WHEN started_at IS NULL AND start_at > :now THEN start_at END,
+  status = CASE WHEN {_IS_DELAYED} THEN {_SCHEDULED} ELSE {_QUEUED} END,
+  wake_at = CASE WHEN {_IS_DELAYED} THEN start_at END,
   losses = CASE status WHEN {STALLED} THEN 0 ELSE losses END,
   reason = CASE WHEN status = {STALLED} AND NOT cancel_requested THEN NULL ELSE reason END
 WHERE num = :run RETURNING event_count, status, start_at"""
-"""A paused or stalled run is claimable again; one whose delay is not over waits on."""
+"""A paused or stalled run is claimable again; one whose delay is not over waits on, unless it is to end."""
 
 OPEN_CHILD_STATUSES = f"SELECT num, status FROM runs WHERE parent = ? AND status NOT IN ({FINAL})"
 """Children of a run that have not ended."""
@@ -270,6 +278,12 @@ INSERT_BLOB = "INSERT INTO blobs (id, type, data, created_at) VALUES (?, ?, ?, ?
 INSERT_BLOB_REF = "INSERT INTO blob_refs (blob, run) VALUES (?, ?) ON CONFLICT DO NOTHING"
 """A run refers to it."""
 
+HAS_BLOBS = "SELECT EXISTS (SELECT 1 FROM blobs)"
+"""Most databases have none."""
+
+REFER_TO_BLOB = "INSERT OR IGNORE INTO blob_refs (blob, run) SELECT id, ? FROM blobs WHERE id = ?"
+"""The same of what may be no blob."""
+
 GET_BLOB = "SELECT data FROM blobs WHERE id = ?"
 """Its data."""
 
@@ -296,6 +310,10 @@ SELECT {_RUN_COLUMNS}, b.input, {body("o.output")}, b.metadata, v.num FROM {_RUN
 JOIN run_bodies b ON b.run = r.num
 LEFT JOIN run_outputs o ON o.run = r.num WHERE r.id = ?"""
 """A run as its reader gets it, with bodies."""
+
+
+RUNS_BY_ID = f"SELECT {_RUN_COLUMNS} FROM {_RUN_TABLES} WHERE r.id IN (SELECT value FROM json_each(?))"
+"""Certain runs as a list has them."""
 
 
 RUN_VALUES = {
@@ -396,28 +414,49 @@ SELECT step, attempt, status, started_at, finished_at, wake_at, reason, error, f
 WHERE run = ? ORDER BY step, attempt"""
 """The attempts of a run's steps."""
 
+RECORD_ONE_STEP = RECORD_STEPS.replace("run = ?", "run = ? AND step = ?")
+"""The attempts of one."""
+
 RECORD_STEPS_WITH_BODIES = RECORD_STEPS.replace("awaits FROM", f"awaits, input, {body('output')} FROM")
 """The same with inputs and outputs."""
+
+RECORD_ONE_STEP_WITH_BODIES = RECORD_STEPS_WITH_BODIES.replace("run = ?", "run = ? AND step = ?")
+"""The attempts of one with inputs and outputs."""
 
 
 # The log
 
 
-def events(*, of_run: bool, newest: bool, before: bool, lines: bool) -> str:
+def events(
+    *,
+    of_run: bool,
+    newest: bool,
+    before: bool,
+    lines: bool,
+    of_step: bool = False,
+    by_level: bool = False,
+    bodies: bool = True,
+) -> str:
     """A page of the log, with the bodies that stand on step and run rows. `lines`: only what steps said, the starts of
     children, and ends."""
     where = ["e.run = ?"] if of_run else []
     if lines:
         where.append(f"(e.type IN ({_LINES}) OR typeof(e.type) = 'text')")
+    if of_step:
+        where.append("e.step = ?")
+    if by_level:
+        where.append("e.level >= ?")
     where.append("e.seq > ?")
     if before:
         where.append("e.seq < ?")
     index = "INDEXED BY events_by_run" if of_run else "NOT INDEXED"
     order = "e.run_seq" if of_run else "e.seq"
     direction = " DESC" if newest else ""
+    results = f"""
+  CASE e.type WHEN {_STEP_COMPLETED} THEN {body("s.output")} WHEN {_RUN_COMPLETED} THEN {body("o.output")} END"""
     return f"""
 SELECT e.seq, e.run, e.run_seq, e.type, e.step, e.attempt, e.level, e.at, e.payload,
-  CASE e.type WHEN {_STEP_COMPLETED} THEN {body("s.output")} WHEN {_RUN_COMPLETED} THEN {body("o.output")} END,
+  {results if bodies else "NULL"},
   CASE WHEN e.type IN ({_STEP_FAILED}, {_STEP_RETRY}) THEN s.error
     WHEN e.type IN ({_RUN_FAILED}, {_RUN_TIMEOUT}) THEN r.error END
 FROM events e {index}
@@ -425,6 +464,22 @@ LEFT JOIN steps s ON s.run = e.run AND s.step = e.step AND s.attempt = e.attempt
 LEFT JOIN runs r ON r.num = e.run AND e.step IS NULL
 LEFT JOIN run_outputs o ON o.run = e.run AND e.type = {_RUN_COMPLETED}
 WHERE {" AND ".join(where)} ORDER BY {order}{direction} LIMIT ?"""
+
+
+def log_lines(needles: int) -> str:
+    """What steps said between two numbers, the newest first, where it has each of so many needles in lower case."""
+    has = "".join(" AND instr(lower(e.payload), ?)" for _ in range(needles))
+    return f"""
+SELECT e.seq, e.run, e.run_seq, e.type, e.step, e.attempt, e.level, e.at, e.payload, NULL, NULL
+FROM events e NOT INDEXED WHERE e.seq >= ? AND e.seq < ? AND e.type = {_LOG}{has} ORDER BY e.seq DESC"""
+
+
+STEP_ENDS = f"""
+SELECT e.seq, e.run, e.run_seq, e.type, e.step, e.attempt, e.level, e.at, e.payload, NULL, s.error, r.template_version
+FROM events e NOT INDEXED JOIN runs r ON r.num = e.run
+LEFT JOIN steps s ON s.run = e.run AND s.step = e.step AND s.attempt = e.attempt
+WHERE e.seq >= ? AND e.seq < ? AND e.type IN ({_STEP_ENDS}) ORDER BY e.seq DESC"""
+"""The ends of steps between two numbers, the newest first, without what they gave."""
 
 
 RUN_NAMES = """
@@ -513,7 +568,7 @@ FROM template_versions v JOIN templates t ON t.num = v.template"""
 NEWEST_VERSION = f"{_VERSION} WHERE t.name = ? AND NOT t.deleted AND v.version = t.newest"
 """What a new run takes."""
 
-VERSION_BY_NUMBER = f"{_VERSION} WHERE t.name = ? AND v.version = ?"
+VERSION_BY_NUMBER = f"{_VERSION} WHERE t.name = ? AND v.version = ? AND v.version > 0"
 """A certain version, of a deleted template too."""
 
 VERSION_BY_NUM = f"{_VERSION} WHERE v.num = ?"

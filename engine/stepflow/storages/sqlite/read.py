@@ -14,13 +14,14 @@ from stepflow.core.facts import Signalled
 from stepflow.core.sensitive import NOTHING_HIDDEN, hidden_output
 from stepflow.errors import RunNotFoundError, StorageError, TemplateNotFoundError
 from stepflow.model import jsontext
-from stepflow.model.event import WorkflowEvent
+from stepflow.model.event import LEVELS, WorkflowEvent
+from stepflow.model.flow import Flow
 from stepflow.model.ids import RUN_PREFIX, first_run_id, run_id_prefix
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, RunStatus
 from stepflow.model.template import Template, TemplateVersion
 from stepflow.storages.sqlite import queries, rows, upkeep_queries, write
-from stepflow.storages.sqlite.connect import Durability, connect, connect_without_writing, storage_error
+from stepflow.storages.sqlite.connect import Durability, OpenedFile, connect, connect_without_writing, storage_error
 
 if TYPE_CHECKING:
     from stepflow.core.graph import Graph
@@ -33,6 +34,7 @@ CLOCKS_APART_MS = 60_000
 class Reader:
     def __init__(self, path: Path, durability: Durability, *, writable: bool) -> None:
         self._path = path
+        self._file = OpenedFile(path)
         self._writable = writable
         self._durability = durability
         self._local = threading.local()
@@ -45,6 +47,7 @@ class Reader:
         self._graph = lru_cache(maxsize=64)(self._build_graph)
 
     def connection(self) -> sqlite3.Connection:
+        self._file.check()
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             with self._lock:
@@ -72,6 +75,8 @@ class Reader:
             return self.connection().execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise storage_error(error, self._path) from error
+        except OverflowError as error:
+            raise StorageError("A number that was given is larger than any that is stored (64 bits)") from error
 
     def fetch_one(self, sql: str, parameters: Sequence[Any] = ()) -> rows.Row | None:
         found = self.fetch(sql, parameters)
@@ -168,6 +173,11 @@ class Reader:
             raise RunNotFoundError(run_id)
         return rows.run_record(row, last_seq=last_seq, hidden=self._hidden_output(row[-1]))
 
+    def runs_by_id(self, run_ids: Collection[str]) -> list[RunRecord]:
+        last_seq = self.last_seq()
+        found = self.fetch(queries.RUNS_BY_ID, (jsontext.encode(sorted(run_ids)),))
+        return [rows.run_record(row, last_seq=last_seq) for row in found]
+
     def list_runs(
         self,
         limit: int,
@@ -222,17 +232,23 @@ class Reader:
     def status_counts(self) -> dict[RunStatus, int]:
         return {RUN_STATUSES[code]: count for code, count in self.fetch(queries.STATUS_COUNTS)}
 
-    def get_steps(self, run_id: str, *, bodies: bool, attempts: bool) -> list[StepRecord]:
+    def get_steps(self, run_id: str, *, bodies: bool, attempts: bool, step: str | None = None) -> list[StepRecord]:
         row = self.fetch_one(queries.RUN_FLOW, (run_id,))
         if row is None:
             raise RunNotFoundError(run_id)
         graph = self.graph(row[3])
-        sql = queries.RECORD_STEPS_WITH_BODIES if bodies else queries.RECORD_STEPS
+        wanted: Iterable[int] = range(len(graph.nodes))
+        if step is None:
+            found = self.fetch(queries.RECORD_STEPS_WITH_BODIES if bodies else queries.RECORD_STEPS, (row[0],))
+        else:
+            wanted = _places_of(graph.flow, step)
+            sql = queries.RECORD_ONE_STEP_WITH_BODIES if bodies else queries.RECORD_ONE_STEP
+            found = [one for index in wanted for one in self.fetch(sql, (row[0], index))]
         by_step: dict[int, list[rows.Row]] = {}
-        for step_row in self.fetch(sql, (row[0],)):
+        for step_row in found:
             by_step.setdefault(step_row[0], []).append(step_row)
         records = []
-        for index in range(len(graph.nodes)):
+        for index in wanted:
             dependencies = graph.dependencies_of(index)
             tries: list[rows.Row | None] = [*by_step.get(index, ())] or [None]
             for attempt_row in tries if attempts else tries[-1:]:
@@ -301,17 +317,35 @@ class Reader:
         limit: int,
         newest: bool,
         lines: bool = False,
+        step: str | None = None,
+        level: str | None = None,
+        bodies: bool = True,
     ) -> list[WorkflowEvent]:
         parameters: list[Any] = []
         if run_id is not None:
-            row = self.fetch_one(queries.RUN_STATUS, (run_id,))
+            row = self.fetch_one(queries.RUN_FLOW, (run_id,))
             if row is None:
                 raise RunNotFoundError(run_id)
             parameters.append(row[0])
+            if step is not None:
+                places = _places_of(self.graph(row[3]).flow, step)
+                if not places:
+                    return []
+                parameters.append(places[0])
+        if level is not None:
+            parameters.append(LEVELS.index(level))
         parameters.append(after_seq)
         if before_seq is not None:
             parameters.append(before_seq)
-        sql = queries.events(of_run=run_id is not None, newest=newest, before=before_seq is not None, lines=lines)
+        sql = queries.events(
+            of_run=run_id is not None,
+            newest=newest,
+            before=before_seq is not None,
+            lines=lines,
+            of_step=run_id is not None and step is not None,
+            by_level=level is not None,
+            bodies=bodies,
+        )
         found = self.fetch(sql, (*parameters, limit))
         if newest:
             found.reverse()
@@ -327,6 +361,8 @@ class Reader:
             run_id, kind, step, duration_ms = "", "", None, None
             hidden = NOTHING_HIDDEN
             if row[1] is not None:
+                if row[1] not in names:
+                    continue  # pruned in this moment
                 run_id, kind, version, started_at, finished_at = names[row[1]]
                 flow = self._version(version).flow
                 step = None if row[4] is None else flow.steps[row[4]]
@@ -336,6 +372,19 @@ class Reader:
                     duration_ms = finished_at - started_at
             events.append(rows.event(row, run_id, kind, step, duration_ms, hidden))
         return events
+
+    def search_log(self, needles: Sequence[str], before_seq: int, look_at: int) -> tuple[list[WorkflowEvent], int]:
+        begin = max(before_seq - look_at, 0)
+        # JSON writes other characters in its own way, or SQLite knows no lower case of them.
+        plain = [one.lower() for one in needles if one.isascii() and one.isprintable() and not set('"\\') & set(one)]
+        found = self.fetch(queries.log_lines(len(plain)), (begin, before_seq, *plain))
+        for row in self.fetch(queries.STEP_ENDS, (begin, before_seq)):
+            key = self._version(row[-1]).flow.steps[row[4]].key.lower()
+            error = (row[10] or "").lower()
+            if all(needle in key or needle in error for needle in plain):
+                found.append(row[:-1])
+        found.sort(key=lambda row: -row[0])
+        return self._events(found), begin
 
     def last_seq(self) -> int:
         return int(self.fetch(queries.NEWEST_SEQ)[0][0])
@@ -348,6 +397,11 @@ class Reader:
 
     def statistics(self) -> dict[str, int]:
         return dict(zip(("runs", "steps", "events", "bytes"), self.fetch(queries.STATISTICS)[0], strict=True))
+
+
+def _places_of(flow: Flow, key: str) -> list[int]:
+    """The step's one place in the flow; empty: it has no such step."""
+    return [index for index, step in enumerate(flow.steps) if step.key == key]
 
 
 def _codes(statuses: Collection[RunStatus] | None) -> list[int]:

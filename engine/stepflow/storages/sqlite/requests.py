@@ -6,7 +6,7 @@ from stepflow.errors import InvalidInputError, RunNotFoundError, WorkflowEngineE
 from stepflow.model import jsontext
 from stepflow.model.event import EventType
 from stepflow.model.statuses import RUN_STATUSES, RunStatus
-from stepflow.storages.sqlite import queries
+from stepflow.storages.sqlite import blobs, queries
 from stepflow.storages.sqlite.writer import Group
 
 
@@ -38,6 +38,7 @@ def signal(group: Group, run_id: str, name: str, data: str, now: int) -> None:
         raise WorkflowEngineError("INVALID_STATE", f"Execution {run_id} is {ended} and hears no signals any more")
     number, run_seq = row
     group.connection.execute(queries.INSERT_SIGNAL, (number, name, data, now))
+    blobs.refer(group, number, data)
     payload = {"name": name, "data": value}
     group.add_run_event(number, run_seq, EventType.SIGNAL_RECEIVED, now, payload)
     group.wakes_workers = True

@@ -234,4 +234,5 @@ ALTER TABLE templates ADD COLUMN watched_hash TEXT;
 ALTER TABLE templates ADD COLUMN file_gone INTEGER NOT NULL DEFAULT 0;
 -- a watched file made it, and nothing has used it; once it has given way, its version is negative
 ALTER TABLE template_versions ADD COLUMN replaceable INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX blob_refs_by_run ON blob_refs (run);
 """

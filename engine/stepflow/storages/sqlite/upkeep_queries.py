@@ -38,12 +38,13 @@ ORDER BY t.num, v.version"""
 
 
 EXPORT_RUN = f"""
-SELECT r.id, r.template_version, r.status, r.priority, r.created_at, r.started_at, r.finished_at, r.wake_at,
-  r.step_count, r.losses, r.cancel_requested, r.output_skipped, r.reason, r.error, r.parent,
+SELECT r.id, r.template_version, r.status, r.priority, r.created_at, r.started_at, r.finished_at,
+  CASE WHEN r.owner IS NULL THEN r.wake_at ELSE 0 END, r.step_count, r.losses, r.cancel_requested, r.output_skipped,
+  r.reason, r.error, r.parent,
   (SELECT id FROM runs p WHERE p.num = r.parent), r.retry_of, r.idempotency_key, r.child_group, r.child_item,
   r.start_at, b.input, b.variables, b.metadata, {body("o.output")}
 FROM runs r JOIN run_bodies b ON b.run = r.num LEFT JOIN run_outputs o ON o.run = r.num WHERE r.num = ?"""
-"""A run with all that is to be kept of it."""
+"""A run with all that is to be kept of it. One that is held is due at once elsewhere, as if its worker had died."""
 
 EXPORT_SIGNALS = "SELECT name, data, at FROM signals WHERE run = ? AND NOT consumed ORDER BY num"
 """Signals that no step has waited for so far."""

@@ -57,7 +57,7 @@ def create_run(group: Group, new: CreateRun) -> str:
         (new.template_version,),
     ).fetchone()
     if version is None:
-        raise StorageError(f"Template version {new.template_version} is not stored")
+        raise StorageError("The template was saved anew in this moment, and its version is gone; start it again")
     template, kind = version
     if new.idempotency_key is not None:
         existing = connection.execute(queries.RUN_BY_KEY, (template, new.idempotency_key)).fetchone()
@@ -97,6 +97,7 @@ def create_run(group: Group, new: CreateRun) -> str:
         ),
     ).fetchone()
     connection.execute(queries.INSERT_RUN_BODY, (number, new.input, new.variables, new.metadata))
+    blobs.refer(group, number, new.input)
     reused = None if new.retry_of is None else _take_over(group, number, new, new.retry_of)
     group.add_run_event(number, 1, EventType.RUN_CREATED, new.created_at, reused)
     if new.start_at is not None:

@@ -18,7 +18,7 @@ from stepflow.contracts.storage import Done
 from stepflow.errors import StorageBusyError, StorageError, WorkflowEngineError
 from stepflow.model import jsontext
 from stepflow.model.event import EVENT_CODES, LEVELS, EventType
-from stepflow.storages.sqlite.connect import Durability, connect, storage_error
+from stepflow.storages.sqlite.connect import Durability, OpenedFile, connect, storage_error
 from stepflow.storages.sqlite.queries import INSERT_EVENT, NEWEST_SEQ, UPSERT_STEP
 from stepflow.storages.sqlite.turnstile import Turnstile
 from stepflow.storages.sqlite.wake import FOR_FOLLOWERS, FOR_WORKERS, Sender
@@ -28,6 +28,8 @@ INFO = LEVELS.index("info")
 MAX_GROUP = 200
 PATIENCE_SECONDS = 15.0
 """How long a caller waits for its turn before it is told who holds the lock."""
+STUCK_SECONDS = 0.1
+"""For a turnstile that opens in the very last moment."""
 
 PASSIVE_BYTES = 4 * 1024 * 1024
 RESTART_BYTES = 64 * 1024 * 1024
@@ -93,8 +95,9 @@ class _Waiting:
 
 
 class Writer:
-    def __init__(self, path: Path, turnstile: Turnstile, durability: Durability) -> None:
+    def __init__(self, path: Path, file: OpenedFile, turnstile: Turnstile, durability: Durability) -> None:
         self._path = path
+        self._file = file
         self._turnstile = turnstile
         self._durability = durability
         self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
@@ -107,6 +110,8 @@ class Writer:
         self._checkpointed_bytes = 0
         self._next_restart = 0.0
         self._in_turnstile = threading.Event()
+        self._is_stuck = False
+        """Somebody lost patience with whoever holds the turnstile, and holds it still."""
 
     # For callers, from any thread
 
@@ -129,9 +134,10 @@ class Writer:
             waiting.revoked = True
             # It may have begun in this very moment; then its outcome counts.
             if not finished.acquire(timeout=PATIENCE_SECONDS if self._in_turnstile.is_set() else 0.1):
+                self._is_stuck = True
                 raise StorageBusyError(
                     f"Another process has held the write lock of {self._path} for {PATIENCE_SECONDS:.0f} s "
-                    f"(see `fuser {self._path}.lock`); nothing was written, try again"
+                    "(`stepflow doctor` names it); nothing was written, try again"
                 )
         result, error = outcome[0]
         if error is not None:
@@ -148,7 +154,7 @@ class Writer:
         self._queue.put(waiting)
 
     def close(self) -> None:
-        """Finish what was submitted, then end the thread."""
+        """Finish what was submitted, then end the thread; one that is stuck ends with the process."""
         with self._start_lock:
             if self._closed:
                 return
@@ -156,7 +162,7 @@ class Writer:
             thread = self._thread
         if thread is not None:
             self._queue.put(None)
-            thread.join()
+            thread.join(STUCK_SECONDS if self._is_stuck else None)
         self._sender.close()
 
     # The thread
@@ -196,6 +202,7 @@ class Writer:
             return
         outcomes: list[tuple[_Waiting, Any, BaseException | None]]
         self._in_turnstile.set()
+        self._is_stuck = False
         try:
             waiting = [one for one in waiting if not one.revoked]
             outcomes, kind = self._transact(waiting)
@@ -231,6 +238,7 @@ class Writer:
     def _try_group(
         self, waiting: list[_Waiting]
     ) -> tuple[list[tuple[_Waiting, Any, BaseException | None]], bytes | None]:
+        self._file.check()
         connection = self._connection
         if connection is None:
             connection = self._connection = connect(self._path, self._durability)
