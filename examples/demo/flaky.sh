@@ -6,7 +6,7 @@ mkdir -p out/attempts
 count="out/attempts/$1"
 asked=$(($(cat "$count" 2>/dev/null || echo 0) + 1))
 echo "$asked" > "$count"
-echo "asked for the ${asked}. time"
+echo "request ${asked}"
 if [ "$asked" -lt 3 ]; then
   echo "the service is not available" >&2
   exit 75

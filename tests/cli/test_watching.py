@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from stepflow.cli import watching
+from stepflow.cli.verbs import run
 from stepflow.cli.watching import Watch
 from stepflow.client import Client, WorkerProcess
 from stepflow.components.registry import builtin_registry
 from stepflow.contracts.component import Component
 from stepflow.storages.sqlite import SQLiteStorage
+from stepflow.storages.sqlite.turnstile import Turnstile
 from tests.cli.conftest import Call
 from tests.support.engine import until, working
 
@@ -48,6 +50,27 @@ async def queued(client: Client) -> str:
     """An execution that needs what nobody offers."""
     await client.create_template("x", {"steps": [{"id": "a", "component": "/user/lod"}]})
     return await client.start_run("x")
+
+
+def test_a_start_that_waits_for_another_writer_says_so(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "x.yaml").write_text("name: x\nsteps: [{id: a, type: echo, input: 1}]\n")
+    call("create", "x", "--dsl", "x.yaml")
+    holder = Turnstile(folder / "x.db")
+    said: list[str] = []
+
+    def note(text: str) -> None:
+        said.append(text)
+        holder.leave()
+
+    monkeypatch.setattr(run, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(run, "note", note)
+    holder.enter()
+    done = call("run", "x", "--async", "--no-worker")
+    holder.close()
+    assert done.exit_code == 0
+    assert said == ["ℹ Waiting for another process that writes to the database; `stepflow doctor` names it"]
 
 
 async def is_left(storage: SQLiteStorage, run_id: str) -> None:

@@ -6,16 +6,19 @@ import asyncio
 import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from stepflow.cli.systemd import unit
+from stepflow.cli.verbs import cancel, workers
 from stepflow.contracts.storage import WorkerIdentity
 from stepflow.model.flow import Step
 from stepflow.model.statuses import RunStatus
@@ -91,6 +94,50 @@ def test_it_says_how_many_executions_were_given_back(
     call("cancel", run_id)
 
 
+def test_what_a_worker_still_does_is_said_with_the_way_to_kill_it(
+    call: Call, work: Start, storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "SILENT_SECONDS", 0.1)
+    worker_id = id_of(call, work("--grace", "1s"))
+    step = Step(key="a", component="/shell/run", input={"command": ["sleep", "60"]})
+    run_id = start(storage, flow(step, name="slow"))
+    asyncio.run(until(storage, run_id, "running"))
+    done = call("workers", "stop", "--all")
+    kill = f"stepflow workers stop {worker_id} --now"
+    assert done.stderr == f"ℹ Worker {worker_id} lets the steps that it performs end; to kill it: {kill}\n"
+    assert done.exit_code == 0
+    call("cancel", run_id)
+
+
+def test_a_hung_worker_is_said_to_be_and_cancelling_needs_it_no_more(
+    call: Call, work: Start, storage: SQLiteStorage
+) -> None:
+    process = work("--lease", "1s")
+    step = Step(key="a", component="/shell/run", input={"command": ["sleep", "60"]})
+    run_id = start(storage, flow(step, name="slow"))
+    asyncio.run(until(storage, run_id, "running"))
+    process.send_signal(signal.SIGSTOP)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while "hung" not in (listed := call("workers").stdout):
+        assert time.monotonic() < deadline, listed
+    assert "in trouble: hung, silent for longer than its lease" in listed
+    done = call("cancel", run_id)
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, "✓ Execution cancelled")
+
+
+def test_an_execution_whose_worker_hangs_while_it_is_cancelled_is_cancelled_all_the_same(
+    call: Call, work: Start, storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancel, "PATIENCE", timedelta(seconds=2))
+    process = work("--lease", "1s")
+    step = Step(key="a", component="/shell/run", input={"command": ["sleep", "60"]})
+    run_id = start(storage, flow(step, name="slow"))
+    asyncio.run(until(storage, run_id, "running"))
+    process.send_signal(signal.SIGSTOP)
+    done = call("cancel", run_id)
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, "✓ Execution cancelled")
+
+
 def test_all_stops_each_of_them(call: Call, work: Start) -> None:
     processes = [work(), work()]
     done = call("workers", "stop", "--all")
@@ -158,7 +205,7 @@ def test_the_unit_starts_the_same_worker(call: Call, folder: Path) -> None:
         sys.executable, "-P", "-m", "stepflow.cli.main", "--db", str(folder / "x.db"), "worker",
         "--concurrency", "7", "--grace", "30000ms", "--lease", "15000ms",
     ]  # fmt: skip
-    assert lines["WorkingDirectory"] == str(folder)
+    assert lines["WorkingDirectory"] == f"-{folder}"
     assert (lines["KillMode"], lines["TimeoutStopSec"]) == ("mixed", "50")
     assert "systemctl --user" in done.stderr
     assert not (folder / "x.db").exists()
@@ -173,7 +220,7 @@ def test_the_unit_names_the_workspace_and_how_durable_its_url_wants_it(call: Cal
 def test_a_unit_quotes_what_systemd_would_take_apart_or_expand() -> None:
     text = unit(["/a b/python", "100%", "$HOME", 'say "x"'], "/50% off", {"PATH": "/a b:$c"}, 1)
     assert 'ExecStart="/a b/python" 100%% $$HOME "say \\"x\\""\n' in text
-    assert "WorkingDirectory=/50%% off\n" in text
+    assert "WorkingDirectory=-/50%% off\n" in text
     assert 'Environment="PATH=/a b:$c"\n' in text
 
 

@@ -61,6 +61,7 @@ FLOW_VALUES: dict[str, list[Any]] = {
     "variables": [
         {"v": {"type": "string", "default": "x"}, "w": True},
         {"type": "object", "properties": {"v": {"secret": True}}, "required": ["v"]},
+        {"properties": {"v": {"secret": True}}, "required": ["v"]},
         {"type": {"type": "string"}},
         {"v": {"secret": False, "default": 1}},
         {},
@@ -432,6 +433,7 @@ def refused() -> Iterator[tuple[str, Template]]:
     yield "E133", flow(variables={"t": {"secret": True}}, output="$.variables.t")
     yield from (("E134", flow(variables={"t": {"secret": s, "default": 1}})) for s in (True, "yes", 1))
     yield "E134", flow(variables={"type": "object", "properties": {"t": {"secret": True, "default": None}}})
+    yield "E134", flow(variables={"properties": {"t": {"secret": True, "default": None}}, "required": []})
     yield from (("E140", step(**keys)) for keys in ({"depends_on": ["zz"]}, {"input": {"$step": "zz"}}))
     yield "E141", step(depends_on="b")
     yield "E142", {"steps": [{**A, "depends_on": "b"}, {"id": "b", "type": "noop", "depends_on": "a"}]}

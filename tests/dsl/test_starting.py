@@ -38,9 +38,12 @@ def test_what_fits_is_accepted_and_a_secret_is_judged_by_where_it_is_alone(given
         ({"token": 7}, "token is secret"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_words(given: dict[str, Any], says: str) -> None:
+@pytest.mark.parametrize(
+    "variables", [VARIABLES, {"properties": VARIABLES}, {"type": "object", "properties": VARIABLES}]
+)
+def test_what_does_not_fit_is_refused_in_words(variables: Any, given: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidInputError) as raised:
-        check_start(a_flow(), {}, given)
+        check_start(a_flow(variables), {}, given)
     assert says in raised.value.message
     assert "hunter2" not in raised.value.message
 

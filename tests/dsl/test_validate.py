@@ -68,6 +68,20 @@ def test_all_mistakes_are_said_at_once_in_the_order_of_lines() -> None:
     assert "did you mean '/builtin/echo'" in found[1].hint
 
 
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("shell", "did you mean '/shell/run'?"),
+        ("query", "did you mean '/data/query'?"),
+        ("http", "there are /http/delete, /http/get, /http/patch, /http/post, /http/put, /http/request"),
+        ("slep", "did you mean '/builtin/sleep'?"),
+        ("subflow", "`stepflow components` lists them"),
+    ],
+)
+def test_a_word_that_is_no_component_has_a_suggestion_by_its_family_or_by_its_letters(word: str, hint: str) -> None:
+    assert error_of(f"steps:\n  - {{id: a, type: {word}}}\n").hint == hint
+
+
 def test_all_mistakes_are_said_at_once_also_those_that_the_reader_finds() -> None:
     found = errors_of("a: 1\na: 2\nsteps:\n  - {id: a, type: ecko, id: b, when: !x 1}\n---\n{}")
     assert [(one.code, one.place) for one in found] == [
@@ -134,7 +148,8 @@ def test_the_path_of_a_schema_goes_on_to_what_is_wrong_in_it() -> None:
     assert error_of({"schemas": {"properties": {"input": {"type": 1}}}, "steps": [step]}).path == (
         "schemas.properties.input.type"
     )
-    for variables in ({"v": {"type": 3}}, {"type": "object", "properties": {"v": {"type": 3}}}):
+    whole = {"properties": {"v": {"type": 3}}}
+    for variables in ({"v": {"type": 3}}, whole, {"type": "object", **whole}):
         path = error_of({"variables": variables, "steps": [step]}).path
         assert path == ("variables.properties.v.type" if "properties" in variables else "variables.v.type")
 

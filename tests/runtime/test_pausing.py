@@ -378,4 +378,17 @@ async def test_what_is_asked_while_a_decision_writes_nothing_is_heard_when_it_is
             await asyncio.sleep(0.005)
         gate.opened.set()
         resume(storage, run_id)
-        await until(storage, run_id)
+        assert (await until(storage, run_id)).status is RunStatus.COMPLETED
+
+
+@pytest.mark.parametrize("delay_ms", [None, HOUR_MS])
+async def test_a_worker_that_finds_a_cancelled_run_which_never_started_does_not_start_it(
+    storage: SQLiteStorage, delay_ms: int | None
+) -> None:
+    at = None if delay_ms is None else now_ms() + delay_ms
+    run_id = start(storage, chain(1), start_at=at)
+    storage.request_cancel(run_id, "enough", now_ms())
+    async with working(storage):
+        run = await until(storage, run_id)
+    assert (run.status, run.reason, run.started_at) == (RunStatus.CANCELLED, "enough", None)
+    assert types_of(storage, run_id)[-2:] == ["run.cancel_requested", "run.cancelled"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stepflow.contracts.storage import Storage
-from stepflow.core.transition import Event, fold
+from stepflow.core.past import fold_log
 from stepflow.model.event import FINAL_RUN_EVENTS, EventType
 from stepflow.model.statuses import StepStatus
 
@@ -33,23 +33,7 @@ def check_run(storage: Storage, run_id: str) -> None:
         assert events[-1] is final[0], f"{run_id}: {events[-1].event_type} follows the final event"
 
     flow = storage.template_version_by_id(stored.template_version).flow
-    index_of = {step.key: index for index, step in enumerate(flow.steps)}
-    reused = events[0].payload.get("reused", ())
-    run_state, step_states = fold(
-        (
-            Event(
-                type=event.event_type,
-                at=round(event.timestamp.timestamp() * 1000),
-                step=None if event.step_key is None else index_of[event.step_key],
-                attempt=event.attempt,
-                payload=event.payload,
-                error=event.payload.get("error"),
-            )
-            for event in events
-        ),
-        len(flow.steps),
-        reused,
-    )
+    run_state, step_states = fold_log(events, [step.key for step in flow.steps])
     assert stored.state == run_state, f"{run_id}: the run is not the fold of its events"
     for index, folded in enumerate(step_states):
         found = stored.steps.get(index)

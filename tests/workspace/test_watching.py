@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from stepflow.client.workspace import (
     Trouble,
     Unchanged,
 )
-from stepflow.errors import WorkflowEngineError
+from stepflow.errors import StorageError, WorkflowEngineError
 from stepflow.storages.sqlite import write
 from stepflow.workspace import changes
 from stepflow.workspace import watching as workspace_watching
@@ -432,6 +433,18 @@ async def test_what_the_system_did_not_tell_of_is_found_all_the_same(
         await watched.round()
         watched.save("x.yaml", flow_text())
         assert await watched.comes(Saved) == Saved("x.yaml", "x", 1, "version")
+
+
+async def test_a_database_that_cannot_be_written_is_said_at_once(folder: Path) -> None:
+    (folder / "x.yaml").write_text(flow_text("a"))
+    async with watching(folder) as watched:
+        await watched.round()
+    async with (
+        Client(str(folder / ".stepflow.db"), folder, read_only=True) as client,
+        aclosing(client.watch_workspace()) as rounds,
+    ):
+        with pytest.raises(StorageError, match="is open for reading only"):
+            await anext(rounds)
 
 
 async def test_without_a_workspace_there_is_nothing_to_watch(folder: Path) -> None:

@@ -17,6 +17,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from stepflow.cli.completers import file_paths, folder_paths
+from stepflow.cli.screen import has_terminal, open_screen, screen_options
 from stepflow.cli.session import Place, quiet_pipe
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -129,9 +130,12 @@ class Verbs(click.Group):
     help="The workspace; default: the nearest folder with a stepflow.toml.",
     shell_complete=folder_paths,
 )
+@screen_options
 @click.option("--version", is_flag=True, help="Show the version.")
 @click.pass_context
-def group(ctx: click.Context, db: str | None, workspace: str | None, version: bool) -> None:
+def group(
+    ctx: click.Context, db: str | None, workspace: str | None, read_only: bool, plain: bool, version: bool
+) -> None:
     """Durable workflows on this machine. Without a command: the terminal UI.
 
     \b
@@ -146,12 +150,13 @@ def group(ctx: click.Context, db: str | None, workspace: str | None, version: bo
 
         click.echo(f"stepflow {version_of('stepflow-tui')}")
     elif ctx.invoked_subcommand is None:
-        from stepflow.cli.screen import has_terminal, open_screen
-
-        if not has_terminal():
+        if not plain and not has_terminal():
             click.echo(ctx.get_help(), err=True)
             ctx.exit(2)
-        ctx.exit(open_screen(ctx.obj))
+        ctx.exit(open_screen(ctx.obj, read_only=read_only, plain=plain))
+    elif read_only or plain:
+        option = "--read-only" if read_only else "--plain"
+        raise click.UsageError(f"{option} is for the terminal UI, which opens without a command, or by `open`", ctx)
 
 
 def _call(name: str, arguments: list[str]) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib.metadata import entry_points
-from typing import cast
+from typing import Any, TypeVar, cast
+
+import click
 
 from stepflow.cli.session import Place, fail
 from stepflow.cli.text import safe
 from stepflow.errors import WorkflowEngineError
 
-Screen = Callable[[str | None, str | None, str | None], int]
+F = TypeVar("F", bound=Callable[..., Any])
+Screen = Callable[..., int]
 
 
 def has_terminal() -> bool:
@@ -19,14 +21,22 @@ def has_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
 
 
-def open_screen(place: Place, run: str | None = None) -> int:
+def screen_options(command: F) -> F:
+    """What both ways of opening it take."""
+    command = click.option("--plain", is_flag=True, help="Lines instead of a screen, to be read out.")(command)
+    return click.option("--read-only", is_flag=True, help="Change nothing, start no worker.")(command)
+
+
+def open_screen(place: Place, run: str | None = None, *, read_only: bool = False, plain: bool = False) -> int:
     """The exit code of the screen on that database, which begins on `run`."""
+    from importlib.metadata import entry_points  # no other command waits for it
+
     found = entry_points(group="stepflow.screens")
     if "dashboard" not in found.names:
         fail("The terminal UI is not installed; install the distribution `stepflow-tui` as a whole")
     screen = cast(Screen, found["dashboard"].load())
     try:
-        return screen(place.database, place.workspace, run)
+        return screen(place.database, place.workspace, run, read_only=read_only, plain=plain)
     except WorkflowEngineError as error:
         fail(safe(error.message))
     except KeyboardInterrupt:

@@ -9,7 +9,8 @@ LAST_SECONDS = 20
 
 
 def unit(command: Sequence[str], folder: str, environment: Mapping[str, str], grace_seconds: float) -> str:
-    """`KillMode=mixed`: only the worker is told to stop, and stops its steps' commands itself, in its own time."""
+    """`KillMode=mixed`: only the worker is told to stop, and stops its steps' commands itself, in its own time.
+    `=-`: where the folder is not there yet, the worker makes it."""
     variables = "".join(f"Environment={_word(f'{name}={value}')}\n" for name, value in environment.items())
     return f"""\
 [Unit]
@@ -17,7 +18,7 @@ Description=StepFlow worker
 
 [Service]
 ExecStart={" ".join(map(_argument, command))}
-WorkingDirectory={folder.replace("%", "%%")}
+WorkingDirectory=-{folder.replace("%", "%%")}
 {variables}Restart=on-failure
 RestartSec=2
 KillMode=mixed

@@ -60,6 +60,19 @@ class Connection:
         self._open_storage.close()
         self._storage = self._bridge = None
 
+    async def reopen(self) -> None:
+        """Open the storage anew, which may be another file by now, and then close the one that was open: whoever
+        follows it has to begin again. `StorageError`: it cannot be opened, and nothing has changed."""
+        import asyncio  # not for commands that need no event loop
+
+        before, bridge = self._open_storage, self._open_bridge
+        storage = await asyncio.to_thread(
+            open_storage, self.url, durability=self._durability, workspace=self.workspace, read_only=self._read_only
+        )
+        self._storage, self._bridge = storage, self._bridge_to(storage)
+        await asyncio.to_thread(bridge.close)
+        before.close()
+
     @property
     def _open_storage(self) -> Storage:
         if self._storage is None:

@@ -47,9 +47,10 @@ def examine(
     for check in CHECKS:
         try:
             for finding in check(asked):
-                is_new = finding.message not in said or finding.level != "wrong"
-                yield _of_this_place(finding if is_new else msgspec.structs.replace(finding, advice="", command=""), asked)
+                if finding.level == "wrong" and finding.message in said:
+                    finding = msgspec.structs.replace(finding, advice="", command="")
                 said.add(finding.message)
+                yield _of_this_place(finding, asked)
         except WorkflowEngineError as error:
             if error.message in said:
                 continue

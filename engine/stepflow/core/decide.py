@@ -256,11 +256,11 @@ class Draft(Endings):
         if self.state.losses >= MAX_LOSSES and not self.state.cancel_requested:
             self._stall()
             return
+        if self.state.started_at is None and (self._is_paused or self.state.cancel_requested):
+            self._go_on_stopping()  # it never starts, or not yet
+            return
         if self._is_paused:
-            if self.state.started_at is None:
-                self._go_on_stopping()
-            else:
-                self._take_over()
+            self._take_over()
             return
         if self.state.status is not RunStatus.QUEUED:
             self.run_event(EventType.RUN_QUEUED)

@@ -17,7 +17,7 @@ from stepflow.dsl.references import MAX_STEP_KEY, SUB_FLOW_KEYS, Folder
 from stepflow.dsl.schemas import check_schema
 from stepflow.dsl.spellings import FLOW_KEYS, STEP_KEYS, fold_component, fold_keys
 from stepflow.dsl.triggers import read_triggers
-from stepflow.model.flow import Flow, Json, OnError, RetryPolicy, Step, secrets_of
+from stepflow.model.flow import Flow, Json, OnError, RetryPolicy, Step, is_whole_schema, secrets_of
 from stepflow.model.ids import is_template_name, template_name_of
 
 FLOW_KNOWN = frozenset(
@@ -183,7 +183,7 @@ class Parser:
     def _variables(self, raw: Json) -> Json:
         if raw is None:
             return None
-        schema = raw if _is_schema_of_variables(raw) else {"type": "object", "properties": raw}
+        schema = raw if is_whole_schema(raw) else {"type": "object", "properties": raw}
         properties = {} if schema.get("properties") is None else schema["properties"]
         if not isinstance(properties, dict):
             self.problems.error("E107", "'variables' is a mapping of names to schemas", ("variables",))
@@ -332,13 +332,3 @@ class Parser:
 
 def _is_step_input(place: Place) -> bool:
     return len(place) > 2 and place[0] == "steps" and place[2] == "input"
-
-
-def _is_schema_of_variables(raw: Json) -> bool:
-    """A whole JSON Schema, and no mapping of names to schemas: what stands under its `properties` are schemas."""
-    if not isinstance(raw, dict):
-        return False
-    named = raw.get("properties")
-    return raw.get("type") == "object" or (
-        isinstance(named, dict) and bool(named) and all(isinstance(one, dict) for one in named.values())
-    )

@@ -124,11 +124,21 @@ class Flow(msgspec.Struct, frozen=True, omit_defaults=True):
             return msgspec.convert(jsontext.decode(text), cls)
 
 
+def is_whole_schema(variables: Json) -> bool:
+    """A `variables` block in its long form, a schema of all of them; in the short one it maps each name to its own."""
+    if not isinstance(variables, dict):
+        return False
+    named = variables.get("properties")
+    return variables.get("type") == "object" or (
+        isinstance(named, dict) and bool(named) and all(isinstance(one, dict) for one in named.values())
+    )
+
+
 def secrets_of(variables: Json) -> frozenset[str]:
     """The names of the secret ones in a `variables` block, in its short form or its long one, right or wrong."""
     if not isinstance(variables, dict):
         return frozenset()
-    properties = variables.get("properties", {}) if variables.get("type") == "object" else variables
+    properties = variables.get("properties", {}) if is_whole_schema(variables) else variables
     if not isinstance(properties, dict):
         return frozenset()
     return frozenset(name for name, schema in properties.items() if isinstance(schema, dict) and schema.get("secret"))

@@ -83,7 +83,8 @@ class WorkspaceFiles:
         return len(self._owners)
 
     def begin(self) -> set[str]:
-        """Learn what the storage knows; the files that it knows."""
+        """Learn what the storage knows; the files that it knows. Raises where nothing can be written."""
+        self._storage.mark_files_gone(())
         self._stored = {}
         # Those that are gone first: their file may make another template by now.
         for template in sorted(self._storage.watched_templates(), key=lambda template: not template.file_gone):

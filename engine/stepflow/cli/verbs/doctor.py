@@ -48,11 +48,11 @@ def _show(findings: Iterable[Finding], *, as_json: bool) -> Counter[str]:
     import msgspec
 
     levels: Counter[str] = Counter()
-    bad = []
+    bad: list[Finding] = []
     section = ""
     for finding in findings:
         levels[finding.level] += 1
-        if finding.level in ("wrong", "warning"):
+        if finding.level in ("wrong", "warning") and finding.message not in {one.message for one in bad}:
             bad.append(finding)
         if as_json:
             say(json_text(msgspec.structs.asdict(finding)))

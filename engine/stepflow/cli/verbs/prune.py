@@ -58,6 +58,8 @@ def command(
     """
     if older_than is None and keep is None and (dry_run or not vacuum):
         raise click.UsageError("Say what is to go: --older-than 30d, or --keep 100, or both")
+    from stepflow.model.health import size
+
     age = older_than or timedelta()
 
     async def prune(client: Client) -> int | None:
@@ -79,9 +81,9 @@ def command(
                 say(f"{paint('✓', 'green')} {_executions(deleted)} deleted")
             await _clear_away(client)
         if vacuum:
-            say(f"{paint('✓', 'green')} {_size(await client.vacuum())} given back to the disk")
-        else:
-            note(f"  {_size(await client.free_bytes())} in the file are free; --vacuum gives them back to the disk")
+            say(f"{paint('✓', 'green')} {size(await client.vacuum())} given back to the disk")
+        elif free := await client.free_bytes():
+            note(f"  {size(free)} in the file are free; --vacuum gives them back to the disk")
         return None
 
     with_reader(prune)
@@ -113,7 +115,3 @@ def _show(forecast: PruneForecast, older_than: timedelta | None) -> None:
 
 def _executions(count: int) -> str:
     return f"{count:,} execution{'' if count == 1 else 's'}"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1_000_000:,.1f} MB"

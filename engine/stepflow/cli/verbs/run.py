@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Coroutine
 from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from stepflow.model.flow import Flow
 
 _FILES = (".yaml", ".yml", ".json")
+SILENT_SECONDS = 5.0
+"""Then it says that it waits."""
 
 
 @click.command("run")
@@ -83,14 +86,16 @@ def command(
             found = await client.get_template(name, version)
         except TemplateNotFoundError as error:
             fail((_file_of_that_name(name) if version is None else "") or safe(error.message))
-        run_id = await client.start_run(
-            name,
-            value,
-            version=version,
-            variables=read_variables(variables, found.flow),
-            priority=priority,
-            delay=delay,
-            idempotency_key=idempotency_key,
+        run_id = await _patiently(
+            client.start_run(
+                name,
+                value,
+                version=version,
+                variables=read_variables(variables, found.flow),
+                priority=priority,
+                delay=delay,
+                idempotency_key=idempotency_key,
+            )
         )
         started.append(run_id)
         worker = None if no_worker else await client.ensure_worker()
@@ -122,6 +127,19 @@ def command(
             )
 
     with_client(start, on_interrupt=interrupted)
+
+
+async def _patiently(starting: Coroutine[Any, Any, str]) -> str:
+    import asyncio
+
+    task = asyncio.ensure_future(starting)
+    await asyncio.wait([task], timeout=SILENT_SECONDS)
+    if not task.done():
+        note(
+            f"{paint('ℹ', 'blue', sys.stderr)} Waiting for another process that writes to the database; "
+            "`stepflow doctor` names it"
+        )
+    return await task
 
 
 def _needs_only_ours(flow: Flow) -> bool:

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from stepflow.errors import StorageError
 from stepflow.model.health import Finding, Level, size
@@ -129,7 +130,7 @@ def _unreadable(look: Look, error: Exception, check: str = "opening") -> Finding
     return _of_database(check, "wrong", message, advice)
 
 
-def _damaged(look: Look, check: str, what: str, **details: object) -> Finding:
+def _damaged(look: Look, check: str, what: str, **details: Any) -> Finding:
     """Not every sqlite3 can recover: Debian's says nothing of it and leaves an empty file."""
     message = f"the database is damaged: {what}"
     program = shutil.which("sqlite3")
@@ -263,7 +264,8 @@ def _check_turnstile(look: Look) -> Iterator[Finding]:
     finally:
         os.close(file)
     pid = holder_of(path)
-    who, command = ("a process", f"fuser -v {shlex.quote(str(path))}") if pid is None else (f"process {pid}", f"ps -fp {pid}")
+    who = "a process" if pid is None else f"process {pid}"
+    command = f"fuser -v {shlex.quote(str(path))}" if pid is None else f"ps -fp {pid}"
     message = f"{who} has been writing for {LOCK_SECONDS:.0f} s, and keeps all others from it"
     yield _of_database("lock", "wrong", message, "see what it is, and end it if it is stopped or hung", command)
 
