@@ -57,3 +57,13 @@ def test_a_delay_without_a_unit_asks_for_it(call: Call, started: str) -> None:
     done = call("run", "one", "--delay", "5")
     assert done.exit_code == 2
     assert "5s" in done.stderr
+
+
+def test_ways_out_lead_to_the_database_that_was_named(call: Call, started: str, folder: Path) -> None:
+    (folder / "x.db").rename(folder / "my own.db")
+    here = ("--db", "my own.db")
+    call(*here, "pause", started)
+    said = call(*here, "execution", started).stdout
+    assert f"let it go on with `stepflow --db 'my own.db' resume {started}`" in said
+    call(*here, "resume", started, "--no-worker")
+    assert "start one with `stepflow --db 'my own.db' worker`" in call(*here, "execution", started).stdout

@@ -8,6 +8,7 @@ import shlex
 import sys
 from typing import Any, TextIO
 
+from stepflow.cli.session import ours
 from stepflow.cli.text import json_text, local_time, paint, safe, shortened
 from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.ids import RUN_PREFIX
@@ -142,7 +143,7 @@ def _raised_at(details: dict[str, Any]) -> str:
 def answer_of(run_id: str, awaits: str | None) -> str:
     """What a person types to end a wait for a signal; empty: it waits for something else."""
     name = awaited_signal(awaits)
-    return "" if name is None else f"answer with `stepflow signal {safe(run_id)} {safe(shlex.quote(name))}`"
+    return "" if name is None else f"answer with `{ours(f'signal {safe(run_id)} {safe(shlex.quote(name))}')}`"
 
 
 def why_it_waits(run: RunRecord, *, any_worker: bool = True) -> str:
@@ -150,10 +151,10 @@ def why_it_waits(run: RunRecord, *, any_worker: bool = True) -> str:
     if run.status.is_final or run.cancel_requested:
         return ""
     if run.status in (RunStatus.PAUSED, RunStatus.STALLED):
-        return f"{safe(run.reason or 'somebody paused it')}; let it go on with `stepflow resume {run.id}`"
+        return f"{safe(run.reason or 'somebody paused it')}; let it go on with `{ours(f'resume {run.id}')}`"
     if any_worker:
         return safe(run.reason or "")
-    return f"{safe(run.reason or 'no worker is running')}; start one with `stepflow worker`"
+    return f"{safe(run.reason or 'no worker is running')}; start one with `{ours('worker')}`"
 
 
 def stderr_line(event: WorkflowEvent) -> str | None:

@@ -37,6 +37,16 @@ class Place(NamedTuple):
     workspace: str | None = None
 
 
+def ours(words: str) -> str:
+    """A command of ours to paste: on the database and in the workspace that this one was given."""
+    from shlex import quote
+
+    place = click.get_current_context(silent=True)
+    given = place.find_object(Place) if place is not None else None
+    options = (("--db", given.database), ("--workspace", given.workspace)) if given is not None else ()
+    return " ".join(["stepflow", *(f"{name} {safe(quote(value))}" for name, value in options if value), words])
+
+
 def say(text: str = "") -> None:
     """A result, to stdout."""
     click.echo(text, color=True)

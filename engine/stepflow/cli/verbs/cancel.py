@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stepflow.cli.completers import runs
-from stepflow.cli.session import FAILED, note, say, with_client
+from stepflow.cli.session import FAILED, note, ours, say, with_client
 from stepflow.cli.text import paint
 from stepflow.model.statuses import RunStatus
 
@@ -46,7 +46,7 @@ def command(run_id: str, reason: str | None) -> None:
         if not run.status.is_final:
             note(
                 f"{paint('✗', 'red', sys.stderr)} Cancelling {run.id} was asked for, but its worker has not ended it "
-                f"after {PATIENCE.seconds} s; see `stepflow workers` and `stepflow stream {run.id}`"
+                f"after {PATIENCE.seconds} s; see `{ours('workers')}` and `{ours(f'stream {run.id}')}`"
             )
             return FAILED
         if run.status is not RunStatus.CANCELLED:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stepflow.cli.completers import file_paths
-from stepflow.cli.session import diagnostic_lines, fail, note, read_file, say, with_client
+from stepflow.cli.session import diagnostic_lines, fail, note, ours, read_file, say, with_client
 from stepflow.cli.text import paint, safe
 from stepflow.errors import TemplateExistsError
 from stepflow.model.ids import template_trn
@@ -36,7 +36,7 @@ def command(name: str, file: str, description: str | None) -> None:
         try:
             saved = await client.create_template(name, text, description, file=file)
         except TemplateExistsError as error:
-            way_out = f"stepflow update {name} --dsl {safe(quote(file))}"
+            way_out = ours(f"update {name} --dsl {safe(quote(file))}")
             fail(f"{safe(error.message)}\n  Save it as its next version: {way_out}")
         say(f"{paint('✓', 'green')} Template '{saved.name}' created")
         say(f"  TRN: {template_trn(saved.name)}")

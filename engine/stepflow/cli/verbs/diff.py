@@ -13,7 +13,7 @@ import msgspec
 from stepflow.cli.changes import changes_json, changes_lines
 from stepflow.cli.completers import others_like_first, templates_or_runs
 from stepflow.cli.names import template_name
-from stepflow.cli.session import fail, note, read_file, say, with_reader
+from stepflow.cli.session import fail, note, ours, read_file, say, with_reader
 from stepflow.cli.source import diff_lines, say_diff
 from stepflow.cli.text import json_text, paint, safe
 from stepflow.errors import DSLValidationError, RunNotFoundError, TemplateNotFoundError
@@ -69,7 +69,7 @@ def command(first: str, second: str | None, third: str | None, as_json: bool) ->
                 await _show_versions(client, newest, (second, third), as_json=as_json)
                 return
             if not await _is_run(client, first):
-                way_out = f"see `stepflow history {first}`"
+                way_out = f"see `{ours(f'history {first}')}`"
                 fail(f"'{safe(wrong[0])}' is no version of '{safe(first)}' and no file; {way_out}")
         if second is None or third is not None:
             raise click.UsageError("Two executions are compared: stepflow diff RUN RUN")

@@ -17,7 +17,7 @@ from stepflow.cli.live import failure_of, place_of, stderr_line
 from stepflow.cli.names import template_name
 from stepflow.cli.records import run_json
 from stepflow.cli.results import result_text
-from stepflow.cli.session import FAILED, diagnostic_lines, fail, note, read_file, read_input, say, with_client
+from stepflow.cli.session import FAILED, diagnostic_lines, fail, note, ours, read_file, read_input, say, with_client
 from stepflow.cli.text import json_text, local_time, paint, safe
 from stepflow.cli.variables import read_variables, var_option
 from stepflow.cli.watching import Watch
@@ -122,8 +122,8 @@ def command(
         if started:
             note(
                 "\nThe execution goes on\n"
-                f"  Watch it with `stepflow stream {started[0]}`\n"
-                f"  Cancel it with `stepflow cancel {started[0]}`"
+                f"  Watch it with `{ours(f'stream {started[0]}')}`\n"
+                f"  Cancel it with `{ours(f'cancel {started[0]}')}`"
             )
 
     with_client(start, on_interrupt=interrupted)
@@ -137,7 +137,7 @@ async def _patiently(starting: Coroutine[Any, Any, str]) -> str:
     if not task.done():
         note(
             f"{paint('ℹ', 'blue', sys.stderr)} Waiting for another process that writes to the database; "
-            "`stepflow doctor` names it"
+            f"`{ours('doctor')}` names it"
         )
     return await task
 
@@ -152,7 +152,7 @@ def _needs_only_ours(flow: Flow) -> bool:
 def _file_of_that_name(name: str) -> str:
     """Whoever names a template that is only a file meant the file; empty: there is none."""
     file = next((name + ending for ending in _FILES if Path(name + ending).is_file()), None)
-    said = f"Template '{safe(name)}' not found; there is a file of that name: stepflow run"
+    said = f"Template '{safe(name)}' not found; there is a file of that name: {ours('run')}"
     return "" if file is None else f"{said} ./{safe(file)}"
 
 
