@@ -12,16 +12,17 @@ _TOOLS = (("wl-copy",), ("xclip", "-selection", "clipboard"), ("pbcopy",))
 SECONDS = 2.0
 
 
-def copy(app: App[int], text: str) -> str:
-    """Copy `text`; which way it went."""
-    if os.environ.get("TMUX") and _feed(("tmux", "load-buffer", "-w", "-"), text):
+def copy(app: App[int], text: str, way: str = "auto") -> str:
+    """Copy `text`; which way it went. Where `way` does not lead there, the terminal's own escape is left."""
+    to_tmux = way == "tmux" or (way == "auto" and "TMUX" in os.environ)
+    if to_tmux and _feed(("tmux", "load-buffer", "-w", "-"), text):
         return "tmux"
-    if not os.environ.get("SSH_CONNECTION"):
+    if way == "native" or (way == "auto" and not os.environ.get("SSH_CONNECTION")):
         for tool in _TOOLS:
             if shutil.which(tool[0]) and _feed(tool, text):
                 return tool[0]
     app.copy_to_clipboard(text)
-    return "the terminal (OSC 52)"
+    return f"the terminal (OSC 52){'' if way in ('auto', 'osc52') else f', because {way} cannot'}"
 
 
 def _feed(command: tuple[str, ...], text: str) -> bool:

@@ -7,13 +7,24 @@ from typing import Literal
 import msgspec
 from textual.binding import Binding
 
-View = Literal["dashboard", "workers"]
+View = Literal["dashboard", "workers", "settings", "templates", "executions", "run", "diff", "failures", "search"]
 
 VIEWS: dict[str, tuple[View, str, str]] = {
     "1": ("dashboard", "Dashboard", ""),
+    "2": ("executions", "Executions", "stepflow_tui.screens.executions:ExecutionsView"),
+    "3": ("templates", "Templates", "stepflow_tui.screens.templates:TemplatesView"),
     "5": ("workers", "Workers", "stepflow_tui.screens.workers:WorkersView"),
+    "6": ("search", "Search", "stepflow_tui.screens.search:SearchView"),
+    "7": ("failures", "Failures", "stepflow_tui.screens.failures:FailuresView"),
+    "8": ("settings", "Settings", "stepflow_tui.screens.settings:SettingsView"),
 }
 """By key: the view, its title, and where its screen is; the dashboard is beneath all others."""
+
+OPENED: dict[View, str] = {
+    "run": "stepflow_tui.screens.run:RunView",
+    "diff": "stepflow_tui.screens.diff:DiffView",
+}
+"""Screens of something that is at hand, which lie above the one they were opened from."""
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -29,15 +40,36 @@ class Key(msgspec.Struct, frozen=True):
     group: Literal["Act", "Look", "Move", "Leave"]
     views: tuple[View, ...] = ()
     """The screens that have it; none: all."""
+    only_looks: bool = False
+    """One that acts and changes nothing of an execution or template: it stays where the screen only reads."""
+
+    @property
+    def changes(self) -> bool:
+        return self.group == "Act" and not self.only_looks
 
 
-RUNS: tuple[View, ...] = ("dashboard",)
+RUNS: tuple[View, ...] = ("dashboard", "run")
 """Screens on which an execution is at hand."""
 
+LISTS: tuple[View, ...] = ("executions", "failures", "search")
+"""Screens with executions at full width."""
+WITH_PROBLEMS: tuple[View, ...] = (*RUNS, "executions")
+HAVING_RUNS: tuple[View, ...] = (*RUNS, *LISTS)
+
+TEMPLATES: tuple[View, ...] = ("templates",)
+HAVING_TEMPLATES: tuple[View, ...] = (*RUNS, *TEMPLATES)
+"""Screens on which a template is at hand."""
+RUNNING_TEMPLATES: tuple[View, ...] = (*HAVING_TEMPLATES, *LISTS)
+RUN: tuple[View, ...] = ("run",)
+DIFF: tuple[View, ...] = ("diff",)
+TABBED: tuple[View, ...] = (*TEMPLATES, *RUN)
+FILTERED: tuple[View, ...] = ("dashboard", "executions", "search")
+"""Screens with a list that can be filtered."""
+
 KEYS: tuple[Key, ...] = (
-    Key("run", "r", "r", "run", "Run", "Run the selected template; its input is asked for", "Act", RUNS),
-    Key("cancel", "c", "c y", "cancel", "Cancel", "Cancel the selected execution and what it runs", "Act", RUNS),
-    Key("retry", "t", "t", "retry", "Retry", "Retry it from the steps that did not complete", "Act", RUNS),
+    Key("run", "r", "r", "run", "Run", "Run the selected template; its input is asked for", "Act", RUNNING_TEMPLATES),
+    Key("cancel", "c", "c y", "cancel", "Cancel", "Cancel the selected execution and what it runs", "Act", HAVING_RUNS),
+    Key("retry", "t", "t", "retry", "Retry", "Retry it from the steps that did not complete", "Act", HAVING_RUNS),
     Key(
         "retry_from",
         "T",
@@ -48,20 +80,102 @@ KEYS: tuple[Key, ...] = (
         "Act",
         RUNS,
     ),
-    Key("pause", "p", "p y", "pause", "Pause", "Pause it and its children, or let it go on", "Act", RUNS),
-    Key("answer", "A", "A", "answer", "Answer", "Answer what it waits for: an approval, a signal", "Act", RUNS),
-    Key("yank", "y", "y", "yank", "", "Copy its id, command line, TRN, output or error", "Act", RUNS),
+    Key("travel", "H", "H", "travel", "Past", "Look at it as it was after an event of its log; esc: now", "Look", RUN),
+    Key("inspect", "i", "i", "inspect", "Values", "Input and output as JSON, then as YAML", "Look", RUN),
+    Key("pause", "p", "p y", "pause", "Pause", "Pause it and its children, or let it go on", "Act", HAVING_RUNS),
+    Key("answer", "A", "A", "answer", "Answer", "Answer what it waits for: an approval, a signal", "Act", HAVING_RUNS),
+    Key("yank", "y", "y", "yank", "", "Copy its id, command line, TRN, output or error", "Act", HAVING_RUNS, True),
+    Key(
+        "simulate",
+        "s",
+        "s",
+        "simulate",
+        "Simulate",
+        "Show what an execution of the template would do, without doing it",
+        "Act",
+        RUNNING_TEMPLATES,
+        True,
+    ),
+    Key("edit", "e", "e", "edit", "Edit", "Open the template in $EDITOR, at this line", "Act", RUNNING_TEMPLATES),
     Key("drain", "b", "b y", "stop_worker", "Drain", "Stop it: it gives its executions back", "Act", ("workers",)),
-    Key("open", "enter", "⏎", "open", "", "Go from a template or an execution to its steps", "Look", RUNS),
+    Key("open", "enter", "⏎", "open", "", "Go from an execution to its steps, from a step to all of it", "Look", RUNS),
+    Key("open_run", "enter", "⏎", "open", "Open", "Open the selected execution", "Look", ("executions", "search")),
+    Key("open_group", "enter", "⏎", "open", "Open", "Unfold the group, or open the execution", "Look", ("failures",)),
+    Key("span", "right_square_bracket", "]", "tab(1)", "Time", "A longer time", "Look", ("failures",)),
+    Key("span_back", "left_square_bracket", "[", "tab(-1)", "", "A shorter time", "Look", ("failures",)),
+    Key("kind", "right_square_bracket", "]", "tab(1)", "Kind", "Executions, steps, log lines", "Look", ("search",)),
+    Key("kind_back", "left_square_bracket", "[", "tab(-1)", "", "Kind before", "Look", ("search",)),
+    Key("group", "J", "J", "problem(1)", "", "Next group", "Move", ("failures",)),
+    Key("group_back", "K", "K", "problem(-1)", "", "Group before", "Move", ("failures",)),
+    Key("filter", "slash", "/", "filter", "Filter", "Only what matches, as status:failed err~503", "Look", FILTERED),
+    Key("save_view", "B", "B", "save_view", "", "Keep this filter under a name", "Look", FILTERED),
+    Key("open_view", "apostrophe", "'", "open_view", "", "Open a filter that was kept", "Look", FILTERED),
+    Key("sort", "o", "o", "sort", "Sort", "Sort by start, end, duration or creation", "Look", ("executions",)),
+    Key("reverse", "O", "O", "reverse", "", "The other way round", "Look", ("executions",)),
+    Key("mark", "space", "space", "mark", "Mark", "Mark it; c t p then act on all marked", "Look", ("executions",)),
+    Key("mark_range", "v", "v", "mark_range", "", "Mark all from the last marked one", "Look", ("executions",)),
+    Key("diff_marked", "D", "D", "diff", "", "What differs between two marked ones", "Look", ("executions",)),
+    Key("mark_all", "a", "a", "mark_all", "", "Mark all that match, or none", "Look", ("executions",)),
     Key("log", "l", "l", "toggle_log", "Log", "Log of everything, or of the selected execution alone", "Look", RUNS),
-    Key("zoom", "z", "z", "zoom", "Zoom", "Give the whole screen to this pane, and take it back", "Look", RUNS),
-    Key("pane", "tab", "tab", "next_pane", "Pane", "Next pane (shift+tab: the one before)", "Move", RUNS),
-    Key("pane_back", "shift+tab", "shift+tab", "previous_pane", "", "Pane before", "Move", RUNS),
+    Key(
+        "zoom",
+        "z",
+        "z",
+        "zoom",
+        "Zoom",
+        "Give the whole screen to this pane, and take it back",
+        "Look",
+        HAVING_TEMPLATES,
+    ),
+    Key("pane", "tab", "tab", "next_pane", "Pane", "Next pane (shift+tab: the one before)", "Move", HAVING_TEMPLATES),
+    Key("pane_back", "shift+tab", "shift+tab", "previous_pane", "", "Pane before", "Move", HAVING_TEMPLATES),
     Key("back", "escape", "esc", "back", "", "Back: out of the zoom, to the executions, to the dashboard", "Move"),
-    Key("problem", "J", "J", "problem(1)", "", "Next execution that failed or stands still", "Move", RUNS),
-    Key("problem_back", "K", "K", "problem(-1)", "", "The one before", "Move", RUNS),
+    Key("problem", "J", "J", "problem(1)", "", "Next execution that failed or stands still", "Move", WITH_PROBLEMS),
+    Key("problem_back", "K", "K", "problem(-1)", "", "The one before", "Move", WITH_PROBLEMS),
+    Key("choose", "enter", "⏎", "choose", "", "The next value; on the clipboard: copy a test", "Look", ("settings",)),
+    Key("value", "right", "→", "change(1)", "Next", "The next value", "Look", ("settings",)),
+    Key("value_back", "left", "←", "change(-1)", "Before", "The value before", "Look", ("settings",)),
+    Key("commands", "colon,ctrl+p", ":", "commands", "Commands", "Find anything by its name, and do it", "Look"),
+    Key("open_settings", "comma", ",", "view('settings')", "", "Theme, signs, keys, clipboard", "Look"),
+    Key("refresh", "ctrl+r", "ctrl+r", "refresh", "", "Read all again, from the database as it is now", "Look"),
+    Key("redraw", "ctrl+l", "ctrl+l", "redraw", "", "Draw the whole screen again", "Look"),
+    Key("go_to", "enter", "⏎", "open", "", "To the text, to a problem, to what a version changed", "Look", TEMPLATES),
+    Key("tab", "right_square_bracket", "]", "tab(1)", "Tab", "Next tab", "Look", TABBED),
+    Key("tab_back", "left_square_bracket", "[", "tab(-1)", "", "Tab before", "Look", TABBED),
+    Key(
+        "diff",
+        "D",
+        "D",
+        "diff",
+        "Diff",
+        "What changed since the version before; or in the file",
+        "Look",
+        TEMPLATES,
+    ),
+    Key("mistake", "J", "J", "problem(1)", "Problem", "Next problem of the template", "Move", TEMPLATES),
+    Key("mistake_back", "K", "K", "problem(-1)", "", "Problem before", "Move", TEMPLATES),
+    Key("event_back", "b", "b", "event(-1)", "", "In the past: one event back", "Move", RUN),
+    Key("event_on", "full_stop", ".", "event(1)", "", "One event on", "Move", RUN),
+    Key("change_back", "less_than_sign", "<", "step_change(-1)", "", "Back to where a step changed", "Move", RUN),
+    Key("change_on", "greater_than_sign", ">", "step_change(1)", "", "On to where a step changes", "Move", RUN),
+    Key("play", "R", "R", "play", "", "Play it from there, or hold it", "Look", RUN),
+    Key("wrap", "w", "w", "wrap", "", "Wrap the lines of the log; in the past: play faster", "Look", RUN),
+    Key("level", "L", "L", "level", "", "Only graver lines of the log, then all again", "Look", RUN),
+    Key("only_step", "S", "S", "only_step", "", "The log of this step alone, then of all", "Look", RUN),
+    Key("times", "number_sign", "#", "times", "", "The log with its times, or without", "Look", RUN),
+    Key("unfold", "x", "x", "fold", "", "Fold or unfold: a value, a stack", "Look", RUN),
+    Key("find", "slash", "/", "find", "", "Search in the input and output", "Look", RUN),
+    Key("match", "n", "n", "match(1)", "", "Next place that was found", "Move", RUN),
+    Key("match_back", "N", "N", "match(-1)", "", "The one before", "Move", RUN),
+    Key("diff_runs", "D", "D", "diff", "Diff", "What differs from the last completed execution", "Look", RUNS),
+    Key("differing", "J", "J", "problem(1)", "", "Next step that differs", "Move", DIFF),
+    Key("differing_back", "K", "K", "problem(-1)", "", "The one before", "Move", DIFF),
+    Key("differing_pane", "tab", "tab", "next_pane", "Pane", "To the differences, and back", "Move", DIFF),
+    Key("open_step", "enter", "⏎", "open", "Open", "Open the second execution at this step", "Look", DIFF),
     Key("help", "question_mark", "?", "help", "Help", "This help", "Look"),
     Key("quit", "q", "q", "leave", "Quit", "Quit; running executions go on", "Leave"),
+    Key("copy", "ctrl+c", "ctrl+c", "copy_or_leave", "", "Copy what is selected; else ask whether to quit", "Leave"),
+    Key("suspend", "ctrl+z", "ctrl+z", "suspend", "", "Back to the shell; fg comes back here", "Leave"),
 )
 
 MOVES: tuple[tuple[str, str], ...] = (
@@ -69,6 +183,7 @@ MOVES: tuple[tuple[str, str], ...] = (
     ("g G  Home End", "First, last"),
     ("ctrl+d ctrl+u", "Half a page down, up"),
     ("PgDn PgUp", "A page down, up"),
+    ("← →", "To the parts of long lines that are out of sight, in a text"),
 )
 
 

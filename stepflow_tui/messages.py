@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.message import Message
 
+from stepflow.client.workspace import Round
 from stepflow.model.event import WorkflowEvent
 
 
@@ -21,3 +22,15 @@ class StorageTrouble(Message):
     def __init__(self, trouble: str | None) -> None:
         super().__init__()
         self.trouble = trouble
+
+
+class FilesChanged(Message):
+    """A round of watching the workspace's files."""
+
+    def __init__(self, round: Round) -> None:  # noqa: A002 - as the client calls it
+        super().__init__()
+        self.round = round
+
+
+class RefreshAsked(Message):
+    """All is to be read again, from the database as it is now."""

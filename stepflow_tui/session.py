@@ -2,27 +2,113 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
 from stepflow.client import Client, WorkerProcess
-from stepflow.errors import WorkflowEngineError
+from stepflow.errors import StorageError, WorkflowEngineError
 from stepflow.model.statuses import RunStatus
+from stepflow_tui.config import Config
+from stepflow_tui.histories import Histories
+from stepflow_tui.presentation.filters import Filter
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.header import Standing
+from stepflow_tui.watching import WatchedFiles
+
+if TYPE_CHECKING:
+    from stepflow.client.checks import Simulation
 
 UNFINISHED = frozenset(status for status in RunStatus if not status.is_final and status is not RunStatus.STALLED)
 
 
-class Session:
-    """`start_worker`: one is started where none is alive."""
+CLOCKS = {"fast": 0.5, "slow": 1.0, "off": None}
+"""Seconds between two looks at what moves, by the setting."""
 
-    def __init__(self, client: Client, glyphs: Glyphs, *, start_worker: bool = True) -> None:
+
+class Session:
+    """`start_worker`: one is started where none is alive. `read_only`: nothing is changed, nobody is started."""
+
+    def __init__(
+        self,
+        client: Client,
+        glyphs: Glyphs,
+        *,
+        start_worker: bool = True,
+        read_only: bool = False,
+        config: Config | None = None,
+    ) -> None:
         self.client = client
         self.glyphs = glyphs
-        self.starts_worker = start_worker
-        self.standing = Standing(database=_short_name(client))
+        self._file = _identity(client.url)
+        self.starts_worker = start_worker and not read_only
+        self.read_only = read_only
+        self.config = config or Config()
+        self.configure: Callable[[], None] = lambda: None
+        """Make all as the settings say."""
+        self.themes: tuple[str, ...] = ()
+        """Those that can be chosen."""
+        self.troubles: list[str] = []
+        """What is wrong with the settings and the themes, each with the way out."""
+        self.changed_keys: dict[str, str] = {}
+        """By id, the keys that are not those of the table."""
+        self.standing = Standing(database=_short_name(client) + (" read-only" if read_only else ""))
         self.storage_trouble: str | None = None
         self.worker_process: WorkerProcess | None = None
+        self.histories = Histories(client)
+        self.past_filters: list[str] = []
+        """As they were typed, the newest last."""
+        self.wanted_filter: Filter | None = None
+        """With which the screen of executions begins."""
+        self.retried: set[str] = set()
+        """Executions of which all of a group were retried: not to be retried with it again."""
         self.last_inputs: dict[str, str] = {}
         """By template, as they were typed."""
+        self.files = WatchedFiles()
+        self.drafts: dict[str, str] = {}
+        """By template without a file, that of its text as somebody edits it and could not be saved yet."""
+        self.simulations: dict[str, tuple[int, Simulation]] = {}
+        """By template, the last one, and of which version."""
+        self.template_at_hand: str | None = None
+        """On which the screen of templates begins."""
+        self.shows_simulation = False
+        """It begins with the simulation."""
+
+    def set(self, name: str, value: str) -> None:
+        """A setting, for now and for later. `ConfigError`: it cannot be kept."""
+        self.config.set(name, value)
+        self.configure()
+
+    def look_at_file(self) -> Literal["same", "gone", "other"]:
+        """What is where the database was when it was opened."""
+        now = _identity(self.client.url)
+        if now is None:
+            return "gone"
+        return "same" if now == self._file else "other"
+
+    def note_trouble(self, trouble: str | None) -> None:
+        """With the storage; None: there is none any more."""
+        found = self.look_at_file()
+        if trouble is not None and found != "same":
+            name = self.client.url.rpartition("/")[2]
+            gone = "is gone; when it is back it is read by itself"
+            trouble = f"{name} {gone if found == 'gone' else 'is another file now; it is read anew'}"
+        self.storage_trouble = trouble
+
+    async def reconnect(self) -> None:
+        """`StorageError`: the database cannot be opened; what was open still is."""
+        if self.look_at_file() == "gone":
+            raise StorageError("gone")  # opening it would make an empty one
+        await self.client.reopen()
+        self._file = _identity(self.client.url)
+
+    @property
+    def tick_seconds(self) -> float | None:
+        """How often what moves is drawn again; None: never. Over a network less often."""
+        clock = self.config.setting("clock")
+        if clock == "auto":
+            clock = "slow" if os.environ.get("SSH_CONNECTION") else "fast"
+        return CLOCKS[clock]
 
     @property
     def live_count(self) -> int:
@@ -52,6 +138,15 @@ class Session:
         count = len(alive) or (None if starting else 0)
         self.standing = Standing(self.standing.database, self.standing.counts, count, trouble)
         return count is not None
+
+
+def _identity(file: str) -> tuple[int, int] | None:
+    """Another one for another file of the same name."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - it is a string
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _short_name(client: Client) -> str:

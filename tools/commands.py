@@ -22,8 +22,8 @@ ENVIRONMENT = {
     "STEPFLOW_DB": "The database, where `--db` names none.",
     "STEPFLOW_DURABILITY": "`full` (the default: survives power loss) or `normal` (survives a kill).",
     "STEPFLOW_VAR_NAME": "The variable `name` of an execution, where `--var` does not give it.",
-    "STEPFLOW_THEME": "The theme of the terminal UI.",
-    "STEPFLOW_ASCII": "Set: the terminal UI draws with ASCII alone.",
+    "STEPFLOW_THEME": "The theme of the terminal UI, whatever its settings say.",
+    "STEPFLOW_ASCII": "Set: the terminal UI draws with ASCII alone, whatever its settings say.",
     "NO_COLOR": "Set: no colours. `TERM=dumb` does the same.",
     "SHELL": "The shell that `stepflow completion` is for, where none is named.",
 }

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from textual.content import Content
+from textual.message import Message
+from textual.strip import Strip
+
 from stepflow.client import Client
+from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
-from stepflow_tui.presentation.executions import execution_row
+from stepflow_tui.histories import Histories
+from stepflow_tui.listing import Listing, Sort
+from stepflow_tui.presentation.executions import execution_row, list_title, titles_row
+from stepflow_tui.presentation.filters import Filter
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line
 from stepflow_tui.widgets.lines import LineView
 
-PAGE = 200
 MORE_WITHIN = 50
 """Rows before the end at which the next page is read."""
 
@@ -22,63 +30,77 @@ PROBLEMS = (RunStatus.FAILED, RunStatus.STALLED, RunStatus.TIMED_OUT, RunStatus.
 class Executions(LineView):
     BORDER_TITLE = "Executions"
 
-    def __init__(self, glyphs: Glyphs) -> None:
+    class Scrolled(Message):
+        """Other rows are seen, perhaps of templates whose history is not known."""
+
+    class Miscounted(Message):
+        """It is to be loaded again, so that it is counted."""
+
+    def __init__(self, client: Client, glyphs: Glyphs, histories: Histories, *, full: bool = False) -> None:
+        """`full`: with all columns, and their titles."""
         super().__init__(id="executions")
         self._glyphs = glyphs
+        self._histories = histories
+        self._full = full
+        self.header_lines = 1 if full else 0
+        self._client = client
+        self.listing = Listing(client)
         self.runs: list[RunRecord] = []
-        self._next_cursor: str | None = None
-        self._total = 0
-        self._reading_more = False
+        self.marks: dict[str, RunRecord] = {}
+        self._marked_last: str | None = None
         self._apart: RunRecord | None = None
         """One that was asked for and is on none of the pages that were read: it stands below them."""
+        self.is_stale = False
+        """It could not be read again."""
+        self._said = ("", "")
+        self._counts_later = False
 
     @property
     def selected(self) -> RunRecord | None:
         return self.runs[self.cursor] if self.runs else None
 
     def begin_on(self, run: RunRecord) -> None:
-        """Select it, on whichever page it is. Before anything was read."""
+        """Select it, on whichever page it is."""
         self._apart = run
-        self.runs = [run]
+        self._show(self.listing.runs, run)
 
-    async def load(self, client: Client) -> None:
+    # Reading
+
+    def choose(self, *, filter: Filter | None = None, sort: Sort | None = None, reverse: bool | None = None) -> None:  # noqa: A002 - the word of the screens
+        """Another list, to be loaded: from its first row."""
+        self.listing.choose(filter=filter, sort=sort, reverse=reverse)
+        self._apart = None
+        self.cursor = 0
+
+    async def load(self) -> None:
         """Read the newest page again; older pages that were read stay. The cursor stays on its execution."""
         selected = self.selected
-        page = await client.list_runs(PAGE)
-        self._total = await client.count_runs()
-        # What runs may have been read pages ago: it is read again by itself.
-        fresh = {run.id for run in page.items}
-        apart = None if self._apart is None else self._apart.id
-        older = [
-            run
-            for run in self.runs
-            if run.id not in fresh and run.id != apart and page.items and run.id < page.items[-1].id
-        ]
-        if older:
-            for index, run in enumerate(older):
-                if not run.status.is_final:
-                    older[index] = await client.get_run(run.id)
-        else:
-            self._next_cursor = page.next_cursor
+        await self.listing.refresh(None if selected is None else selected.id)
         if self._apart is not None and not self._apart.status.is_final:
-            self._apart = await client.get_run(self._apart.id)
-        self._show([*page.items, *older], selected)
-        self._say_count()
+            self._apart = next(iter(await self._client.get_runs([self._apart.id])), self._apart)
+        self._show(self.listing.runs, self.selected)
         if self.selected is not None and (selected is None or self.selected != selected):
             self.post_message(self.Moved(self))
+        if self.listing.count_waits is not None and not self._counts_later:
+            self._counts_later = True
+            self.set_timer(self.listing.count_waits + 0.01, self._count_again)
 
-    async def load_more(self, client: Client) -> None:
+    def _count_again(self) -> None:
+        self._counts_later = False
+        self.post_message(self.Miscounted())
+
+    async def load_more(self) -> None:
         """Read the next page if the cursor is near the end of what was read."""
-        if self._next_cursor is None or self._reading_more or self.cursor < len(self.runs) - MORE_WITHIN:
-            return
-        self._reading_more = True
-        try:
-            page = await client.list_runs(PAGE, self._next_cursor)
-        finally:
-            self._reading_more = False
-        self._next_cursor = page.next_cursor
-        listed = self.runs if self._apart is None else [run for run in self.runs if run.id != self._apart.id]
-        self._show([*listed, *page.items], self.selected)
+        if self.listing.has_more and self.cursor >= len(self.runs) - MORE_WITHIN:
+            await self.read_below()
+
+    async def read_below(self) -> None:
+        await self.listing.more()
+        self._show(self.listing.runs, self.selected)
+
+    def note(self, events: Iterable[WorkflowEvent]) -> None:
+        """Something happened; it is loaded afterwards."""
+        self.listing.note(event.run_id for event in events if event.event_type != EventType.LOG and event.run_id)
 
     def _show(self, listed: list[RunRecord], selected: RunRecord | None) -> None:
         """With the one that stands apart, unless it is among them by now; the cursor on `selected`."""
@@ -87,10 +109,21 @@ class Executions(LineView):
         else:
             self._apart = None
         self.runs = listed
-        row = 0
+        row = None
         if selected is not None:
-            row = next((index for index, run in enumerate(listed) if run.id == selected.id), 0)
+            row = next((index for index, run in enumerate(listed) if run.id == selected.id), None)
         self.set_rows(len(listed), row)
+        for run in listed:
+            if run.id in self.marks:
+                self.marks[run.id] = run
+        self.say_count()
+
+    # Moving
+
+    def move_to(self, row: int) -> None:
+        super().move_to(row)
+        if self.row_count == 0 or (row >= self.row_count - 1 and self.listing.has_more):
+            self.post_message(self.Moved(self))  # there may be more below the last one
 
     def select(self, run_id: str) -> None:
         for index, run in enumerate(self.runs):
@@ -107,10 +140,81 @@ class Executions(LineView):
                 return True
         return False
 
-    def _say_count(self) -> None:
-        subtitle = f"{self._total:,}" if self._total else ""
-        if self.border_subtitle != subtitle:
-            self.border_subtitle = subtitle
+    def on_resize(self) -> None:
+        self.post_message(self.Scrolled())
+        self.say_count()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self.post_message(self.Scrolled())
+
+    @property
+    def seen(self) -> list[RunRecord]:
+        """In the rows that are seen."""
+        top = max(0, self.scroll_offset.y)
+        return self.runs[top : top + self.size.height]
+
+    @property
+    def seen_templates(self) -> list[str]:
+        return [run.template for run in self.seen]
+
+    # Marks
+
+    def toggle_mark(self) -> None:
+        """Of the selected one; the cursor goes on."""
+        run = self.selected
+        if run is None:
+            return
+        if self.marks.pop(run.id, None) is None:
+            self.marks[run.id] = run
+            self._marked_last = run.id
+        self.say_count()
+        self.refresh()
+        self.move_to(self.cursor + 1)
+
+    def mark_range(self) -> None:
+        """From the one that was marked last to the selected one."""
+        last = next((row for row, run in enumerate(self.runs) if run.id == self._marked_last), self.cursor)
+        for run in self.runs[min(last, self.cursor) : max(last, self.cursor) + 1]:
+            self.marks[run.id] = run
+            self._marked_last = run.id
+        self.say_count()
+        self.refresh()
+
+    def mark(self, runs: Iterable[RunRecord]) -> None:
+        """These and no others."""
+        self.marks = {run.id: run for run in runs}
+        self.say_count()
+        self.refresh()
+
+    # Drawing
+
+    def say_count(self) -> None:
+        """In the border: what is listed, how many, how fresh."""
+        width = self.size.width or 80
+        said = list_title(self.listing.listed, len(self.marks), width, self._glyphs, is_stale=self.is_stale)
+        if said != self._said:
+            self._said = said
+            self.border_title, self.border_subtitle = Content(said[0]), Content(said[1])
+
+    def render_line(self, y: int) -> Strip:
+        if not self.runs and y == self.header_lines and self.listing.read_at is not None:
+            return self._strip(self._nothing(), self.scrollable_content_region.width, self.rich_style)
+        return super().render_line(y)
+
+    def _nothing(self) -> Line:
+        listing = self.listing
+        if listing.has_more:
+            return [(f" None of the {listing.looked_at:,} looked at matches: G looks further, esc shows all", "dim")]
+        if listing.filter.terms:
+            return [(" No execution matches: esc shows all", "dim")]
+        return [(" Nothing has run yet", "dim")]
+
+    def header_at(self, width: int) -> Line:
+        return titles_row(width, self.listing.sort, self._glyphs, reverse=self.listing.reverse)
 
     def line_at(self, row: int, width: int) -> Line:
-        return execution_row(self.runs[row], width, datetime.now(UTC), self._glyphs)
+        run = self.runs[row]
+        history, is_marked = self._histories.of(run.template), run.id in self.marks
+        now = datetime.now(UTC)
+        return execution_row(run, width, now, self._glyphs, history, full=self._full, is_marked=is_marked)

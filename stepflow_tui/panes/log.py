@@ -19,8 +19,8 @@ OLDER_WITHIN = 20
 class Log(LineView):
     BORDER_TITLE = "Log"
 
-    def __init__(self) -> None:
-        super().__init__(id="log")
+    def __init__(self, *, id: str = "log") -> None:  # noqa: A002 - as Textual calls it
+        super().__init__(id=id)
         self.run_id: str | None = None
         """The execution it is about; None: all."""
         self.events: list[WorkflowEvent] = []
@@ -32,10 +32,23 @@ class Log(LineView):
         """The cursor is on the newest line: new ones are followed."""
         return self.cursor >= self.row_count - 1
 
+    @property
+    def place(self) -> int:
+        """Of the event under the cursor."""
+        return self.cursor
+
+    async def page(self, client: Client, before_seq: int | None) -> list[WorkflowEvent]:
+        """The newest of what it shows, or the newest before `before_seq`."""
+        return await client.get_events(self.run_id, before_seq=before_seq, limit=PAGE, newest=True)
+
+    def has(self, event: WorkflowEvent) -> bool:
+        """It is of what it shows."""
+        return self.run_id in (None, event.run_id)
+
     async def load(self, client: Client, run_id: str | None) -> None:
         """Show the newest lines of `run_id`, or of all."""
         self.run_id = run_id
-        events = await client.get_events(run_id, limit=PAGE, newest=True)
+        events = await self.page(client, None)
         if self.run_id != run_id:
             return  # another one was asked for meanwhile
         self.events = events
@@ -50,23 +63,24 @@ class Log(LineView):
         self._reading = True
         run_id = self.run_id
         try:
-            older = await client.get_events(run_id, before_seq=self.events[0].seq, limit=PAGE, newest=True)
+            older = await self.page(client, self.events[0].seq)
         finally:
             self._reading = False
         if self.run_id == run_id:
             self._begins_at_first = len(older) < PAGE
+            place = self.place
             self.events = [*older, *self.events]
-            self.set_rows(len(self.events), self.cursor + len(older))
+            self.set_rows(len(self.events), len(older) + place)
 
     def add(self, events: Sequence[WorkflowEvent]) -> None:
         """New lines; the view goes with them if it stood at the end."""
         last = self.events[-1].seq if self.events else 0
-        new = [event for event in events if event.seq > last and self.run_id in (None, event.run_id)]
+        new = [event for event in events if event.seq > last and self.has(event)]
         if not new:
             return
         follows = self.follows
+        cursor = self.place
         self.events += new
-        cursor = self.cursor
         if follows and len(self.events) > KEEP:
             del self.events[: len(self.events) - KEEP]
             self._begins_at_first = False
@@ -76,13 +90,15 @@ class Log(LineView):
         self._say_state()
 
     def _say_state(self) -> None:
-        what = "all" if self.run_id is None else short_id(self.run_id)
-        title = f"Log  {what}"
+        title = self.title()
         if self.border_title != title:
             self.border_title = title
         subtitle = "follows" if self.follows else "G follows"
         if self.border_subtitle != subtitle:
             self.border_subtitle = subtitle
+
+    def title(self) -> str:
+        return f"Log  {'all' if self.run_id is None else short_id(self.run_id)}"
 
     def move_to(self, row: int) -> None:
         super().move_to(row)

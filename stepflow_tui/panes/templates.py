@@ -6,9 +6,11 @@ from stepflow.client import Client
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow.model.template import Template
+from stepflow_tui.histories import Histories
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line
 from stepflow_tui.presentation.templates import template_row
+from stepflow_tui.watching import WatchedFiles
 from stepflow_tui.widgets.lines import LineView
 
 MOST = 1000
@@ -17,9 +19,11 @@ MOST = 1000
 class Templates(LineView):
     BORDER_TITLE = "Templates"
 
-    def __init__(self, glyphs: Glyphs) -> None:
+    def __init__(self, glyphs: Glyphs, files: WatchedFiles, histories: Histories) -> None:
         super().__init__(id="templates")
         self._glyphs = glyphs
+        self._files = files
+        self._histories = histories
         self.templates: list[Template] = []
         self._newest: dict[str, RunStatus] = {}
 
@@ -45,4 +49,12 @@ class Templates(LineView):
 
     def line_at(self, row: int, width: int) -> Line:
         template = self.templates[row]
-        return template_row(template, self._newest.get(template.name), width, self._glyphs)
+        is_broken = bool(self._files.problem_of(template.file))
+        history = self._histories.of(template.name)
+        return template_row(template, self._newest.get(template.name), width, self._glyphs, is_broken, history)
+
+    @property
+    def seen_templates(self) -> list[str]:
+        """Of the rows that are seen."""
+        top = max(0, self.scroll_offset.y)
+        return [template.name for template in self.templates[top : top + self.size.height]]

@@ -11,6 +11,7 @@ from stepflow_tui.presentation.executions import error_text, short_id, what_now
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.timeline import (
+    Axis,
     Row,
     axis_line,
     axis_of,
@@ -22,6 +23,8 @@ from stepflow_tui.presentation.timeline import (
 )
 from stepflow_tui.widgets.lines import LineView
 
+NOTHING_YET = "Nothing has run yet. Select a template and press r."
+
 
 class Timeline(LineView):
     BORDER_TITLE = "Steps"
@@ -32,6 +35,7 @@ class Timeline(LineView):
         self._glyphs = glyphs
         self.run: RunRecord | None = None
         self.rows: list[Row] = []
+        self._why = NOTHING_YET
 
     def show(self, run: RunRecord, records: list[StepRecord]) -> None:
         """The steps of `run`, one record per attempt."""
@@ -54,7 +58,9 @@ class Timeline(LineView):
         self.border_title = f"Steps  {short_id(run.id)} {safe(run.template)}"
         self.border_subtitle = self._subtitle(run)
 
-    def clear(self) -> None:
+    def clear(self, why: str = NOTHING_YET) -> None:
+        """There is no execution; `why`."""
+        self._why = why
         self.run, self.rows = None, []
         self.border_title, self.border_subtitle = "Steps", ""
         self.set_rows(0)
@@ -78,13 +84,18 @@ class Timeline(LineView):
             return f"{run.status.value} in {took}{f' · {hint}' if hint else ''}"
         return f"{run.steps_done}/{run.steps_total}"
 
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def axis(self) -> Axis:
+        assert self.run is not None
+        return axis_of(self.run, self.now())
+
     def header_at(self, width: int) -> Line:
         if self.run is None:
-            return [(" Nothing has run yet. Select a template and press r.", "dim")]
-        return axis_line(axis_of(self.run, datetime.now(UTC)), label_width(self.rows, width), width)
+            return [(f" {self._why}", "dim")]
+        return axis_line(self.axis(), label_width(self.rows, width), width)
 
     def line_at(self, row: int, width: int) -> Line:
-        assert self.run is not None
-        now = datetime.now(UTC)
         names = label_width(self.rows, width)
-        return step_row(self.rows[row], axis_of(self.run, now), names, width, now, self._glyphs)
+        return step_row(self.rows[row], self.axis(), names, width, self.now(), self._glyphs)

@@ -34,11 +34,14 @@ STEP_GLYPHS: dict[StepStatus, tuple[str, str, str]] = {
 
 
 class Glyphs:
-    """The set that a terminal can show."""
+    """The set that a terminal can show. All screens have the same one, which the settings change."""
 
     def __init__(self, *, ascii_only: bool = False) -> None:
         self.ascii_only = ascii_only
-        self._index = 1 if ascii_only else 0
+
+    @property
+    def _index(self) -> int:
+        return 1 if self.ascii_only else 0
 
     def run(self, status: RunStatus) -> tuple[str, str]:
         """Glyph and style."""

@@ -8,7 +8,7 @@ from stepflow.model.event import EventType, WorkflowEvent
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.presentation.spans import Line, safe
 
-_LEVELS = {
+LEVELS = {
     "debug": ("DEBUG", "dim"),
     "info": ("INFO ", "dim"),
     "warn": ("WARN ", "late"),
@@ -17,7 +17,7 @@ _LEVELS = {
 
 
 def event_line(event: WorkflowEvent, width: int, *, with_run: bool) -> Line:
-    word, style = _LEVELS.get(event.level, ("INFO ", "dim"))
+    word, style = LEVELS.get(event.level, ("INFO ", "dim"))
     line: Line = [(event.timestamp.astimezone().strftime("%H:%M:%S "), "dim"), (word + " ", style)]
     if with_run and event.run_id:
         line.append((short_id(event.run_id) + " ", "dim"))
@@ -28,7 +28,7 @@ def event_line(event: WorkflowEvent, width: int, *, with_run: bool) -> Line:
         line.append((safe(event.step_key) + " ", ""))
     if not is_log:
         line.append((safe(event.event_type), _style_of(event)))
-    text = _text(event)
+    text = event_text(event)
     if text:
         line.append((("" if is_log else " ") + text, "bad" if event.level == "error" else "" if is_log else "dim"))
     return line
@@ -48,7 +48,8 @@ def _style_of(event: WorkflowEvent) -> str:
             return ""
 
 
-def _text(event: WorkflowEvent) -> str:
+def event_text(event: WorkflowEvent) -> str:
+    """What it says beside its type; empty: nothing."""
     payload: dict[str, Any] = event.payload
     error = payload.get("error")
     match event.event_type:

@@ -201,6 +201,10 @@ def _cut(spans: Line, cells: int) -> Line:
     return kept
 
 
+MOVING = (StepStatus.RUNNING, StepStatus.SLEEPING, StepStatus.AWAITING_RETRY)
+"""What is drawn of these changes with time alone."""
+
+
 def moves(rows: Sequence[Row]) -> bool:
     """Whether anything on it changes with time alone."""
-    return any(row.step.status in (StepStatus.RUNNING, StepStatus.SLEEPING, StepStatus.AWAITING_RETRY) for row in rows)
+    return any(row.step.status in MOVING for row in rows)

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from textual import work
 
 from stepflow.errors import WorkflowEngineError
 from stepflow.model.event import EventType
 from stepflow.model.run import RunRecord, awaited_signal
 from stepflow.model.statuses import RunStatus
+from stepflow.model.template import TemplateVersion
+from stepflow_tui.keymap import Key
 from stepflow_tui.presentation.executions import short_id
+from stepflow_tui.presentation.form import Field, fields_of
 from stepflow_tui.presentation.spans import safe
-from stepflow_tui.screens.frame import Frame
+from stepflow_tui.screens.frame import READ_ONLY, Frame
 from stepflow_tui.session import Session
 from stepflow_tui.widgets.bar import Question
 
 if TYPE_CHECKING:
+    from stepflow_tui.editing import Editing
     from stepflow_tui.screens.ask import AskInput
+    from stepflow_tui.screens.form import Form
 
+ABOUT_RUNS = ("cancel", "retry", "retry_from", "pause", "answer", "yank")
+"""Ids of keys that do something with the execution at hand."""
+MOST_TEMPLATES = 1000
 RETRIED = (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TIMED_OUT)
 
 
@@ -38,6 +49,16 @@ class Acting(Frame):
         raise NotImplementedError
 
     @property
+    def version_at_hand(self) -> int | None:
+        """Of the template at hand; None: the newest."""
+        return None
+
+    @property
+    def line_at_hand(self) -> int:
+        """Of the template's text."""
+        return 1
+
+    @property
     def step_at_hand(self) -> str | None:
         """The key of the step under the cursor, where steps of the execution at hand are seen."""
         return None
@@ -51,6 +72,34 @@ class Acting(Frame):
         if run is None:
             self.note(f"There is no execution to {what}")
         return run
+
+    def why_not(self, key: Key) -> str | None:
+        run = self.run_at_hand
+        if reason := super().why_not(key):
+            return reason
+        if key.id in ABOUT_RUNS and run is None:
+            return "there is no execution"
+        if key.id in ("run", "simulate", "edit") and self.template_at_hand is None:
+            return "there is no template"
+        ended = run is not None and key.id in ("cancel", "pause") and run.status.is_final
+        if run is not None and (ended or (key.id == "retry" and run.status not in RETRIED)):
+            return f"{short_id(run.id)} is {run.status.value}"
+        return None
+
+    @work(group="commands", exclusive=True)
+    async def _add_commands(self) -> None:
+        from stepflow_tui.panes.palette import Command, Palette
+
+        async def run(name: str) -> None:
+            self.act(self._ask_to_run(name, None))
+
+        async def add() -> None:
+            templates = sorted(await self.client.list_templates(MOST_TEMPLATES), key=lambda template: template.name)
+            why_not = READ_ONLY if self.session.read_only else None
+            commands = [Command(f"Run {one.name}", "", partial(run, one.name), why_not) for one in templates]
+            self.query_one(Palette).add(commands)
+
+        await self.guarded(add())
 
     async def ensure_worker(self) -> None:
         """One that works on what was asked for; trouble is said."""
@@ -118,33 +167,99 @@ class Acting(Frame):
         if name is None:
             self.note("There is no template yet: stepflow create NAME --dsl FILE")
             return
-        self.act(self._ask_input(name))
+        self.act(self._ask_to_run(name, self.version_at_hand))
 
-    async def _ask_input(self, name: str) -> None:
-        template = await self.client.get_template(name)
-        proposed = self.session.last_inputs.get(name)
-        if proposed is None:
-            proposed = await self._propose_input(name, template.flow.input_schema)
+    async def _ask_to_run(self, name: str, version: int | None) -> None:
+        template = await self.client.get_template(name, version)
 
         async def run(text: str, value: Any) -> None:
             self.session.last_inputs[name] = text
-            run_id = await self.client.start_run(name, value)
+            run_id = await self.client.start_run(name, value, version=version)
             await self._show_started(run_id)
             self.note(f"Started {short_id(run_id)} {name}")
 
-        await self.ask_json(f"Run {name} with", proposed, run)
+        await self._ask_input(f"Run {_called(name, version)} with", template, run)
 
     async def _show_started(self, run_id: str) -> None:
         await self.close_json()
         await self.ensure_worker()
         await self.show_run(run_id)
 
-    async def _propose_input(self, name: str, schema: Any) -> str:
-        """The last input it ran with, else what its schema suggests."""
+    async def _ask_input(
+        self, title: str, template: TemplateVersion, then: Callable[[str, Any], Awaitable[None]]
+    ) -> None:
+        """By a form where its schema names the parts; with the last input, else what the schema suggests."""
+        schema = template.flow.input_schema
+        proposed = self.session.last_inputs.get(template.name) or await self._last_input(template.name)
+        fields = fields_of(schema)
+        given = _begin_with(schema) if proposed is None else json.loads(proposed)
+        if fields is not None and isinstance(given, dict):
+            await self._ask_form(title, fields, given, then)
+        else:
+            await self.ask_json(title, proposed or json.dumps(_example_of(schema), ensure_ascii=False), then)
+
+    async def _last_input(self, name: str) -> str | None:
         page = await self.client.list_runs(1, template=name)
-        if page.items:
-            return json.dumps((await self.client.get_run(page.items[0].id)).input, ensure_ascii=False)
-        return json.dumps(_example_of(schema), ensure_ascii=False)
+        if not page.items:
+            return None
+        return json.dumps((await self.client.get_run(page.items[0].id)).input, ensure_ascii=False)
+
+    # Simulate, edit
+
+    def action_simulate(self) -> None:
+        name = self.template_at_hand
+        if name is None:
+            self.note("There is no template to simulate")
+            return
+        self.act(self._ask_to_simulate(name, self.version_at_hand))
+
+    async def _ask_to_simulate(self, name: str, version: int | None) -> None:
+        template = await self.client.get_template(name, version)
+
+        async def simulate(text: str, value: Any) -> None:
+            self.session.last_inputs[name] = text
+            made = await self.client.simulate(name, value, version=version)
+            await self.close_json()
+            self.session.simulations[name] = (template.version, made)
+            await self.show_simulation(name)
+
+        await self._ask_input(f"Simulate {_called(name, version)} with", template, simulate)
+
+    async def show_simulation(self, name: str) -> None:
+        """One that was just made."""
+        self.session.template_at_hand = name
+        self.session.shows_simulation = True
+        # Not from within: what is done on a screen ends with it.
+        self.app.call_later(self.action_view, "templates")
+
+    def action_edit(self) -> None:
+        name = self.template_at_hand
+        if name is None:
+            self.note("There is no template to edit")
+            return
+        self.act(self.editing().edit_template(name, self.line_at_hand))
+
+    def editing(self) -> Editing:
+        from stepflow_tui.editing import Editing
+
+        return Editing(self.app, self.session, self.note, self.files_changed)
+
+    # Compare
+
+    async def action_diff(self) -> None:
+        run = self._run_for("compare")
+        if run is not None:
+            self.act(self._compare_with_last(run))
+
+    async def _compare_with_last(self, run: RunRecord) -> None:
+        """With the last other execution of its template that has completed."""
+        is_child = run.parent_run_id is not None
+        page = await self.client.list_runs(2, status=RunStatus.COMPLETED, template=run.template, children=is_child)
+        other = next((one for one in page.items if one.id != run.id), None)
+        if other is None:
+            self.note(f"No other execution of {run.template} has completed; there is nothing to compare it with")
+            return
+        await self.show_above("diff", other.id, run.id)
 
     # Pause, answer, retry from a step
 
@@ -239,16 +354,30 @@ class Acting(Frame):
         self._given = then
         await self.mount(AskInput(title, proposed))
 
+    async def _ask_form(
+        self, title: str, fields: Sequence[Field], given: dict[str, Any], then: Callable[[str, Any], Awaitable[None]]
+    ) -> None:
+        from stepflow_tui.screens.form import Form
+
+        await self.close_json()
+        self._given = then
+        await self.mount(Form(title, fields, given))
+
+    async def on_form_as_json(self, message: Form.AsJson) -> None:
+        if self._given is not None:
+            await self.ask_json(message.title, message.text, self._given)
+
     async def close_json(self) -> None:
-        await self.query("#ask").remove()
+        self.set_focus(None)  # else it goes to whatever comes next
+        await self.query("#ask, #form").remove()
         self.focus_main()
 
     def on_ask_input_given(self, message: AskInput.Given) -> None:
         if self._given is not None:
             self.act(self._given(message.text, message.value))
 
-    def on_ask_input_closed(self, message: AskInput.Closed) -> None:
-        self.focus_main()
+    async def on_ask_input_closed(self, message: AskInput.Closed) -> None:
+        await self.close_json()
 
     # Yank
 
@@ -270,8 +399,6 @@ class Acting(Frame):
         self.ask(Question(f"Copy of {short_id(run.id)}:", answers), yank)
 
     async def _yank(self, run: RunRecord, what: str) -> None:
-        from stepflow_tui.clipboard import copy
-
         full = await self.client.get_run(run.id)
         match what:
             case "command":
@@ -287,8 +414,24 @@ class Acting(Frame):
         if not text:
             self.note(f"{short_id(run.id)} has no {what}")
             return
-        way = copy(self.app, text)
+        way = self.copy(text)
         self.note(f"Copied the {what} of {short_id(run.id)} by {way}")
+
+
+def _called(name: str, version: int | None) -> str:
+    return name if version is None else f"{name} v{version}"
+
+
+def _begin_with(schema: Any) -> Any:
+    """What stands in a form at first: what its schema says, and nothing made up."""
+    if not isinstance(schema, dict):
+        return {}
+    if "default" in schema:
+        return schema["default"]
+    if isinstance(schema.get("examples"), list) and schema["examples"]:
+        return schema["examples"][0]
+    properties = schema.get("properties") or {}
+    return {name: one["default"] for name, one in properties.items() if isinstance(one, dict) and "default" in one}
 
 
 def _example_of(schema: Any) -> Any:

@@ -5,7 +5,11 @@ It reads and asks; workers do the work. The first page is painted before anythin
 
 from __future__ import annotations
 
-from typing import ClassVar
+import asyncio
+import contextlib
+import time
+from datetime import UTC, datetime
+from typing import ClassVar, Literal
 
 from textual import events, work
 from textual.app import ComposeResult
@@ -13,31 +17,36 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.timer import Timer
 
+from stepflow.client.workspace import Components, Round
 from stepflow.errors import WorkflowEngineError
 from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.keymap import bindings
 from stepflow_tui.live import follow_log
-from stepflow_tui.messages import EventsArrived, StorageTrouble
+from stepflow_tui.messages import EventsArrived, FilesChanged, StorageTrouble
 from stepflow_tui.panes.executions import Executions
 from stepflow_tui.panes.log import Log
 from stepflow_tui.panes.templates import Templates
 from stepflow_tui.panes.timeline import Timeline
-from stepflow_tui.screens.acting import Acting
+from stepflow_tui.presentation.filters import Filter
+from stepflow_tui.screens.filtering import Filtering
 from stepflow_tui.screens.frame import Frame
 from stepflow_tui.session import Session
+from stepflow_tui.watching import note_of, watch_files
 from stepflow_tui.widgets.bar import Bar, Question
 from stepflow_tui.widgets.lines import LineView
 
-TICK_SECONDS = 0.5
 WATCH_SECONDS = 5.0
 """How often the workers are looked at while there is something to do."""
 MANY_STEPS = 1000
 SLOW_RELOAD_SECONDS = 1.0
+QUICK_SECONDS = 0.02
+REST, MOST_REST_SECONDS = 5, 2.0
+"""So many times as long as slow reading took, and no longer, nothing is read."""
 
 
-class Dashboard(Acting):
+class Dashboard(Filtering):
     view = "dashboard"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("dashboard")]
 
@@ -49,13 +58,18 @@ class Dashboard(Acting):
         self._slow_reload: Timer | None = None
         self._reload_wanted: set[str] = set()
         self._reloading = False
+        self._hurry = asyncio.Event()
+        """Somebody waits for what is read."""
         self._log_of_selected = False
+        self._seq = 0
+        """The last event of the log that arrived."""
+        self._file_is: Literal["same", "gone", "other"] = "same"
 
     def compose(self) -> ComposeResult:
         yield Bar(id="header")
         with Horizontal(id="top"):
-            yield Templates(self.glyphs)
-            yield Executions(self.glyphs)
+            yield Templates(self.glyphs, self.session.files, self.session.histories)
+            yield Executions(self.client, self.glyphs, self.session.histories)
         yield Timeline(self.glyphs)
         yield Log()
         yield Bar(id="footer")
@@ -95,7 +109,11 @@ class Dashboard(Acting):
 
     def _begin(self, seq: int) -> None:
         """After the first paint: the log, the worker, the follower."""
+        self._seq = seq
         self.follow(seq)
+        self._watch_files()
+        if self.session.troubles:
+            self.note(self.session.troubles[0], "bad")
         self._after_first_paint()
 
     @work(group="begin")
@@ -103,20 +121,70 @@ class Dashboard(Acting):
         await self.guarded(self.log_pane.load(self.client, None))
         await self.ensure_worker()
 
+    @work(group="files")
+    async def _watch_files(self) -> None:
+        """One for the whole app, where there is a workspace."""
+        if self.client.workspace is not None and not self.session.read_only:
+            await self.guarded(watch_files(self.client, self.post_message))
+
+    def on_files_changed(self, message: FilesChanged) -> None:
+        note = note_of(self.session.files.take(message.round, datetime.now(UTC)))
+        self.templates.refresh()
+        seen = self._seen_frame
+        if seen is not None:
+            if note is not None:
+                seen.note(*note)
+            seen.files_changed()
+        self._renew_worker(message.round)
+
+    def _renew_worker(self, one: Round) -> None:
+        """Ours has the Python of when it began: while nothing is live it gives way to the next one."""
+        process = self.session.worker_process
+        changed = any(isinstance(outcome, Components) and not outcome.is_first for outcome in one.outcomes)
+        if changed and process is not None and process.is_alive() and not self.session.live_count:
+            process.stop()
+
     @work(group="follow", exclusive=True)
     async def follow(self, seq: int) -> None:
         await follow_log(self.client, seq, self.post_message)
 
+    # Beginning anew
+
+    async def reload(self) -> None:
+        """With the database as it is now, which may be another file."""
+        is_other = self.session.look_at_file() != "same"
+        self.workers.cancel_group(self, "follow")
+        try:
+            await self.session.reconnect()
+            self._seq = await self.client.last_seq()
+            if is_other:
+                self.executions.choose()
+            await self._load(executions=True, templates=True, steps=True)
+            await self.log_pane.load(self.client, self.log_pane.run_id if self._log_of_selected else None)
+            self.note_trouble(None)
+        except WorkflowEngineError as error:
+            self.note_trouble(error.message)
+        self.follow(self._seq)
+
     # What arrives
+
+    @property
+    def _seen_frame(self) -> Frame | None:
+        """The screen that is to hear of it, once its panes are there."""
+        seen = self.app.screen
+        return seen if isinstance(seen, Frame) and seen.is_mounted else None
 
     def on_events_arrived(self, message: EventsArrived) -> None:
         self.events_arrived(message.events)
-        seen = self.app.screen
-        if seen is not self and isinstance(seen, Frame):
+        seen = self._seen_frame
+        if seen is not None and seen is not self:
             seen.events_arrived(message.events)
 
     def events_arrived(self, events: list[WorkflowEvent]) -> None:
+        self._seq = events[-1].seq
         self.log_pane.add(events)
+        self.executions.note(events)
+        self.session.histories.note(events)
         wanted: set[str] = set()
         selected = self.timeline.run
         for event in events:
@@ -141,8 +209,8 @@ class Dashboard(Acting):
         self.note_trouble(message.trouble)
         if message.trouble is None:
             self._reload({"executions", "templates", "steps"})
-        seen = self.app.screen
-        if seen is not self and isinstance(seen, Frame):
+        seen = self._seen_frame
+        if seen is not None and seen is not self:
             seen.show_header()
 
     def _reload(self, wanted: set[str]) -> None:
@@ -157,23 +225,38 @@ class Dashboard(Acting):
         try:
             while self._reload_wanted:
                 wanted, self._reload_wanted = self._reload_wanted, set()
+                self._hurry.clear()
+                begun = time.monotonic()
                 await self.guarded(self._load(**dict.fromkeys(wanted, True)))
+                await self._rest(time.monotonic() - begun)
         finally:
             self._reloading = False
+
+    async def _rest(self, took: float) -> None:
+        """After reading that took long, unless somebody waits for it."""
+        if took < QUICK_SECONDS:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), min(REST * took, MOST_REST_SECONDS))
 
     async def _load(self, *, executions: bool = False, templates: bool = False, steps: bool = False) -> None:
         if templates:
             await self.templates.load(self.client)
         if executions:
-            await self.executions.load(self.client)
-            self.templates.note_runs(self.executions.runs)
+            await self.executions.load()
+            is_all = self.executions.listing.is_all
+            self.templates.note_runs(self.executions.runs if is_all else (await self.client.list_runs(200)).items)
             await self.session.read_counts()
             self.show_header()
+            self.read_histories()
         if steps or (executions and self.timeline.run is None):
             await self._load_steps()
 
     async def _load_steps(self) -> None:
         selected = self.executions.selected
+        if selected is None and self.executions.listing.filter.terms:
+            self.timeline.clear("No execution matches.")
+            return
         if selected is None:
             self.timeline.clear()
             return
@@ -186,9 +269,10 @@ class Dashboard(Acting):
     # The clock: only while something on the screen moves and somebody can see it
 
     def _set_clock(self) -> None:
-        ticks = self.timeline.ticks and self.app.app_focus
+        seconds = self.session.tick_seconds
+        ticks = self.timeline.ticks and self.app.app_focus and seconds is not None
         if ticks and self._clock is None:
-            self._clock = self.set_interval(TICK_SECONDS, self._tick)
+            self._clock = self.set_interval(seconds or 0, self._tick)
         elif not ticks and self._clock is not None:
             self._clock.stop()
             self._clock = None
@@ -207,7 +291,12 @@ class Dashboard(Acting):
         self.timeline.refresh()
 
     async def _watch(self) -> None:
-        """Whether somebody works on what there is to do; idle screens look at nothing."""
+        """Whether the database is still the file that was opened, and somebody works on what there is to do; idle
+        screens look at nothing else."""
+        if self.session.look_at_file() != self._file_is:
+            self._file_is = self.session.look_at_file()
+            await self.reload()
+            self._file_is = self.session.look_at_file()
         if not self.session.live_count:
             return
         await self.look_at_workers()
@@ -225,10 +314,13 @@ class Dashboard(Acting):
     @work(group="selection", exclusive=True)
     async def _selection_changed(self) -> None:
         await self.guarded(self._load_steps())
-        await self.guarded(self.executions.load_more(self.client))
+        await self.guarded(self._load_around())
+
+    async def _load_around(self) -> None:
+        await self.executions.load_more()
         selected = self.executions.selected
         if self._log_of_selected and selected is not None and self.log_pane.run_id != selected.id:
-            await self.guarded(self.log_pane.load(self.client, selected.id))
+            await self.log_pane.load(self.client, selected.id)
 
     @work(group="older")
     async def _read_older(self) -> None:
@@ -273,8 +365,22 @@ class Dashboard(Acting):
             self._unzoom()
         elif self.focused is not self.executions:
             self.executions.focus()
+        elif self.executions.listing.filter.terms:
+            self.choose(Filter())
 
-    def action_open(self) -> None:
+    def reload_list(self) -> None:
+        self._hurry.set()
+        self._reload({"executions", "steps"})
+
+    @property
+    def seen_templates(self) -> list[str]:
+        return [*super().seen_templates, *self.templates.seen_templates]
+
+    def show_histories(self) -> None:
+        super().show_histories()
+        self.templates.refresh()
+
+    async def action_open(self) -> None:
         if self.focused is self.templates and self.templates.selected is not None:
             name = self.templates.selected.name
             run = next((run for run in self.executions.runs if run.template == name), None)
@@ -283,8 +389,10 @@ class Dashboard(Acting):
                 return
             self.executions.select(run.id)
             self.executions.focus()
-        elif self.focused is self.executions:
+        elif self.focused is self.executions and self.timeline in self._visible_panes():
             self.timeline.focus()
+        elif self.focused in (self.executions, self.timeline) and self.executions.selected is not None:
+            await self.show_above("run", self.executions.selected.id, self.step_at_hand)
 
     def action_problem(self, direction: int) -> None:
         if not self.executions.next_problem(direction):
@@ -323,7 +431,7 @@ class Dashboard(Acting):
         return self.timeline.selected_key if shown and selected and shown.id == selected.id else None
 
     async def show_run(self, run_id: str) -> None:
-        await self.executions.load(self.client)
+        await self.executions.load()
         self.executions.select(run_id)
         self._reload({"executions", "steps"})
 

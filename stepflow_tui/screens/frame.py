@@ -6,23 +6,32 @@ It reads and asks; workers do the work.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib import import_module
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 
 from stepflow.errors import WorkflowEngineError
 from stepflow.model.event import WorkflowEvent
-from stepflow_tui.keymap import VIEWS, View, footer_keys
+from stepflow_tui.keymap import KEYS, OPENED, VIEWS, Key, View, keys_of
+from stepflow_tui.messages import RefreshAsked
 from stepflow_tui.presentation.header import Standing, header_line
 from stepflow_tui.presentation.spans import Line, safe
+from stepflow_tui.remapping import shown
 from stepflow_tui.session import Session
 from stepflow_tui.widgets.bar import Bar, Question
 
+if TYPE_CHECKING:
+    from stepflow_tui.panes.palette import Command, Palette
+    from stepflow_tui.screens.ask_text import AskText
+
 NOTE_SECONDS = 6.0
+READ_ONLY = "off: this screen only reads (--read-only)"
 
 
 class Frame(Screen[int]):
@@ -39,6 +48,8 @@ class Frame(Screen[int]):
         self.glyphs = session.glyphs
         self._note_timer: Timer | None = None
         self._asked: Callable[[str], Awaitable[None]] | None = None
+        self._answered: Callable[[str], None] | None = None
+        self._focused_before: Widget | None = None
 
     async def on_mount(self) -> None:
         self._show_footer()
@@ -46,6 +57,9 @@ class Frame(Screen[int]):
 
     def events_arrived(self, events: list[WorkflowEvent]) -> None:
         """New events of the log, while it is the screen that is seen."""
+
+    def files_changed(self) -> None:
+        """The workspace's files stand otherwise, while it is the screen that is seen."""
 
     async def guarded(self, reading: Awaitable[None]) -> None:
         """Trouble with the storage is shown, never raised."""
@@ -57,7 +71,7 @@ class Frame(Screen[int]):
             pass  # the screen was left while it was read: its panes are gone
 
     def note_trouble(self, trouble: str | None) -> None:
-        self.session.storage_trouble = trouble
+        self.session.note_trouble(trouble)
         self.show_header()
 
     # Header and footer
@@ -73,7 +87,8 @@ class Frame(Screen[int]):
 
     def _footer_line(self, width: int) -> Line:
         """Hints that have no room are left out whole; how to get help and how to leave stay longest."""
-        hints = [(key, f" {label}  ") for key, label in footer_keys(self.view)]
+        changed = self.session.changed_keys
+        hints = [(shown(key, changed), f" {key.label}  ") for key in keys_of(self.view) if key.label]
         sizes = [len(key) + len(label) for key, label in hints]
         while len(hints) > 2 and sum(sizes) + 1 > width:
             del hints[-3], sizes[-3]
@@ -93,9 +108,13 @@ class Frame(Screen[int]):
     # Questions
 
     def ask(self, question: Question, then: Callable[[str], Awaitable[None]]) -> None:
+        if self.query("#question"):
+            return
         self._asked = then
+        if self.session.config.setting("confirm") == "typed":
+            question.must_be_typed()
         self.mount(question)
-        question.focus()
+        self.set_focus(question)  # at once: the answer may be typed already
 
     async def on_question_answered(self, message: Question.Answered) -> None:
         then, self._asked = self._asked, None
@@ -103,6 +122,24 @@ class Frame(Screen[int]):
         self.focus_main()
         if then is not None and message.answer is not None:
             await then(message.answer)
+
+    def ask_text(self, title: str, then: Callable[[str], None]) -> None:
+        """Words in one line; `then` is called if any are given."""
+        self._answered = then
+        self.call_later(self._show_text_question, title)
+
+    async def _show_text_question(self, title: str) -> None:
+        from stepflow_tui.screens.ask_text import AskText
+
+        await self.query("#ask").remove()
+        await self.mount(AskText(title))
+
+    async def on_ask_text_given(self, message: AskText.Given) -> None:
+        then, self._answered = self._answered, None
+        await self.query("#ask").remove()
+        self.focus_main()
+        if then is not None and message.text is not None:
+            then(message.text)
 
     def focus_main(self) -> None:
         """Where the focus goes when a question was answered."""
@@ -120,10 +157,14 @@ class Frame(Screen[int]):
         """The dashboard is beneath all others; each is made when it is first seen."""
         if view == self.view:
             return
-        if self.view != "dashboard":
+        for _ in self.app.screen_stack[1:]:
             await self.app.pop_screen()
         if view != "dashboard":
             await self.app.push_screen(_screen_of(view, self.session))
+
+    async def show_above(self, view: View, *what: str | None) -> None:
+        """Above this one, which is there again when it is left."""
+        await self.app.push_screen(_screen_of(view, self.session, *what))
 
     async def action_back(self) -> None:
         await self.action_view("dashboard")
@@ -134,11 +175,112 @@ class Frame(Screen[int]):
     def action_help(self) -> None:
         from stepflow_tui.screens.help import Help
 
-        self.app.push_screen(Help(self.view))
+        self.app.push_screen(Help(self.view, self.session.changed_keys))
+
+    # What cannot be done
+
+    def why_not(self, key: Key) -> str | None:
+        """Why it does nothing now; None: it does."""
+        if self.session.read_only and key.changes:
+            return READ_ONLY
+        return None
+
+    # Finding by name
+
+    def action_commands(self) -> None:
+        if self.query("#palette"):
+            return
+        from stepflow_tui.panes.palette import Palette
+
+        self._focused_before = self.focused
+        palette = Palette(self._commands())
+        self.mount(palette)
+        self.set_focus(palette)  # at once: what is typed next is no key of the screen
+        self._add_commands()
+
+    def _commands(self) -> list[Command]:
+        """What has a key here, what has one elsewhere, the screens, the themes."""
+        from stepflow_tui.panes.palette import Command
+
+        changed, here = self.session.changed_keys, keys_of(self.view)
+        titles = {view: title for view, title, _ in VIEWS.values()}
+        commands = [
+            Command(key.help, shown(key, changed), partial(self.app.run_action, key.action, self), self.why_not(key))
+            for key in here
+            if key.id != "commands"
+        ]
+        for digit, (view, title, _) in VIEWS.items():
+            why_not = "it is here" if view == self.view else None
+            commands.append(Command(f"Screen: {title}", digit, partial(self.action_view, view), why_not))
+        for key in KEYS:
+            if key not in here:
+                where = " or ".join(titles.get(view, f"the {view} that enter opens") for view in key.views[:2])
+                commands.append(Command(key.help, shown(key, changed), None, f"on {where}"))
+        themes = self.session.themes
+        return [*commands, *(Command(f"Theme: {name}", "", partial(self._set, "theme", name)) for name in themes)]
+
+    @work(group="commands", exclusive=True)
+    async def _add_commands(self) -> None:
+        """What has to be read first."""
+
+    async def _set(self, name: str, value: str) -> None:
+        try:
+            self.session.set(name, value)
+        except WorkflowEngineError as error:
+            self.note(error.message, "bad")
+
+    async def on_palette_closed(self, message: Palette.Closed) -> None:
+        await self.query("#palette").remove()
+        if self._focused_before is not None and self._focused_before.is_mounted:
+            self.set_focus(self._focused_before)
+        else:
+            self.focus_main()
+        command = message.command
+        if command is not None and command.why_not is not None:
+            self.note(f"{command.text}: {command.why_not}")
+        elif command is not None and command.do is not None:
+            self.app.call_later(command.do)  # not from within: it may leave this screen
+
+    # Being there
+
+    async def reload(self) -> None:
+        """Read again what is shown."""
+
+    def action_refresh(self) -> None:
+        self.post_message(RefreshAsked())
+
+    def action_redraw(self) -> None:
+        self.app.refresh(repaint=True, layout=True)
+
+    def action_suspend(self) -> None:
+        self.app.action_suspend_process()
+
+    def copy(self, text: str) -> str:
+        """Into the clipboard; by which way."""
+        from stepflow_tui.clipboard import copy
+
+        return copy(self.app, text, self.session.config.setting("clipboard"))
+
+    def action_copy_or_leave(self) -> None:
+        selected = self.get_selected_text()
+        if selected:
+            self.clear_selection()
+            self.note(f"Copied what was selected by {self.copy(selected)}")
+            return
+        answers = {"y": ("yes", "quit, executions go on"), "ctrl+c": ("yes", "the same")}
+
+        async def leave() -> None:
+            await self.action_view("dashboard")
+            await self.app.run_action("leave", self.app.screen)
+
+        async def answered(_: str) -> None:
+            self.app.call_later(leave)  # not from within: this screen is left
+
+        self.ask(Question("Quit?", answers), answered)
 
 
-def _screen_of(view: View, session: Session) -> Frame:
-    where = next(where for name, _, where in VIEWS.values() if name == view)
+def _screen_of(view: View, session: Session, *what: str | None) -> Frame:
+    where = OPENED.get(view) or next(where for name, _, where in VIEWS.values() if name == view)
     module, _, name = where.partition(":")
-    screen: Frame = getattr(import_module(module), name)(session)
+    screen: Frame = getattr(import_module(module), name)(session, *what)
     return screen

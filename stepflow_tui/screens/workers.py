@@ -64,6 +64,9 @@ class WorkersView(Frame):
         self.set_interval(LOOK_SECONDS, self._look)
         await self.guarded(self._load())
 
+    async def reload(self) -> None:
+        await self.guarded(self._load())
+
     def focus_main(self) -> None:
         self.pane.focus()
 

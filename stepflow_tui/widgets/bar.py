@@ -54,10 +54,31 @@ class Question(Bar, can_focus=True):
         for key, (_, reads) in answers.items():
             line += [(f" {key} ", "active"), (f"{reads} ", "")]
         line.append((" any other key: no", "dim"))
+        self._question = f" {text}  "
+        self._typed: str | None = None
+        """What was typed of `yes`; None: one key answers."""
+        self.show(lambda width: line)
+
+    def must_be_typed(self) -> None:
+        """Where it is only yes or no, ask for the whole word."""
+        if list(self._answers) == ["y"]:
+            self._type("")
+
+    def _type(self, typed: str) -> None:
+        self._typed = typed
+        asked: Line = [(self._question, "title"), ("type yes: ", ""), (f"{typed}_", "active")]
+        line = [*asked, ("  any other key: no", "dim")]
         self.show(lambda width: line)
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
         event.prevent_default()
+        if self._typed is not None:
+            typed = self._typed + (event.character or "")
+            if event.character and "yes".startswith(typed) and typed != "yes":
+                self._type(typed)
+                return
+            self.post_message(self.Answered(self._answers["y"][0] if typed == "yes" else None))
+            return
         answer = self._answers.get(event.key)
         self.post_message(self.Answered(answer[0] if answer else None))

@@ -102,7 +102,7 @@ async def test_capital_t_retries_from_the_step_with_another_input(storage: SQLit
 
 async def test_y_copies_what_is_asked_for(storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     copied: list[str] = []
-    monkeypatch.setattr(clipboard, "copy", lambda app, text: copied.append(text) or "tmux")
+    monkeypatch.setattr(clipboard, "copy", lambda app, text, way: copied.append(text) or "tmux")
     run_id = start(storage, flow(echo("a", 1)))
     async with working(storage), screen_on(storage) as screen:
         await until(storage, run_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from textual.pilot import Pilot
@@ -17,11 +17,19 @@ from stepflow.model.flow import Flow, Step
 from stepflow.model.statuses import RunStatus
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui.app import StepFlowApp
-from stepflow_tui.keymap import KEYS, VIEWS, View, keys_of
+from stepflow_tui.config import Config
+from stepflow_tui.keymap import KEYS, View, keys_of
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.screens.dashboard import Dashboard
+from stepflow_tui.screens.diff import DiffView
+from stepflow_tui.screens.executions import ExecutionsView
+from stepflow_tui.screens.failures import FailuresView
 from stepflow_tui.screens.frame import Frame
 from stepflow_tui.screens.help import Help, help_lines
+from stepflow_tui.screens.run import RunView
+from stepflow_tui.screens.search import SearchView
+from stepflow_tui.screens.settings import SettingsView
+from stepflow_tui.screens.templates import TemplatesView
 from stepflow_tui.screens.workers import WorkersView
 from stepflow_tui.widgets.lines import LineView
 from tests.support.engine import save, start, until, working
@@ -69,11 +77,16 @@ class Screen:
 
 @asynccontextmanager
 async def screen_on(
-    storage: SQLiteStorage, size: tuple[int, int] = (120, 40), begin_on: str | None = None
+    storage: SQLiteStorage,
+    size: tuple[int, int] = (120, 40),
+    begin_on: str | None = None,
+    *,
+    read_only: bool = False,
+    config: Config | None = None,
 ) -> AsyncIterator[Screen]:
-    async with Client(storage.url, durability="normal") as client:
+    async with Client(storage.url, durability="normal", read_only=read_only) as client:
         run = None if begin_on is None else await client.get_run(begin_on)
-        app = StepFlowApp(client, start_worker=False, run=run)
+        app = StepFlowApp(client, start_worker=False, run=run, read_only=read_only, config=config)
         async with app.run_test(size=size) as pilot:
             screen = Screen(app, pilot)
             await screen.until(lambda: bool(app.screen_stack) and "stepflow" in screen.text)
@@ -122,7 +135,7 @@ async def test_a_run_of_another_process_appears_by_itself_with_its_failure(stora
 
 
 async def test_r_asks_for_the_input_and_runs(storage: SQLiteStorage) -> None:
-    schema = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer", "default": 3}}}
+    schema = {"type": "object", "required": ["n"], "additionalProperties": {"type": "integer"}, "default": {"n": 3}}
     save(storage, flow(echo("a", {"$from": {"workflow": "input"}}), name="ask", input_schema=schema))
     async with screen_on(storage) as screen, working(storage):
         await screen.expect("ask")
@@ -352,8 +365,18 @@ async def test_q_asks_only_when_a_worker_of_ours_has_live_runs(storage: SQLiteSt
 
 
 async def test_help_lists_every_key_and_every_key_does_something(storage: SQLiteStorage) -> None:
-    classes: dict[View, type[Frame]] = {"dashboard": Dashboard, "workers": WorkersView}
-    assert {view for view, _, _ in VIEWS.values()} == set(classes)
+    classes: dict[View, type[Frame]] = {
+        "dashboard": Dashboard,
+        "executions": ExecutionsView,
+        "templates": TemplatesView,
+        "workers": WorkersView,
+        "search": SearchView,
+        "failures": FailuresView,
+        "settings": SettingsView,
+        "run": RunView,
+        "diff": DiffView,
+    }
+    assert set(get_args(View)) == set(classes)
     for view, screen_class in classes.items():
         said = "\n".join("".join(text for text, _ in line) for line in help_lines(view))
         for key in keys_of(view):

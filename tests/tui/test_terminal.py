@@ -56,6 +56,17 @@ class Terminal:
             assert time.monotonic() < end, f"{words} not in\n{self.text}"
             time.sleep(0.05)
 
+    def expect_gone(self, words: str) -> None:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while words in self.text:
+            assert time.monotonic() < end, f"{words} still in\n{self.text}"
+            time.sleep(0.05)
+
+    def scribble(self, text: str) -> None:
+        """As another program would that writes to the same terminal."""
+        with open(self._tmux("display-message", "-p", "#{pane_tty}").strip(), "w") as tty:
+            tty.write(f"\x1b[5;5H{text}")
+
     def close(self) -> None:
         self._tmux("kill-server")
 
@@ -96,6 +107,51 @@ def test_a_run_started_elsewhere_is_seen_cancelled_and_left(terminal: Terminal, 
     terminal.expect("stepflow.cli.main")  # what was typed: the screen has given the terminal back
     assert terminal.state == "0 1"
     assert "Traceback" not in terminal.text
+
+
+def test_it_is_suspended_and_comes_back_and_what_others_wrote_over_it_is_redrawn(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    terminal.type(f"XDG_CONFIG_HOME={tmp_path}/config {stepflow()}", "Enter")
+    terminal.expect("Executions", "q Quit")
+    terminal.type("C-z")
+    terminal.expect("stepflow.cli.main")
+    assert terminal.state == "0 1"
+    terminal.type("fg", "Enter")
+    terminal.expect("Executions", "q Quit")
+    assert terminal.state == "1 0"
+    terminal.scribble("somebody else")
+    terminal.expect("somebody else")
+    terminal.type("C-l")
+    terminal.expect("Executions")
+    terminal.expect_gone("somebody else")
+    terminal.type(",")
+    terminal.expect("stepflow-dark", "completed")
+    terminal.type("Left", "Right", "Right")
+    terminal.expect("stepflow-light")
+    assert (tmp_path / "config" / "stepflow" / "ui.toml").read_text() == 'theme = "stepflow-light"\n'
+    terminal.type(":workers", "Enter")
+    terminal.expect("Workers", "b y Drain")
+    terminal.type("1")
+    terminal.expect("Executions")
+    terminal.type("C-c", "C-c")
+    terminal.expect("stepflow.cli.main")
+    assert terminal.state == "0 1"
+    assert "defect" not in terminal.text
+
+
+def test_an_answer_may_be_typed_before_it_is_asked_for(terminal: Terminal, tmp_path: Path) -> None:
+    environment = {**os.environ, "STEPFLOW_DB": str(tmp_path / "x.db")}
+    subprocess.run(stepflow("run", "sleeper.yaml", "--async").split(), cwd=tmp_path, env=environment, check=True)
+    terminal.type(stepflow(), "Enter")
+    terminal.expect("sleeper", "sleeping", "q Quit")
+    terminal.type("cy")
+    terminal.expect("⊘", "cancelled")
+    terminal.type("c")
+    terminal.expect("there is nothing to cancel")
+    terminal.type("q")
+    terminal.expect("stepflow.cli.main")
+    assert "defect" not in terminal.text
 
 
 def test_without_a_terminal_it_says_how_it_is_used(tmp_path: Path) -> None:

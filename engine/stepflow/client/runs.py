@@ -83,6 +83,10 @@ class Runs(Templates, Log):
             return await self._open_bridge.call(lambda: storage.get_run(storage.find_run(run)))
         return (await self._open_bridge.call(self._past, run, at_seq, False))[0]
 
+    async def look_back(self, run: str, at_seq: int) -> tuple[RunRecord, list[StepRecord]]:
+        """Both as they were after that event: the run, and its steps without bodies, one record per attempt."""
+        return await self._open_bridge.call(self._past, run, at_seq, False)
+
     def _past(self, ref: str, at_seq: int, bodies: bool) -> tuple[RunRecord, list[StepRecord]]:
         """The run and its steps, one record per attempt."""
         from stepflow.core.past import fold_log, run_then, steps_then

@@ -56,7 +56,7 @@ def compare_runs(
     before: RunRecord, before_steps: Sequence[StepRecord], after: RunRecord, after_steps: Sequence[StepRecord]
 ) -> RunDifference:
     """The steps with their inputs and outputs; one a step."""
-    pairs = _aligned({step.key: step for step in before_steps}, {step.key: step for step in after_steps})
+    pairs = aligned({step.key: step for step in before_steps}, {step.key: step for step in after_steps})
     compared = [_compare_steps(key, old, new) for key, old, new in pairs]
     differing = tuple(one for one in compared if one is not None)
     return RunDifference(
@@ -84,7 +84,7 @@ def changes(before: Any, after: Any, path: Path = ()) -> Iterator[Change]:
 Pair = tuple[str, StepRecord | None, StepRecord | None]
 
 
-def _aligned(before: dict[str, StepRecord], after: dict[str, StepRecord]) -> Iterator[Pair]:
+def aligned(before: dict[str, StepRecord], after: dict[str, StepRecord]) -> Iterator[Pair]:
     """By key, in the order of the second; what only the first has comes after the step that it followed there."""
     gone: dict[str | None, list[str]] = {}
     followed: str | None = None

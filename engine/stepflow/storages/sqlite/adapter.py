@@ -135,7 +135,10 @@ class SQLiteStorage(Reader):
     # Following
 
     def listen(self, *, for_workers: bool = False) -> SocketListener:
-        reader = self._connect_reader()
+        try:
+            reader = self._connect_reader()
+        except sqlite3.Error as error:
+            raise storage_error(error, self._path) from error
         listener = SocketListener(self._path, reader, for_workers=for_workers, on_close=self._listeners.discard)
         self._listeners.add(listener)
         return listener

@@ -41,9 +41,11 @@ class OpenedFile:
 
 
 def connect(path: Path, durability: Durability, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection with every setting ours have. Statements start their own transactions."""
+    """A connection with every setting ours have. Statements start their own transactions. Those who only read make no
+    file where there is none any more."""
+    uri = f"file:{_uri(path)}?mode={'rw' if read_only else 'rwc'}"
     connection = sqlite3.connect(
-        str(path), timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     connection.execute(f"PRAGMA synchronous = {durability}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")

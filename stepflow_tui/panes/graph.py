@@ -1,0 +1,214 @@
+"""The steps of an execution as a graph: boxes where there is room and they are few, else an indented line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.events import Click
+from textual.geometry import Region, Size
+
+from stepflow.model.run import StepRecord
+from stepflow_tui.presentation.glyphs import Glyphs
+from stepflow_tui.presentation.graph import BOX_HEIGHT, Branch, Drawn, Layout, branches, draw_edges, layout
+from stepflow_tui.presentation.nodes import box_line, box_width, branch_line, without_cells
+from stepflow_tui.presentation.spans import Line
+from stepflow_tui.widgets.lines import LineView
+
+MOST_BOXES = 40
+LEAST_WIDTH = 100
+
+
+class Graph(LineView):
+    BORDER_TITLE = "Graph"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "along(-1)", show=False),
+        Binding("right", "along(1)", show=False),
+    ]
+
+    def __init__(self, glyphs: Glyphs, now: Callable[[], datetime]) -> None:
+        super().__init__(id="graph")
+        self._glyphs = glyphs
+        self._now = now
+        self._steps: dict[str, StepRecord] = {}
+        self._critical: tuple[str, ...] = ()
+        self._links: tuple[tuple[str, tuple[str, ...]], ...] = ()
+        self._layout: Layout | None = None
+        self._drawn: Drawn | None = None
+        self._branches: list[Branch] = []
+        self._made_for: object = None
+        self.selected_key: str | None = None
+
+    @property
+    def has_boxes(self) -> bool:
+        return len(self._steps) <= MOST_BOXES and self.scrollable_content_region.width >= LEAST_WIDTH - 4
+
+    def show(self, steps: Sequence[StepRecord], critical: Sequence[str], selected: str | None) -> None:
+        """`steps`: one record a step."""
+        self._steps = {step.key: step for step in steps}
+        self._critical = tuple(critical)
+        self._links = tuple((step.key, step.depends_on) for step in steps)
+        self.selected_key = selected if selected in self._steps else next(iter(self._steps), None)
+        self._make()
+        self.refresh()
+
+    def _make(self) -> None:
+        """What depends on the shape alone is made once."""
+        made_for = (self.has_boxes, self._links, self._critical, self._glyphs.ascii_only)
+        if made_for == self._made_for:
+            return
+        self._made_for = made_for
+        steps = list(self._steps.values())
+        self.has_cursor = not self.has_boxes
+        if self.has_boxes:
+            self._layout = layout(steps, {step.key: box_width(step.key) for step in steps})
+            pairs = set(zip(self._critical, self._critical[1:], strict=False))
+            self._drawn = draw_edges(self._layout, pairs, ascii_only=self._glyphs.ascii_only)
+            self.row_count = self._layout.height
+            self.virtual_size = Size(self._layout.width, self._layout.height)
+        else:
+            self._layout = self._drawn = None
+            self._branches = branches(steps, self._critical, ascii_only=self._glyphs.ascii_only)
+            self.set_rows(len(self._branches))
+        self._scroll_to_selected()
+        layers = "" if self._layout is None else "  arrows move"
+        self.border_subtitle = f"{len(steps):,} steps{layers}"
+
+    def on_resize(self) -> None:
+        self._make()
+        super().on_resize()
+        self._scroll_to_selected()
+
+    # Drawing
+
+    def line_at(self, row: int, width: int) -> Line:
+        if self._layout is None or self._drawn is None:
+            branch = self._branches[row]
+            step = self._steps[branch.key]
+            names = min(max(8, width // 2), max(len(one.prefix) + len(one.key) for one in self._branches[:500]) + 1)
+            is_critical = branch.key in self._critical
+            return branch_line(branch, step, names, self._now(), self._glyphs, is_critical=is_critical)
+        return without_cells(self._boxes_line(self._layout, self._drawn, row), int(self.scroll_offset.x))
+
+    def _boxes_line(self, laid: Layout, drawn: Drawn, row: int) -> Line:
+        """What begins in which column, box or edge."""
+        now = self._now()
+        pieces: dict[int, Line] = {
+            x: [(character, "title" if is_heavy else "dim")] for x, (character, is_heavy) in drawn.rows[row].items()
+        }
+        widths = dict.fromkeys(pieces, 1)
+        for key, box in laid.boxes.items():
+            if box.y <= row < box.y + BOX_HEIGHT:
+                pieces[box.x] = box_line(
+                    self._steps[key],
+                    row - box.y,
+                    box.width,
+                    now,
+                    self._glyphs,
+                    is_critical=key in self._critical,
+                    is_selected=key == self.selected_key,
+                )
+                widths[box.x] = box.width
+        line: Line = []
+        column = 0
+        for x in sorted(pieces):
+            if x > column:
+                line.append((" " * (x - column), ""))
+            line += pieces[x]
+            column = x + widths[x]
+        return line
+
+    # Moving
+
+    def select(self, key: str) -> None:
+        if key in self._steps and key != self.selected_key:
+            self.selected_key = key
+            self._scroll_to_selected()
+            self.refresh()
+
+    def _scroll_to_selected(self) -> None:
+        if self.selected_key is None:
+            return
+        if self._layout is not None:
+            box = self._layout.boxes[self.selected_key]
+            self.scroll_to_region(Region(box.x, box.y, box.width, BOX_HEIGHT), animate=False, force=True)
+        else:
+            row = next((row for row, one in enumerate(self._branches) if one.key == self.selected_key), 0)
+            self.cursor = row
+            self._scroll_to_cursor()
+
+    def _choose(self, key: str) -> None:
+        if key != self.selected_key:
+            self.select(key)
+            self.post_message(self.Moved(self))
+
+    def move_to(self, row: int) -> None:
+        if self._layout is None:
+            super().move_to(row)
+            if self._branches:
+                self.selected_key = self._branches[self.cursor].key
+
+    def action_move(self, by: int) -> None:
+        """Down or up among the boxes of a layer, and from the last to the next layer."""
+        if self._layout is None or self.selected_key is None:
+            super().action_move(by)
+            return
+        boxes = self._layout.boxes
+        inside = sorted(boxes, key=lambda key: (boxes[key].x, boxes[key].y))
+        place = inside.index(self.selected_key) + by
+        if 0 <= place < len(inside):
+            self._choose(inside[place])
+
+    def action_page(self, by: int) -> None:
+        if self._layout is None:
+            super().action_page(by)
+        else:
+            self.scroll_relative(y=by * self._page, animate=False)
+
+    def action_half_page(self, by: int) -> None:
+        if self._layout is None:
+            super().action_half_page(by)
+        else:
+            self.scroll_relative(y=by * max(1, self._page // 2), animate=False)
+
+    def action_first(self) -> None:
+        self._go_to_end(0)
+
+    def action_last(self) -> None:
+        self._go_to_end(-1)
+
+    def _go_to_end(self, place: int) -> None:
+        if self._layout is None:
+            self.move_to(0 if place == 0 else self.row_count - 1)
+        elif self._steps:
+            boxes = self._layout.boxes
+            self._choose(sorted(boxes, key=lambda key: (boxes[key].x, boxes[key].y))[place])
+
+    def action_along(self, by: int) -> None:
+        """To a step that depends on this one, or to one it depends on: the critical one first."""
+        if self.selected_key is None:
+            return
+        if by < 0:
+            near = [key for key in self._steps[self.selected_key].depends_on if key in self._steps]
+        else:
+            near = [key for key, step in self._steps.items() if self.selected_key in step.depends_on]
+        if near:
+            key = next((key for key in near if key in self._critical), near[0])
+            if self._layout is None:
+                self.move_to(next(row for row, one in enumerate(self._branches) if one.key == key))
+            else:
+                self._choose(key)
+
+    def on_click(self, event: object) -> None:
+        if self._layout is None or not isinstance(event, Click):
+            super().on_click(event)
+            return
+        cell = (
+            event.x - self.gutter.left + int(self.scroll_offset.x),
+            event.y - self.gutter.top + int(self.scroll_offset.y),
+        )
+        for key, box in self._layout.boxes.items():
+            if box.holds(cell):
+                self._choose(key)

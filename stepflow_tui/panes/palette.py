@@ -1,0 +1,128 @@
+"""All that can be done, in a list that narrows as it is typed: keys, screens, templates to run, themes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Input
+
+from stepflow_tui.presentation.fuzzy import emphasised, match
+from stepflow_tui.presentation.spans import Line, fit, safe
+from stepflow_tui.widgets.lines import LineView
+
+KEYS_WIDTH = 9
+MOST_ROWS = 12
+
+
+class Command(msgspec.Struct, frozen=True):
+    text: str
+    """What it is found by."""
+    keys: str
+    do: Callable[[], Awaitable[object]] | None
+    why_not: str | None = None
+    """Why it cannot be done now."""
+
+
+class CommandList(LineView, can_focus=False):
+    def __init__(self) -> None:
+        super().__init__(id="commands")
+        self.found: list[tuple[Command, tuple[int, ...]]] = []
+
+    @property
+    def selected(self) -> Command | None:
+        return self.found[self.cursor][0] if self.found else None
+
+    def line_at(self, row: int, width: int) -> Line:
+        command, places = self.found[row]
+        style = "dim" if command.why_not else ""
+        line: Line = [(" " + fit(command.keys, KEYS_WIDTH), style or "active")]
+        line += emphasised(safe(command.text), places, style)
+        if command.why_not:
+            line.append((f"  {safe(command.why_not)}", "late"))
+        return line
+
+
+class Palette(Vertical, can_focus=True):
+    BINDINGS = [  # noqa: RUF012 - as Textual declares it
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("pageup", "move(-10)", show=False),
+        Binding("pagedown", "move(10)", show=False),
+        Binding("escape,ctrl+c,ctrl+p", "close", show=False, priority=True),
+    ]
+
+    class Closed(Message):
+        """`command` is to be done; None: nothing is."""
+
+        def __init__(self, command: Command | None) -> None:
+            super().__init__()
+            self.command = command
+
+    def __init__(self, commands: list[Command]) -> None:
+        super().__init__(id="palette")
+        self._commands = commands
+        self._narrowed_to = ""
+
+    def compose(self) -> ComposeResult:
+        yield CommandList()
+        field = Input(placeholder="a few letters of what to do", id="wanted", select_on_focus=False)
+        field.cursor_blink = False
+        yield field
+
+    def on_mount(self) -> None:
+        self._narrow("")
+        self.query_one(Input).focus()
+
+    def add(self, commands: list[Command]) -> None:
+        """More that can be done; the cursor stays."""
+        self._commands += commands
+        self._narrow(self.query_one(Input).value, self.list.selected)
+
+    @property
+    def list(self) -> CommandList:
+        return self.query_one(CommandList)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if event.value != self._narrowed_to:
+            self._narrow(event.value)
+
+    def _narrow(self, wanted: str, keep: Command | None = None) -> None:
+        """What matches, the best first; what cannot be done after what can and matches as well."""
+        self._narrowed_to = wanted
+        found = [(found, command) for command in self._commands if (found := match(wanted, command.text)) is not None]
+        if wanted.strip():
+            found.sort(key=lambda one: (-one[0][0], one[1].why_not is not None, len(one[1].text)))
+        self.list.found = [(command, places) for (_, places), command in found]
+        row = next((row for row, (command, _) in enumerate(self.list.found) if command is keep), 0)
+        self.list.styles.height = max(1, min(MOST_ROWS, len(found), self.app.size.height - 4))
+        self.list.set_rows(len(found), row)
+
+    def action_move(self, by: int) -> None:
+        self.list.action_move(by)
+
+    def on_key(self, event: events.Key) -> None:
+        """What was typed before the field had the focus, and enter."""
+        if event.is_printable and event.character is not None:
+            self.query_one(Input).insert_text_at_cursor(event.character)
+        elif event.key != "enter":
+            return
+        else:
+            if self._narrowed_to != (wanted := self.query_one(Input).value):
+                self._narrow(wanted)  # it is told of what was typed a moment later
+            if self.list.selected is not None:
+                self.post_message(self.Closed(self.list.selected))
+        event.stop()
+        event.prevent_default()
+
+    def on_click(self) -> None:
+        self.query_one(Input).focus()
+
+    def action_close(self) -> None:
+        self.post_message(self.Closed(None))

@@ -1,0 +1,147 @@
+"""A step in full: how it stands, its attempts and what went wrong, what it was given and gave, its last words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from stepflow.model.event import WorkflowEvent
+from stepflow.model.run import RunRecord, StepRecord, awaited_signal
+from stepflow.model.statuses import RunStatus, StepStatus
+from stepflow_tui.presentation.durations import short
+from stepflow_tui.presentation.glyphs import Glyphs
+from stepflow_tui.presentation.json_tree import JsonTree, json_row
+from stepflow_tui.presentation.log import event_line
+from stepflow_tui.presentation.spans import Line, fit_name, safe
+from stepflow_tui.presentation.timeline import is_upstream_failure, note_of
+from stepflow_tui.presentation.wrapping import wrap_text
+
+MOST_OF_VALUE = 12
+"""Rows of an input or output; the tab of these has all."""
+MOST_FOLDED = 3
+"""Lines of a detail that stay when it is folded."""
+
+
+def step_title(step: StepRecord, glyphs: Glyphs) -> str:
+    glyph, _ = glyphs.step(step.status)
+    tries = f"  attempt {step.attempt}" if step.attempt > 1 else ""
+    return f"{safe(step.key)} {glyph} {step.status.value}{tries}"
+
+
+def step_lines(
+    run: RunRecord,
+    attempts: Sequence[StepRecord],
+    words: Sequence[WorkflowEvent],
+    width: int,
+    now: datetime,
+    glyphs: Glyphs,
+    *,
+    unfolded: bool,
+) -> list[Line]:
+    """`attempts` of the step, oldest first, the last with bodies; `words`: its newest log lines; `unfolded`: stacks and
+    other long details are shown whole."""
+    step = attempts[-1]
+    lines: list[Line] = [[(safe(step.component), "dim"), *_after(step)]]
+    note = note_of(step, now)
+    if note and step.error is None:
+        lines += wrap_text(note, width, "dim")
+    keys = what_now(run, step)
+    if keys:
+        lines.append([("now ", "dim"), *keys])
+    lines += _error_lines(step, width, unfolded=unfolded)
+    tried = [_attempt_line(one, now, glyphs) for one in attempts if one.started_at is not None]
+    if tried and step.error is not None:
+        del tried[-1][3:]  # it was said above
+    lines += tried
+    for name, value in (("input", step.input), ("output", step.output)):
+        if value is not None:
+            lines += _value_lines(name, value, glyphs)
+    if words:
+        lines.append([("log", "title")])
+        lines += [event_line(event, width, with_run=False) for event in words]
+    return lines
+
+
+def _after(step: StepRecord) -> Line:
+    return [("  after ", "dim"), (safe(", ".join(step.depends_on)), "")] if step.depends_on else []
+
+
+def what_now(run: RunRecord, step: StepRecord) -> Line:
+    """The keys that lead on from here."""
+    keys: list[tuple[str, str]] = []
+    failed = step.status is StepStatus.FAILED and not is_upstream_failure(step)
+    if failed and run.status in (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TIMED_OUT):
+        keys += [("t", "retry"), ("T", "from here, with other input")]
+    elif step.status is StepStatus.COMPLETED and run.status.is_final:
+        keys.append(("T", "again from here"))
+    elif step.status is StepStatus.WAITING and awaited_signal(step.awaits) is not None:
+        keys.append(("A", f"answer {safe(awaited_signal(step.awaits))}"))
+    if failed:
+        keys.append(("e", "open the template here"))
+    line: Line = []
+    for key, meaning in keys:
+        line += [(key, "active"), (f" {meaning}  ", "")]
+    return line
+
+
+def _attempt_line(attempt: StepRecord, now: datetime, glyphs: Glyphs) -> Line:
+    glyph, style = glyphs.step(attempt.status)
+    assert attempt.started_at is not None
+    took = short(((attempt.finished_at or now) - attempt.started_at).total_seconds())
+    line: Line = [(f"{glyph} ", style), (f"#{attempt.attempt} {attempt.started_at.astimezone():%H:%M:%S} ", "dim")]
+    line.append((f"{took:>6}", ""))
+    if attempt.error is not None:
+        told = f"  {safe(attempt.error.get('code', ''))} {safe(attempt.error.get('message', ''))}"
+        line.append((told, "bad" if attempt.status is StepStatus.FAILED else "dim"))
+    return line
+
+
+def _error_lines(step: StepRecord, width: int, *, unfolded: bool) -> list[Line]:
+    error = step.error
+    if error is None:
+        return []
+    style = "dim" if is_upstream_failure(step) or step.recovered else "bad"
+    lines = wrap_text(f"{error.get('code', '')}  {error.get('message', '')}", width, style)
+    details: dict[str, Any] = error.get("details") or {}
+    place = ":".join(str(details[key]) for key in ("file", "line", "column") if details.get(key) is not None)
+    if place:
+        lines.append([(f"at {safe(place)}", "late")])
+    for name, value in details.items():
+        if name in ("file", "line", "column", "step_key", "attempt"):
+            continue
+        text = value if isinstance(value, str) else str(value)
+        told = text.splitlines() or [""]
+        if len(told) == 1:
+            lines += wrap_text(f"{name}: {text}", width, "dim")
+            continue
+        lines.append([(f"{name}: ", "dim")])
+        hidden = 0 if unfolded else max(0, len(told) - MOST_FOLDED)
+        if hidden:
+            lines.append([(f"  … {hidden} lines above; x unfolds", "dim")])
+        lines += [[("  " + safe(line), "")] for line in told[hidden:]]
+    return lines
+
+
+def _value_lines(name: str, value: Any, glyphs: Glyphs) -> list[Line]:
+    tree = JsonTree({name: value})
+    lines = [json_row(tree.row_at(row), "json", glyphs) for row in range(min(tree.row_count, MOST_OF_VALUE))]
+    if tree.row_count > MOST_OF_VALUE:
+        lines.append([(f"  … {tree.row_count - MOST_OF_VALUE:,} more rows; i shows all", "dim")])
+    return lines
+
+
+def attempt_row(attempt: StepRecord, names: int, now: datetime, glyphs: Glyphs) -> Line:
+    """One attempt of any step, for the list of all."""
+    line = _attempt_line(attempt, now, glyphs)
+    return [line[0], (fit_name(safe(attempt.key), names) + " ", ""), *line[1:]]
+
+
+def event_detail(event: WorkflowEvent, glyphs: Glyphs) -> list[Line]:
+    """An event with all it says."""
+    said: dict[str, Any] = {"type": event.event_type}
+    if event.step_key is not None:
+        said |= {"step": event.step_key, "attempt": event.attempt}
+    said |= {"level": event.level, "time": event.timestamp.isoformat(), "payload": event.payload}
+    tree = JsonTree(said)
+    return [json_row(tree.row_at(row), "json", glyphs) for row in range(tree.row_count)]

@@ -1,0 +1,120 @@
+"""What is done with many executions at once: asked for first, by their number where they are many."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from stepflow.errors import WorkflowEngineError
+from stepflow.model.run import RunRecord
+from stepflow.model.statuses import RunStatus
+from stepflow_tui.screens.acting import RETRIED, Acting
+from stepflow_tui.screens.frame import Frame
+from stepflow_tui.widgets.bar import Question
+
+FEW = 5
+"""So many are answered for by one key; for more their number is typed."""
+AT_ONCE = 50
+"""Requests that are made together, and committed together."""
+STANDING = (RunStatus.PAUSED, RunStatus.STALLED)
+
+Does = Callable[[RunRecord], Awaitable[bool]]
+"""With one execution; whether there was anything to do."""
+
+
+class Bulk(Acting):
+    """A subclass has executions marked, or grouped."""
+
+    def cancel_all(self, runs: Sequence[RunRecord], few: int = FEW) -> None:
+        """`few`: so many are answered for by one key."""
+
+        async def cancel(run: RunRecord) -> bool:
+            return await self.client.cancel(run.id, "cancelled in the terminal UI")
+
+        wanted = [run for run in runs if not run.status.is_final]
+        self._ask_for_all("Cancel", RunStatus.CANCELLED.value, wanted, runs, cancel, few)
+
+    def retry_all(self, runs: Sequence[RunRecord], few: int = FEW) -> None:
+        async def retry(run: RunRecord) -> bool:
+            if run.id in self.session.retried:
+                return False
+            self.session.retried.add(run.id)
+            try:
+                await self.client.retry(run.id)
+            except WorkflowEngineError:
+                self.session.retried.discard(run.id)
+                raise
+            return True
+
+        wanted = [run for run in runs if run.status in RETRIED and run.id not in self.session.retried]
+        self._ask_for_all("Retry", "retried", wanted, runs, retry, few)
+
+    def pause_all(self, runs: Sequence[RunRecord], few: int = FEW) -> None:
+        """Those that go on; where none does, those that are paused go on."""
+        going = [run for run in runs if not run.status.is_final and run.status not in STANDING]
+        if going:
+            self._ask_for_all("Pause", RunStatus.PAUSED.value, going, runs, lambda run: self.client.pause(run.id), few)
+            return
+        standing = [run for run in runs if run.status in STANDING]
+        self._ask_for_all("Let go on", "resumed", standing, runs, lambda run: self.client.resume(run.id), few)
+
+    def _ask_for_all(
+        self,
+        what: str,
+        done: str,
+        wanted: Sequence[RunRecord],
+        of: Sequence[RunRecord],
+        does: Does,
+        few: int,
+    ) -> None:
+        if not wanted:
+            self.note(f"None of the {len(of):,} can be {done}")
+            return
+        left_out = f" of {len(of):,}" if len(of) > len(wanted) else ""
+        many = f"{len(wanted):,}{left_out} execution{'s' if len(of) > 1 else ''}"
+
+        def begin() -> None:
+            # It goes on when this screen is left.
+            self.app.run_worker(self._do_all(done, wanted, does), group="bulk")
+
+        async def answered(_: str) -> None:
+            begin()
+
+        def typed(text: str) -> None:
+            if text.replace(",", "") == str(len(wanted)):
+                begin()
+            else:
+                self.note(f"Nothing was {done}")
+
+        if len(wanted) <= few:
+            self.ask(Question(f"{what} {many}?", {"y": ("yes", "all of them")}), answered)
+        else:
+            self.ask_text(f"{what} {many}? Type {len(wanted)}:", typed)
+
+    async def _do_all(self, done: str, runs: Sequence[RunRecord], does: Does) -> None:
+        counted, refused = 0, list[str]()
+        for begin in range(0, len(runs), AT_ONCE):
+            outcomes = await asyncio.gather(*map(does, runs[begin : begin + AT_ONCE]), return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, WorkflowEngineError):
+                    refused.append(outcome.message)
+                elif isinstance(outcome, BaseException):
+                    raise outcome
+                else:
+                    counted += outcome
+            self._say(f"{counted:,} of {len(runs):,} {done} …")
+        if refused:
+            self._say(f"{counted:,} of {len(runs):,} {done}, {len(refused):,} refused: {refused[0]}", "bad")
+        else:
+            rest = len(runs) - counted
+            self._say(f"{counted:,} {done}{f'; {rest:,} stay as they were' if rest else ''}")
+        try:
+            await self.session.ensure_worker()
+        except WorkflowEngineError as error:
+            self._say(error.message, "bad")
+
+    def _say(self, text: str, style: str = "title") -> None:
+        """On the screen that is seen."""
+        seen = self.app.screen
+        if isinstance(seen, Frame):
+            seen.note(text, style)

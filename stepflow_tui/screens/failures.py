@@ -1,0 +1,153 @@
+"""What failed, grouped by what is the same: how often, since when, an example, and all of a group at once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+
+from stepflow.model.event import EventType, WorkflowEvent
+from stepflow.model.run import RunRecord
+from stepflow.model.statuses import RunStatus
+from stepflow_tui.keymap import Key, bindings
+from stepflow_tui.panes.failures import Failures
+from stepflow_tui.presentation.fingerprints import Group
+from stepflow_tui.screens.bulk import Bulk
+from stepflow_tui.screens.frame import Frame
+from stepflow_tui.screens.reloading import Reloading
+from stepflow_tui.session import Session
+from stepflow_tui.widgets.bar import Bar
+from stepflow_tui.widgets.tabs import Tabs
+
+FAILURES = (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.STALLED)
+ENDS = (EventType.RUN_FAILED, EventType.RUN_TIMEOUT, EventType.RUN_STALLED, EventType.RUN_CANCELLED)
+RETURNS = (EventType.RUN_RESUMED, EventType.RUN_QUEUED)
+"""Of one that was stalled."""
+MOST = 2000
+SPANS: tuple[tuple[str, timedelta | None], ...] = (
+    ("24 hours", timedelta(hours=24)),
+    ("7 days", timedelta(days=7)),
+    ("All", None),
+)
+
+
+class FailuresView(Reloading, Bulk):
+    view = "failures"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("failures")]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._span = 0
+
+    def compose(self) -> ComposeResult:
+        yield Bar(id="header")
+        yield Tabs([title for title, _ in SPANS], id="tabs")
+        yield Failures(self.glyphs, self.session.retried)
+        yield Bar(id="footer")
+
+    @property
+    def pane(self) -> Failures:
+        return self.query_one(Failures)
+
+    async def on_mount(self) -> None:
+        self.pane.focus()
+
+    def focus_main(self) -> None:
+        self.pane.focus()
+
+    # Reading
+
+    def events_arrived(self, events: list[WorkflowEvent]) -> None:
+        if any(event.event_type in (*ENDS, *RETURNS) for event in events):
+            self.load_soon()
+
+    async def reload(self) -> None:
+        await self.guarded(self.load())
+
+    async def load(self) -> None:
+        span = SPANS[self._span][1]
+        now = datetime.now(UTC)
+        since = None if span is None else now - span
+        page = await self.client.list_runs(MOST, status=FAILURES, since=since)
+        self.pane.show(page.items, since)
+        found = len(page.items)
+        if page.next_cursor is not None:
+            said = f"the newest {found:,}, more are older"
+        elif found:
+            groups = len(self.pane.groups)
+            said = f"{found:,} in {groups:,} group{'s' if groups > 1 else ''}"
+        else:
+            said = "nothing failed"
+        self.pane.border_subtitle = said
+        await self.session.read_counts()
+        self.show_header()
+
+    # Which time
+
+    def action_tab(self, by: int) -> None:
+        self._show_span((self._span + by) % len(SPANS))
+
+    def on_tabs_chosen(self, message: Tabs.Chosen) -> None:
+        self._show_span(message.place)
+
+    def _show_span(self, place: int) -> None:
+        self._span = place
+        self.query_one(Tabs).choose(place)
+        self.reload_list()
+
+    # What is at hand
+
+    @property
+    def run_at_hand(self) -> RunRecord | None:
+        """The one under the cursor; the newest of a group."""
+        selected = self.pane.selected
+        return selected.newest if isinstance(selected, Group) else selected
+
+    @property
+    def template_at_hand(self) -> str | None:
+        return None if self.run_at_hand is None else self.run_at_hand.template
+
+    @property
+    def group_at_hand(self) -> Group | None:
+        """A group under the cursor, all of which is acted on."""
+        selected = self.pane.selected
+        return selected if isinstance(selected, Group) else None
+
+    def why_not(self, key: Key) -> str | None:
+        if self.group_at_hand is not None and key.id in ("cancel", "retry", "pause"):
+            return Frame.why_not(self, key)
+        return super().why_not(key)
+
+    def action_cancel(self) -> None:
+        if self.group_at_hand is not None:
+            self.cancel_all(self.group_at_hand.runs, few=0)
+        else:
+            super().action_cancel()
+
+    def action_retry(self) -> None:
+        if self.group_at_hand is not None:
+            self.retry_all(self.group_at_hand.runs, few=0)
+        else:
+            super().action_retry()
+
+    def action_pause(self) -> None:
+        if self.group_at_hand is not None:
+            self.pause_all(self.group_at_hand.runs, few=0)
+        else:
+            super().action_pause()
+
+    async def show_run(self, run_id: str) -> None:
+        await self.show_above("run", run_id)
+
+    async def action_open(self) -> None:
+        selected = self.pane.selected
+        if isinstance(selected, RunRecord):
+            await self.show_above("run", selected.id)
+        else:
+            self.pane.toggle()
+
+    def action_problem(self, direction: int) -> None:
+        if not self.pane.next_group(direction):
+            self.note("No other group below" if direction > 0 else "No other group above")

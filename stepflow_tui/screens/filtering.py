@@ -1,0 +1,122 @@
+"""What every screen with a list of executions can do with it: filter it, and show how earlier ones went."""
+
+from __future__ import annotations
+
+from textual import work
+from textual.timer import Timer
+
+from stepflow_tui.listing import Sort
+from stepflow_tui.panes.executions import Executions
+from stepflow_tui.panes.saved_views import SavedView
+from stepflow_tui.presentation.filters import Filter
+from stepflow_tui.screens.querying import Querying
+from stepflow_tui.session import Session
+from stepflow_tui.widgets.filter_field import FilterField
+
+
+class Filtering(Querying):
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._wants_histories = False
+        self._reads_histories = False
+        self._later_histories: Timer | None = None
+
+    @property
+    def executions(self) -> Executions:
+        return self.query_one(Executions)
+
+    def reload_list(self) -> None:
+        """Read the executions again."""
+        raise NotImplementedError
+
+    def show_header(self) -> None:
+        super().show_header()
+        for pane in self.query(Executions):
+            pane.is_stale = self.session.storage_trouble is not None
+            pane.say_count()
+
+    # The filter
+
+    async def action_filter(self) -> None:
+        if not self.query("#filter"):
+            await self.mount(FilterField(self.executions.listing.filter.text, self.session.past_filters))
+        self.query_one(FilterField).field.focus()
+        self.name_templates()
+
+    async def on_filter_field_given(self, message: FilterField.Given) -> None:
+        if message.is_final:
+            await self._close_filter()
+        self.choose(message.filter)
+
+    async def on_filter_field_closed(self, message: FilterField.Closed) -> None:
+        await self._close_filter()
+        self.choose(Filter())
+
+    async def _close_filter(self) -> None:
+        await self.query("#filter").remove()
+        self.focus_main()
+
+    def choose(self, wanted: Filter, sort: Sort | None = None, reverse: bool | None = None) -> None:
+        listing = self.executions.listing
+        if (wanted, sort or listing.sort, reverse) != (listing.filter, listing.sort, None):
+            self.executions.choose(filter=wanted, sort=sort, reverse=reverse)
+            self.reload_list()
+
+    async def action_back(self) -> None:
+        if self.executions.marks:
+            self.executions.mark(())
+        elif self.executions.listing.filter.terms:
+            self.choose(Filter())
+        else:
+            await super().action_back()
+
+    @property
+    def view_at_hand(self) -> SavedView:
+        listing = self.executions.listing
+        return SavedView("", listing.filter, listing.sort, listing.reverse)
+
+    def open_view(self, view: SavedView) -> None:
+        self.choose(view.filter, view.sort, view.reverse)
+
+    # Histories
+
+    def on_executions_scrolled(self) -> None:
+        self.read_histories()
+
+    def on_executions_miscounted(self) -> None:
+        self.reload_list()
+
+    def read_histories(self) -> None:
+        """Of what is seen; what comes to be seen meanwhile is read after."""
+        self._wants_histories = True
+        if not self._reads_histories:
+            self._reads_histories = True
+            self._do_read_histories()
+
+    @work(group="histories")
+    async def _do_read_histories(self) -> None:
+        try:
+            while self._wants_histories:
+                self._wants_histories = False
+                await self.guarded(self._read_histories())
+        finally:
+            self._reads_histories = False
+
+    async def _read_histories(self) -> None:
+        histories = self.session.histories
+        if await histories.read(self.seen_templates):
+            self.show_histories()
+        wait = histories.due_in(self.seen_templates)
+        if wait is not None and self._later_histories is None:
+            self._later_histories = self.set_timer(wait, self._read_histories_later)
+
+    def _read_histories_later(self) -> None:
+        self._later_histories = None
+        self.read_histories()
+
+    @property
+    def seen_templates(self) -> list[str]:
+        return self.executions.seen_templates
+
+    def show_histories(self) -> None:
+        self.executions.refresh()

@@ -1,0 +1,600 @@
+"""One execution, alone: its timeline, graph, log, events, values and attempts, and the step under the cursor in full.
+
+It follows the log, and goes back in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import msgspec
+from textual import events, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.timer import Timer
+
+from stepflow.errors import WorkflowEngineError
+from stepflow.model.event import LEVELS, EventType, WorkflowEvent
+from stepflow.model.paths import write_path
+from stepflow.model.run import RunRecord, StepRecord
+from stepflow.model.statuses import StepStatus
+from stepflow_tui.keymap import bindings
+from stepflow_tui.panes.attempts import Attempts
+from stepflow_tui.panes.graph import Graph
+from stepflow_tui.panes.run_log import RunLog
+from stepflow_tui.panes.run_timeline import RunTimeline
+from stepflow_tui.presentation.critical import critical_path, seconds_left
+from stepflow_tui.presentation.json_tree import as_text
+from stepflow_tui.presentation.run import run_header
+from stepflow_tui.presentation.spans import Line, safe
+from stepflow_tui.presentation.step import event_detail, step_lines, step_title
+from stepflow_tui.presentation.timeline import is_upstream_failure, moves, rows_of
+from stepflow_tui.screens.travelling import Travelling
+from stepflow_tui.session import Session
+from stepflow_tui.widgets.bar import Bar, Question
+from stepflow_tui.widgets.find import Find
+from stepflow_tui.widgets.json_view import JsonView
+from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.widgets.tabs import Tabs
+from stepflow_tui.widgets.text import Text
+
+TABS = ("timeline", "graph", "log", "events", "values", "attempts")
+TITLES = ("Timeline", "Graph", "Log", "Events", "Input/Output", "Attempts")
+WORDS = 6
+"""Log lines of the step at hand."""
+REST = 4
+"""Times as long as reading took nothing is read again."""
+MOST_REST_SECONDS = 2.0
+HISTORY, HISTORY_OF_MANY = 20, 3
+MANY_STEPS = 1000
+PROBLEMS = (StepStatus.FAILED, StepStatus.AWAITING_RETRY)
+
+
+class RunView(Travelling):
+    view = "run"
+    CSS_PATH = "run.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-medium"), (100, "-wide"), (160, "-widest")]  # noqa: RUF012 - as Textual declares it
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("run")]
+
+    def __init__(self, session: Session, run_id: str, step: str | None = None) -> None:
+        """`step`: the one to begin on."""
+        super().__init__(session, run_id)
+        self.step_key = step
+        self.run: RunRecord | None = None
+        """As it is shown, perhaps of the past."""
+        self.present: RunRecord | None = None
+        self._records: list[StepRecord] = []
+        self._steps: list[StepRecord] = []
+        self._critical: tuple[str, ...] = ()
+        self._durations: dict[str, Sequence[int]] = {}
+        """By step, of earlier executions."""
+        self._tab = 0
+        self._unfolds = False
+        self._told: object = None
+        """What the detail is about."""
+        self._wanted = self._reading = False
+        self._clock: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Bar(id="header")
+        yield Tabs(TITLES, id="tabs")
+        with Container(id="body"):
+            with Container(id="main"):
+                yield RunTimeline(self.glyphs, self.now)
+                yield Graph(self.glyphs, self.now)
+                yield RunLog("Log", id="log", lines=True)
+                yield RunLog("Events", id="events", lines=False)
+                yield JsonView(self.glyphs, id="values")
+                yield Attempts(self.glyphs, self.now)
+            yield Text(id="detail")
+        yield Bar(id="scrubber")
+        yield Bar(id="footer")
+
+    # Panes
+
+    @property
+    def timeline(self) -> RunTimeline:
+        return self.query_one(RunTimeline)
+
+    @property
+    def graph(self) -> Graph:
+        return self.query_one(Graph)
+
+    @property
+    def values(self) -> JsonView:
+        return self.query_one(JsonView)
+
+    @property
+    def attempts(self) -> Attempts:
+        return self.query_one(Attempts)
+
+    @property
+    def detail(self) -> Text:
+        return self.query_one("#detail", Text)
+
+    @property
+    def log_pane(self) -> RunLog:
+        return self.query_one("#log", RunLog)
+
+    @property
+    def event_pane(self) -> RunLog:
+        return self.query_one("#events", RunLog)
+
+    @property
+    def pane(self) -> LineView:
+        """Of the tab that is shown."""
+        return self.query_one(f"#{TABS[self._tab]}", LineView)
+
+    # Reading
+
+    async def on_mount(self) -> None:
+        self.values.border_title = "Input/Output"
+        self._choose_tab(0)
+        self.reload_all()
+
+    @work(group="history", exclusive=True)
+    async def _read_history(self) -> None:
+        """What earlier executions say of how long it will take; not needed where it has ended."""
+        run = self.present
+        if run is None or run.status.is_final:
+            return
+        many = run.steps_total > MANY_STEPS
+        try:
+            history = await self.client.history(run.template, HISTORY_OF_MANY if many else HISTORY)
+        except WorkflowEngineError:
+            return  # it goes without
+        self._durations = dict(history.durations_ms)
+        self.show_header()
+
+    async def reload(self) -> None:
+        await self.guarded(self._read())
+
+    def reload_all(self) -> None:
+        """What is asked for while it reads is read once more after."""
+        self._wanted = True
+        if not self._reading:
+            self._reading = True
+            self._keep_reading()
+
+    @work(group="reading")
+    async def _keep_reading(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._wanted:
+                self._wanted = False
+                begun = loop.time()
+                await self.guarded(self._read())
+                if self._wanted and self.past is None:
+                    # Reading ten thousand steps without a pause would leave no time for keys.
+                    await asyncio.sleep(min(MOST_REST_SECONDS, REST * (loop.time() - begun)))
+        finally:
+            self._reading = False
+
+    async def _read(self) -> None:
+        run_id, past = self.run_id, self.past
+        if past is None:
+            run = await self.client.get_run(run_id)
+            records = await self.client.get_steps(run_id, bodies=False, attempts=True)
+        else:
+            run, records = await self.client.look_back(run_id, past.seq)
+        if run_id != self.run_id or past is not self.past:
+            return  # another one, or another moment, was asked for meanwhile
+        is_first = self.run is None
+        self.run = run
+        if past is None:
+            self.present = run
+        self._records = records
+        self._steps = list({record.key: record for record in records}.values())
+        self._critical = critical_path(self._steps, self.now())
+        self._fill(TABS[self._tab])
+        if self.step_key is None:
+            self.step_key = self._first_step()
+        self.show_header()
+        self._set_clock()
+        if is_first:
+            self._read_history()
+        await self._fill_slowly()
+
+    def _first_step(self) -> str | None:
+        failed = next((step for step in self._steps if _is_problem(step)), None)
+        first = failed or next(iter(self._steps), None)
+        return None if first is None else first.key
+
+    def _fill(self, tab: str) -> None:
+        """What needs no reading of its own."""
+        if self.run is None:
+            return
+        match tab:
+            case "timeline":
+                whole = None if self.past is None else self.present
+                self.timeline.show_all(self.run, self._records, self._critical, whole)
+            case "graph":
+                self.graph.show(self._steps, self._critical, self.step_key)
+            case "attempts":
+                self.attempts.show(self._records)
+        self._select_step()
+
+    async def _fill_slowly(self) -> None:
+        """The rest of the tab that is shown, and the step at hand."""
+        tab = TABS[self._tab]
+        if tab in ("log", "events"):
+            pane = self.query_one(f"#{tab}", RunLog)
+            until = None if self.past is None else self.past.seq
+            if pane.run_id != self.run_id or pane.until != until:
+                pane.until = until
+                await pane.load(self.client, self.run_id)
+        await self._read_detail()
+
+    @work(group="detail", exclusive=True)
+    async def _show_detail(self) -> None:
+        await self.guarded(self._read_detail())
+
+    async def _read_detail(self) -> None:
+        if TABS[self._tab] == "events":
+            await self._read_event()
+            return
+        run, key, past = self.run, self.step_key, self.past
+        if run is None or key is None:
+            return
+        told = await self.client.get_steps(run.id, step=key, attempts=True)
+        words = await self.client.get_events(
+            run.id,
+            step=key,
+            lines=True,
+            limit=WORDS,
+            newest=True,
+            before_seq=None if past is None else past.seq + 1,
+            bodies=False,
+        )
+        if (run, key, past) != (self.run, self.step_key, self.past) or TABS[self._tab] == "events":
+            return
+        attempts = _as_then(told, [one for one in self._records if one.key == key])
+        if not attempts:
+            return
+        if TABS[self._tab] == "values":
+            self._show_values(run, attempts[-1])
+            return
+        unfolds, now = self._unfolds, self.now()
+        title = step_title(attempts[-1], self.glyphs)
+        self._tell(
+            title, lambda width: step_lines(run, attempts, words, width, now, self.glyphs, unfolded=unfolds), key
+        )
+
+    async def _read_event(self) -> None:
+        at = self.event_pane.selected
+        if at is None:
+            return
+        found = await self.client.get_events(self.run_id, after_seq=at.seq - 1, limit=1)
+        if found and TABS[self._tab] == "events":
+            title = f"#{found[0].run_seq:,} {safe(found[0].event_type)}"
+            self._tell(title, lambda width: event_detail(found[0], self.glyphs), found[0].seq)
+
+    def _tell(self, title: str, make: Callable[[int], list[Line]], what: object) -> None:
+        """In the detail; from its first line, where it is about something else than before."""
+        self.detail.border_title = title.replace("[", "\\[")
+        self.detail.show(make)
+        if what != self._told:
+            self._told = what
+            self.detail.scroll_home(animate=False)
+
+    def _show_values(self, run: RunRecord, step: StepRecord) -> None:
+        shown = {"input": run.input, "output": run.output}
+        if run.error is not None:
+            shown["error"] = run.error
+        of_step = {"input": step.input, "output": step.output}
+        if step.error is not None:
+            of_step["error"] = step.error
+        self.values.show({**shown, "steps": {step.key: of_step}})
+
+    # Header
+
+    def show_header(self) -> None:
+        if self.run is None or self.session.storage_trouble is not None:
+            super().show_header()
+            return
+        self.query_one("#header", Bar).show(self._header_line)
+
+    def _header_line(self, width: int) -> Line:
+        assert self.run is not None
+        now = self.now()
+        left = seconds_left(self._steps, self._durations, now) if self._durations else None
+        return run_header(self.run, self._steps, self._critical, left, width, now, self.glyphs)
+
+    # What arrives
+
+    def events_arrived(self, events: list[WorkflowEvent]) -> None:
+        mine = [event for event in events if event.run_id == self.run_id]
+        if not mine:
+            return
+        self.event_count = mine[-1].run_seq
+        if self.past is not None:
+            return
+        if self.run is None:
+            self.reload_all()  # what is being read may be from before
+            return
+        self.log_pane.add(mine)
+        self.event_pane.add(mine)
+        if any(event.event_type != EventType.LOG for event in mine):
+            self.reload_all()
+        else:
+            self._show_detail()
+
+    def on_screen_resume(self) -> None:
+        """What happened while another screen was seen."""
+        if self.run is not None:
+            for pane in (self.log_pane, self.event_pane):
+                pane.run_id = None
+            self.reload_all()
+
+    # The clock: only while something on the screen moves and somebody can see it
+
+    def _set_clock(self) -> None:
+        seconds = self.session.tick_seconds
+        is_live = self.past is None and self.run is not None and not self.run.status.is_final
+        ticks = is_live and self.app.app_focus and moves(rows_of(self._records)) and seconds is not None
+        if ticks and self._clock is None:
+            self._clock = self.set_interval(seconds or 0, self._tick)
+        elif not ticks and self._clock is not None:
+            self._clock.stop()
+            self._clock = None
+
+    def _tick(self) -> None:
+        if self.app.screen is self:
+            self.past_ticked()
+
+    def past_ticked(self) -> None:
+        self.show_header()
+        if TABS[self._tab] in ("timeline", "graph", "attempts"):
+            self.pane.refresh()
+
+    def on_app_blur(self, event: events.AppBlur) -> None:
+        self._set_clock()
+
+    def on_app_focus(self, event: events.AppFocus) -> None:
+        self._set_clock()
+
+    # Moving
+
+    def on_line_view_moved(self, message: LineView.Moved) -> None:
+        view = message.view
+        if isinstance(view, RunTimeline | Graph | Attempts):
+            self.step_key = view.selected_key
+            self._show_detail()
+        elif isinstance(view, RunLog):
+            self._read_older(view)
+            if view is self.event_pane:
+                self._show_detail()
+
+    @work(group="older")
+    async def _read_older(self, pane: RunLog) -> None:
+        await self.guarded(pane.load_older(self.client))
+
+    def _select_step(self) -> None:
+        """The cursor of the tab that is shown stands on the step at hand."""
+        pane = self.pane
+        if isinstance(pane, RunTimeline | Graph | Attempts) and self.step_key not in (None, pane.selected_key):
+            pane.select(self.step_key)
+
+    async def action_tab(self, by: int) -> None:
+        await self._to_tab((self._tab + by) % len(TABS))
+
+    async def on_tabs_chosen(self, message: Tabs.Chosen) -> None:
+        await self._to_tab(message.place)
+
+    async def _to_tab(self, place: int) -> None:
+        self._choose_tab(place)
+        self._fill(TABS[place])
+        await self.guarded(self._fill_slowly())
+
+    def _choose_tab(self, place: int) -> None:
+        self.pane.remove_class("shown")
+        self._tab = place
+        self.pane.add_class("shown")
+        self.set_class(TABS[place] == "values", "-values")
+        self.remove_class("-zoomed-detail")
+        self.query_one(Tabs).choose(place)
+        self.pane.focus()
+
+    def focus_main(self) -> None:
+        self.pane.focus()
+
+    def action_next_pane(self) -> None:
+        """There are two: it is the same either way."""
+        if self.focused is self.detail:
+            self.remove_class("-zoomed-detail")
+            self.pane.focus()
+        elif not self.has_class("-values"):
+            self._to_detail()
+
+    action_previous_pane = action_next_pane
+
+    def _to_detail(self) -> None:
+        if self.has_class("-lowest") or self.has_class("-zoomed"):
+            self.add_class("-zoomed-detail")
+        self.detail.focus()
+
+    def action_zoom(self) -> None:
+        if self.has_class("-zoomed-detail") or self.has_class("-zoomed"):
+            self.remove_class("-zoomed-detail", "-zoomed")
+        else:
+            self.add_class("-zoomed-detail" if self.focused is self.detail else "-zoomed")
+
+    async def action_back(self) -> None:
+        if self.focused is self.detail:
+            self.action_next_pane()
+        elif self.has_class("-zoomed"):
+            self.remove_class("-zoomed")
+        elif self.past is not None:
+            await self.go_live()
+        else:
+            await self.action_leave()
+
+    async def action_leave(self) -> None:
+        await self.app.pop_screen()
+
+    async def action_open(self) -> None:
+        pane = self.pane
+        if isinstance(pane, JsonView):
+            pane.toggle()
+        elif pane is self.log_pane and pane.selected is not None and pane.selected.step_key is not None:
+            self.step_key = pane.selected.step_key
+            await self._to_tab(TABS.index("timeline"))
+        elif self.focused is not self.detail:
+            self._to_detail()
+
+    def action_problem(self, direction: int) -> None:
+        places = {step.key: place for place, step in enumerate(self._steps)}
+        at = places.get(self.step_key or "", -1)
+        problems = [place for place, step in enumerate(self._steps) if _is_problem(step)]
+        if direction > 0:
+            place = next((place for place in problems if place > at), None)
+        else:
+            place = next((place for place in reversed(problems) if place < at), None)
+        if place is None:
+            self.note("No step below failed" if direction > 0 else "No step above failed")
+            return
+        self.step_key = self._steps[place].key
+        self._select_step()
+        self._show_detail()
+
+    # The log
+
+    async def action_toggle_log(self) -> None:
+        await self._to_tab(TABS.index("log"))
+
+    def _log_seen(self) -> RunLog | None:
+        pane = self.pane
+        if isinstance(pane, RunLog):
+            return pane
+        self.note("That is for the log and the events; l goes there")
+        return None
+
+    async def action_wrap(self) -> None:
+        if self.past is not None:
+            self.faster()
+        elif (pane := self._log_seen()) is not None:
+            pane.set_wraps(not pane.wraps)
+
+    async def action_level(self) -> None:
+        pane = self._log_seen()
+        if pane is not None:
+            pane.level = LEVELS[(LEVELS.index(pane.level) + 1) % len(LEVELS)]
+            await self.guarded(pane.load(self.client, self.run_id))
+
+    async def action_only_step(self) -> None:
+        """The step of the line under the cursor, else the step at hand; then all again."""
+        pane = self._log_seen()
+        if pane is None:
+            return
+        at = None if pane.selected is None else pane.selected.step_key
+        pane.step = (at or self.step_key) if pane.step is None else None
+        await self.guarded(pane.load(self.client, self.run_id))
+
+    def action_times(self) -> None:
+        pane = self._log_seen()
+        if pane is not None:
+            pane.set_times(not pane.has_times)
+
+    # Values
+
+    async def action_inspect(self) -> None:
+        if TABS[self._tab] == "values":
+            self.values.set_form("yaml" if self.values.form == "json" else "json")
+        else:
+            await self._to_tab(TABS.index("values"))
+
+    def action_fold(self) -> None:
+        if TABS[self._tab] == "values":
+            self.values.toggle()
+        else:
+            self._unfolds = not self._unfolds
+            self._show_detail()
+
+    async def action_find(self) -> None:
+        if TABS[self._tab] != "values":
+            await self._to_tab(TABS.index("values"))
+        field = Find()
+        await self.mount(field)
+        field.focus()
+
+    async def on_find_asked(self, message: Find.Asked) -> None:
+        await self.query(Find).remove()
+        self.focus_main()
+        if message.text is not None:
+            self._search(message.text)
+
+    @work(group="search", exclusive=True)
+    async def _search(self, text: str) -> None:
+        if not await self.values.search(text) and text:
+            self.note(f"Nothing has '{text}'")
+
+    def action_match(self, by: int) -> None:
+        if not self.values.next_match(by):
+            self.note("Nothing was found; / searches")
+
+    def action_yank(self) -> None:
+        at = self.values.selected
+        if self.focused is not self.values or at is None:
+            super().action_yank()
+            return
+
+        async def yank(what: str) -> None:
+            if what == "path":
+                way = self.copy(write_path(at.path))
+            else:
+                way = self.copy(as_text(self.values.document.at(at.path), self.values.form))
+            self.note(f"Copied the {what} by {way}")
+
+        answers = {"p": ("path", "its path"), "v": ("value", "its value")}
+        self.ask(Question(f"Copy of {safe(write_path(at.path))}:", answers), yank)
+
+    # What is at hand
+
+    @property
+    def run_at_hand(self) -> RunRecord | None:
+        return self.present
+
+    @property
+    def template_at_hand(self) -> str | None:
+        return None if self.present is None else self.present.template
+
+    @property
+    def step_at_hand(self) -> str | None:
+        return self.step_key
+
+    async def show_run(self, run_id: str) -> None:
+        self._stop()
+        self.run_id, self.step_key, self.past, self.run = run_id, None, None, None
+        self.remove_class("-past")
+        self.timeline.clear()
+        await self.guarded(self._read())
+
+    def action_edit(self) -> None:
+        if self.present is not None:
+            self.act(self._edit(self.present.template))
+
+    async def _edit(self, name: str) -> None:
+        from stepflow_tui.presentation.places import line_of_step
+
+        version = await self.client.get_template(name)
+        await self.editing().edit_template(name, line_of_step(version, self.step_key))
+
+
+def _is_problem(step: StepRecord) -> bool:
+    return step.status in PROBLEMS and not is_upstream_failure(step)
+
+
+def _as_then(told: Sequence[StepRecord], then: Sequence[StepRecord]) -> list[StepRecord]:
+    """`then`, attempt by attempt, with the inputs and outputs that are told, if it had them."""
+    by_attempt = {one.attempt: one for one in told}
+    filled = []
+    for one in then:
+        bodies = by_attempt.get(one.attempt)
+        if bodies is not None:
+            output = bodies.output if one.status is StepStatus.COMPLETED else None
+            one = msgspec.structs.replace(one, input=bodies.input if one.attempt else None, output=output)
+        filled.append(one)
+    return filled

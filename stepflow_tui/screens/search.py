@@ -1,0 +1,167 @@
+"""Looking for words in everything: executions, their steps, what they said; the newest first, as it is found."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.content import Content
+
+from stepflow.model.run import RunRecord
+from stepflow_tui.keymap import bindings
+from stepflow_tui.panes.found import KINDS, Found
+from stepflow_tui.panes.saved_views import SavedView
+from stepflow_tui.presentation.filters import Filter
+from stepflow_tui.presentation.search import found_line
+from stepflow_tui.screens.querying import Querying
+from stepflow_tui.searching import MOST_FOUND, Search
+from stepflow_tui.session import Session
+from stepflow_tui.widgets.bar import Bar
+from stepflow_tui.widgets.filter_field import FilterField
+from stepflow_tui.widgets.tabs import Tabs
+
+SHOWN_EVERY_SECONDS = 0.1
+NOTHING_YET = "words, or a filter as err~503 since:7d"
+
+
+class SearchView(Querying):
+    view = "search"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("search")]
+    DEFAULT_CSS = "SearchView FilterField { dock: none; }"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.search = Search(Filter())
+        self._looks = False
+        self._shown_at = 0.0
+
+    def compose(self) -> ComposeResult:
+        yield Bar(id="header")
+        yield FilterField("", self.session.past_filters, enter="looks for it", escape="stops it", id="query")
+        yield Tabs(KINDS, id="tabs")
+        yield Found(self.glyphs)
+        yield Bar(id="footer")
+
+    @property
+    def found(self) -> Found:
+        return self.query_one(Found)
+
+    async def on_mount(self) -> None:
+        self.query_one(FilterField).field.focus()
+        self.found.border_subtitle = NOTHING_YET
+        self.name_templates()
+
+    def focus_main(self) -> None:
+        self.found.focus()
+
+    def action_filter(self) -> None:
+        self.query_one(FilterField).field.focus()
+
+    # Looking
+
+    def on_filter_field_given(self, message: FilterField.Given) -> None:
+        if message.is_final and message.filter.terms:
+            self.look_for(message.filter)
+            self.found.focus()
+
+    def look_for(self, wanted: Filter) -> None:
+        self.search = Search(wanted)
+        self._look(self.search)
+
+    @work(group="search", exclusive=True)
+    async def _look(self, search: Search) -> None:
+        self._looks = True
+        try:
+            await self.guarded(search.look(self.client, self._seen))
+        finally:
+            if search is self.search:
+                self._looks = False
+                if self.is_mounted:
+                    self._show()
+                    self._show_some()
+
+    def _seen(self) -> None:
+        """A piece more; what comes soon after is drawn with it."""
+        if time.monotonic() - self._shown_at >= SHOWN_EVERY_SECONDS:
+            self._show()
+
+    def _show(self) -> None:
+        self._shown_at = time.monotonic()
+        search = self.search
+        counts = (len(search.runs), len(search.steps), len(search.lines))
+        self.query_one(Tabs).rename([f"{kind} {count:,}" for kind, count in zip(KINDS, counts, strict=True)])
+        self.found.show(search)
+        state = "over" if search.is_over else "looks" if self._looks else "stopped"
+        said = found_line(counts, search.seconds, search.share, MOST_FOUND, state=state)
+        self.found.border_title = Content(f"Found  /{search.filter.text}")
+        self.found.border_subtitle = Content(said)
+
+    def _show_some(self) -> None:
+        """Another kind, where none of the one that is shown was found."""
+        search, found = self.search, (self.search.runs, self.search.steps, self.search.lines)
+        if search.is_over and not self.found.rows and any(found):
+            self._show_kind(next(kind for kind, ones in enumerate(found) if ones))
+
+    def _stop(self) -> bool:
+        """Whether it looked for something."""
+        looked, self._looks = self._looks, False
+        self.workers.cancel_group(self, "search")
+        return looked
+
+    def on_filter_field_closed(self, message: FilterField.Closed) -> None:
+        if not self._stop() and not self.search.filter.terms:
+            self.app.call_later(self.action_view, "dashboard")
+        else:
+            self.found.focus()
+
+    async def action_back(self) -> None:
+        if not self._stop():
+            await super().action_back()
+
+    # Which kind
+
+    def action_tab(self, by: int) -> None:
+        self._show_kind((self.found.kind + by) % len(KINDS))
+
+    def on_tabs_chosen(self, message: Tabs.Chosen) -> None:
+        self._show_kind(message.place)
+
+    def _show_kind(self, kind: int) -> None:
+        self.found.show_kind(kind)
+        self.query_one(Tabs).choose(kind)
+
+    # What is at hand
+
+    @property
+    def run_at_hand(self) -> RunRecord | None:
+        selected = self.found.selected
+        return selected if selected is None or isinstance(selected, RunRecord) else selected.run
+
+    @property
+    def template_at_hand(self) -> str | None:
+        return None if self.run_at_hand is None else self.run_at_hand.template
+
+    async def show_run(self, run_id: str) -> None:
+        await self.show_above("run", run_id)
+
+    async def action_open(self) -> None:
+        selected = self.found.selected
+        if selected is None:
+            self.note("Nothing is found yet")
+        elif isinstance(selected, RunRecord):
+            await self.show_above("run", selected.id)
+        else:
+            await self.show_above("run", selected.run.id, selected.event.step_key)
+
+    # Kept views
+
+    @property
+    def view_at_hand(self) -> SavedView:
+        return SavedView("", self.search.filter)
+
+    def open_view(self, view: SavedView) -> None:
+        self.query_one(FilterField).set(view.filter.text)
+        self.look_for(view.filter)

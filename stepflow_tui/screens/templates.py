@@ -1,0 +1,467 @@
+"""The templates: the text of the selected one, its problems, versions, what differs, and what it would do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual import events, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
+
+from stepflow.dsl.diagnostics import Diagnostic
+from stepflow.errors import TemplateNotFoundError
+from stepflow.model.event import EventType, WorkflowEvent
+from stepflow.model.run import RunRecord
+from stepflow.model.template import TemplateVersion
+from stepflow_tui.keymap import Key, bindings
+from stepflow_tui.panes.source import Source
+from stepflow_tui.panes.template_list import MOST, TemplateList
+from stepflow_tui.panes.template_tabs import Problems, Simulated, SourceDiff, Tab, Versions
+from stepflow_tui.presentation.source import LEVELS
+from stepflow_tui.presentation.spans import safe
+from stepflow_tui.presentation.templates import LAST_RUNS, Entry
+from stepflow_tui.presentation.versions import diff_of, version_rows
+from stepflow_tui.screens.acting import Acting
+from stepflow_tui.session import Session
+from stepflow_tui.widgets.bar import Bar
+from stepflow_tui.widgets.lines import LineView
+
+MOST_VERSIONS = 100
+LEAST_FOR_TABS = 46
+"""Cells that the names of all tabs take."""
+AGE_SECONDS = 1.0
+"""How often it is told how long ago something was saved, for as long as that is told."""
+
+
+class TemplatesView(Acting):
+    view = "templates"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("templates")]
+    CSS_PATH = "templates.tcss"
+    HORIZONTAL_BREAKPOINTS = [*Acting.HORIZONTAL_BREAKPOINTS, (150, "-widest")]  # noqa: RUF012 - as Textual declares it
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._version: TemplateVersion | None = None
+        """The newest of the selected one, as far as it was read."""
+        self._looked: dict[str, tuple[str, Sequence[Diagnostic]]] = {}
+        """By template, the text that was looked at and what is wrong with it."""
+        self._stale: set[str] = set()
+        """Templates with executions that stand otherwise than the list says."""
+        self._at_problem: int | None = None
+        self._compares_with_file = False
+        self._is_zoomed = False
+        self._clock: Timer | None = None
+        self._going_to: LineView | None = None
+        """The pane that has the keys as soon as it is there."""
+
+    def compose(self) -> ComposeResult:
+        yield Bar(id="header")
+        with Horizontal(id="body"):
+            yield TemplateList(self.glyphs, self.session.files)
+            with Vertical(id="detail"):
+                yield Source(self.glyphs)
+                for tab in (Problems, Versions, SourceDiff, Simulated):
+                    yield tab(self.glyphs)
+        yield Bar(id="footer")
+
+    # Panes
+
+    @property
+    def entries(self) -> TemplateList:
+        return self.query_one(TemplateList)
+
+    @property
+    def source(self) -> Source:
+        return self.query_one(Source)
+
+    @property
+    def problems(self) -> Problems:
+        return self.query_one(Problems)
+
+    @property
+    def versions(self) -> Versions:
+        return self.query_one(Versions)
+
+    @property
+    def tab(self) -> Tab:
+        """The one that is shown."""
+        return self.query_one("Tab.shown", Tab)
+
+    @property
+    def _panes(self) -> Sequence[LineView]:
+        return (self.entries, self.source, self.tab)
+
+    @property
+    def pane(self) -> LineView:
+        """The one that has the keys."""
+        return next((one for one in self._panes if one.has_class("current")), self.entries)
+
+    # Beginning, reading
+
+    async def on_mount(self) -> None:
+        shown = Simulated if self.session.shows_simulation else Problems
+        self.session.shows_simulation = False
+        self.query_one(shown).add_class("shown")
+        self.go_to_pane(self.tab if shown is Simulated else self.entries)
+        self._set_clock()
+        await self.guarded(self._load(self.session.template_at_hand))
+
+    async def _load(self, begin_on: str | None = None) -> None:
+        self.entries.show(await self.client.list_templates(MOST))
+        if begin_on is not None:
+            self.entries.select(begin_on)
+        self._show_entry()
+
+    async def reload(self) -> None:
+        await self._load()
+
+    @work(group="load", exclusive=True)
+    async def _reload(self) -> None:
+        await self.guarded(self._load())
+
+    @work(group="entry", exclusive=True)
+    async def _show_entry(self) -> None:
+        try:
+            await self.guarded(self._read_entry())
+        except TemplateNotFoundError:
+            self._reload()
+
+    async def _read_entry(self) -> None:
+        entry = self.entries.selected
+        if entry is None:
+            self._version = None
+            self.source.show(None, "Source", "")
+            self.problems.show(())
+            self._say_tabs()
+            return
+        version = None if entry.template is None else await self.client.get_template(entry.name)
+        if version is not None:
+            self.session.template_at_hand = entry.name
+        is_other = self._version is None or version is None or self._version.id != version.id
+        self._version = version
+        title, text = await self._text_of(entry, version)
+        if is_other or text != self.source.text:
+            self._at_problem = None
+        self.source.show(entry.key, title, text)
+        self.versions.newest = version.version if version is not None else None
+        simulation = self.session.simulations.get(entry.name)
+        if simulation is None:
+            self.query_one(Simulated).show(None, "")
+        else:
+            self.query_one(Simulated).show(simulation[1], f"of v{simulation[0]}")
+        self._say_tabs()
+        await self._read_tab()
+        await self._read_problems(entry, text)
+        self._look_around()
+
+    async def _text_of(self, entry: Entry, version: TemplateVersion | None) -> tuple[str, str]:
+        """A title and the text: what is being edited, if that is not what was saved last."""
+        keeps = "" if version is None else f" · v{version.version} works on"
+        draft = self.session.drafts.get(entry.name)
+        if entry.is_broken and entry.file is not None:
+            return f"{Path(entry.file).name} · not saved{keeps}", await asyncio.to_thread(_read, entry.file)
+        if draft is not None and version is not None:
+            return f"your edit · not saved{keeps}", await asyncio.to_thread(_read, draft)
+        assert version is not None
+        name = safe(Path(version.file).name) if version.file else safe(version.name)
+        return f"{name} · v{version.version}", version.source
+
+    async def _read_problems(self, entry: Entry, text: str) -> None:
+        problems = await self._problems_of(entry, text)
+        self.source.mark(problems)
+        self.problems.show(problems)
+        self._say_tabs()
+
+    async def _problems_of(self, entry: Entry, text: str) -> Sequence[Diagnostic]:
+        told = self.session.files.problem_of(entry.file)
+        looked = self._looked.get(entry.name)
+        if looked is None or looked[0] != text:
+            found = (await self.client.lint(text, entry.file)).diagnostics
+            looked = self._looked[entry.name] = text, found
+        said = {(one.code, one.line, one.column) for one in told}
+        problems = [*told, *(one for one in looked[1] if (one.code, one.line, one.column) not in said)]
+        problems.sort(key=lambda one: (list(LEVELS).index(one.level), one.line))
+        self.entries.problems[entry.name] = problems
+        self.entries.refresh()
+        return problems
+
+    async def _read_tab(self) -> None:
+        """What is only read when it is seen."""
+        version = self._version
+        if version is None:
+            self.versions.show((), {})
+            self.query_one(SourceDiff).show("", (), "There are no versions: the file never was a template")
+        elif isinstance(self.tab, Versions | SourceDiff):
+            if not self.versions.rows or self.versions.rows[0].version.id != version.id:
+                await self._read_versions(version)
+            if isinstance(self.tab, SourceDiff):
+                await self._read_diff()
+            self._say_tabs()
+
+    async def _read_versions(self, newest: TemplateVersion) -> None:
+        versions = await self.client.template_versions(newest.name, MOST_VERSIONS)
+        runs = await self.client.count_runs_by_version(newest.name)
+        rows = await asyncio.to_thread(version_rows, versions)
+        if self._version is not None and self._version.id == newest.id:
+            self.versions.show(rows, runs)
+
+    async def _read_diff(self) -> None:
+        selected, entry = self.versions.selected, self.entries.selected
+        if selected is None or entry is None:
+            return
+        shown = f"v{selected.version}"
+        if self._compares_with_file:
+            file = entry.file or self.session.drafts.get(entry.name)
+            if file is None or not os.path.isfile(file):  # noqa: ASYNC240, PTH113 - one look
+                self.query_one(SourceDiff).show("", (), f"{safe(entry.name)} has no file; D: the version before")
+                return
+            before, after, title = selected.source, await asyncio.to_thread(_read, file), f"{shown} → the file"
+            empty = f"The file says what {shown} says"
+        else:
+            one = self.versions.before(selected.version)
+            if one is None:
+                self.query_one(SourceDiff).show("", (), f"{shown} has none before it; D: the file")
+                return
+            before, after, title = one.source, selected.source, f"v{one.version} → {shown}"
+            empty = f"v{one.version} and {shown} have the same text"
+        lines = await asyncio.to_thread(diff_of, before, after)
+        self.query_one(SourceDiff).show(title, lines, empty)
+
+    @work(group="look", exclusive=True)
+    async def _look_around(self) -> None:
+        """The last executions, and what is wrong, of the templates that are seen."""
+        await self.guarded(self._read_around())
+
+    async def _read_around(self) -> None:
+        for entry in self.entries.seen:
+            if entry.template is None:
+                continue
+            if entry.name in self._stale or entry.name not in self.entries.runs:
+                self._stale.discard(entry.name)
+                page = await self.client.list_runs(LAST_RUNS, template=entry.name)
+                statuses = [run.status for run in page.items]
+                if self.entries.runs.get(entry.name) != statuses:
+                    self.entries.runs[entry.name] = statuses
+                    self.entries.refresh()
+        for entry in self.entries.seen:
+            if entry.template is not None and entry.name not in self._looked and not entry.is_broken:
+                await self._problems_of(entry, (await self.client.get_template(entry.name)).source)
+
+    # What arrives
+
+    def events_arrived(self, events: list[WorkflowEvent]) -> None:
+        wanted = False
+        for event in events:
+            if event.event_type == EventType.TEMPLATE_SAVED:
+                wanted = True
+                self._looked.pop(str(event.payload.get("name")), None)
+            elif event.event_type.startswith("run."):
+                self._stale.add(event.kind)
+        if wanted:
+            self._reload()
+        elif self._stale:
+            self._look_around()
+
+    def files_changed(self) -> None:
+        self._reload()
+        self._set_clock()
+
+    # The clock: only while it is told how long ago something was saved
+
+    def _set_clock(self) -> None:
+        ticks = self.session.tick_seconds is not None and self.entries.has_fresh
+        if ticks and self._clock is None:
+            self._clock = self.set_interval(AGE_SECONDS, self._tick)
+        elif not ticks and self._clock is not None:
+            self._clock.stop()
+            self._clock = None
+
+    def _tick(self) -> None:
+        if self.app.app_focus and self.app.screen is self:
+            self.entries.refresh()
+        self._set_clock()
+
+    def on_line_view_moved(self, message: LineView.Moved) -> None:
+        if message.view is self.entries:
+            self._show_entry()
+        elif message.view is self.problems:
+            self._say_tabs()
+
+    # Moving
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._set_single()
+        self.call_after_refresh(self._say_tabs)
+
+    def _set_single(self) -> None:
+        """Whether one pane has all the room."""
+        width, height = self.size
+        self.set_class(self._is_zoomed or width < 60 or height < 14, "-single")
+
+    def go_to_pane(self, pane: LineView) -> None:
+        """Show it, and give it the keys."""
+        for one in self.query(".current"):
+            one.remove_class("current")
+        pane.add_class("current")
+        self.set_class(pane is self.entries, "-at-list")
+        if self.focused is not pane:
+            self.set_focus(None)  # what is hidden while it has the focus would take it away once more, later
+        self._going_to = pane
+        self.call_after_refresh(self._arrive)
+
+    def _arrive(self) -> None:
+        pane, self._going_to = self._going_to, None
+        if pane is not None:
+            pane.focus()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """A click went to another pane."""
+        widget = event.widget
+        if self._going_to is not None or widget is not self.focused or widget is self.pane:
+            return
+        if isinstance(widget, LineView) and widget in self._panes:
+            self.go_to_pane(widget)
+
+    def focus_main(self) -> None:
+        self.pane.focus()
+
+    def action_next_pane(self) -> None:
+        self._to_pane(1)
+
+    def action_previous_pane(self) -> None:
+        self._to_pane(-1)
+
+    def _to_pane(self, by: int) -> None:
+        panes = self._panes
+        self.go_to_pane(panes[(panes.index(self.pane) + by) % len(panes)])
+
+    def action_zoom(self) -> None:
+        self._is_zoomed = not self._is_zoomed
+        self._set_single()
+
+    async def action_back(self) -> None:
+        if self._is_zoomed:
+            self.action_zoom()
+        elif self.pane is not self.entries:
+            self.go_to_pane(self.entries)
+        else:
+            await super().action_back()
+
+    async def action_open(self) -> None:
+        problem = self.problems.selected
+        if self.pane is self.problems and problem is not None and problem.line:
+            self.source.go_to(problem.line)
+            self.go_to_pane(self.source)
+        elif self.pane is self.versions:
+            self._compares_with_file = False
+            await self._to_tab(self.query_one(SourceDiff))
+        elif self.pane is self.entries:
+            self.go_to_pane(self.source)
+
+    def action_problem(self, by: int) -> None:
+        problems = self.problems.problems
+        at = self._at_problem
+        to = (0 if by > 0 else len(problems) - 1) if at is None else at + by
+        if not 0 <= to < len(problems):
+            self.note("No problem" if not problems else "No other problem")
+            return
+        self._at_problem = to
+        self.problems.move_to(to)
+        self.source.go_to(problems[to].line or 1)
+
+    # Tabs
+
+    async def action_tab(self, by: int) -> None:
+        tabs = list(self.query(Tab))
+        await self._to_tab(tabs[(tabs.index(self.tab) + by) % len(tabs)])
+
+    async def action_diff(self) -> None:
+        diff = self.query_one(SourceDiff)
+        self._compares_with_file = self.tab is diff and not self._compares_with_file
+        await self._to_tab(diff)
+
+    async def _to_tab(self, tab: Tab) -> None:
+        before = self.tab
+        had_keys = self.pane is before
+        before.remove_class("shown")
+        tab.add_class("shown")
+        if had_keys or self.has_class("-single"):
+            self.go_to_pane(tab)
+        self.call_after_refresh(self._say_tabs)
+        await self.guarded(self._read_tab())
+
+    def _say_tabs(self) -> None:
+        shown = self.tab
+        tabs = list(self.query(Tab))
+        title = "  ".join(f"\\[{one.label}]" if one is shown else one.label for one in tabs)
+        if 0 < shown.size.width < LEAST_FOR_TABS:
+            title = f"\\[{shown.label}] {tabs.index(shown) + 1}/{len(tabs)}"
+        if shown.border_title != title:
+            shown.border_title = title
+        hint = shown.hint.replace("[", "\\[")
+        if shown.border_subtitle != hint:
+            shown.border_subtitle = hint
+
+    # What is at hand
+
+    @property
+    def run_at_hand(self) -> RunRecord | None:
+        return None
+
+    @property
+    def template_at_hand(self) -> str | None:
+        entry = self.entries.selected
+        return None if entry is None or entry.template is None else entry.name
+
+    @property
+    def version_at_hand(self) -> int | None:
+        selected = self.versions.selected
+        return selected.version if selected is not None and self.pane is self.versions else None
+
+    @property
+    def line_at_hand(self) -> int:
+        return self.source.line
+
+    def why_not(self, key: Key) -> str | None:
+        if key.id == "edit" and self._file_alone is not None and not self.session.read_only:
+            return None
+        return super().why_not(key)
+
+    @property
+    def _file_alone(self) -> str | None:
+        """That of an entry that never was a template."""
+        entry = self.entries.selected
+        return None if entry is None or entry.template is not None else entry.file
+
+    def action_edit(self) -> None:
+        file = self._file_alone
+        if file is None:
+            super().action_edit()
+        else:
+            self.act(self.editing().edit_file(file, self.line_at_hand, None))
+
+    async def show_run(self, run_id: str) -> None:
+        """It shows in the list; its steps are on the dashboard."""
+        from stepflow_tui.screens.dashboard import Dashboard
+
+        beneath = self.app.screen_stack[0]
+        if isinstance(beneath, Dashboard):
+            await beneath.show_run(run_id)
+
+    async def show_simulation(self, name: str) -> None:
+        await self._to_tab(self.query_one(Simulated))
+        self.go_to_pane(self.tab)
+        self._show_entry()
+
+
+def _read(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        return f"# {error.strerror}"
