@@ -195,8 +195,3 @@ def bindings(view: View) -> list[Binding]:
     keys = [Binding(key.keys, key.action, key.help, show=False, id=key.id) for key in keys_of(view)]
     views = [Binding(digit, f"view('{name}')", title, show=False, id=name) for digit, (name, title, _) in VIEWS.items()]
     return [*keys, *views]
-
-
-def footer_keys(view: View) -> list[tuple[str, str]]:
-    """What the footer shows, most useful first; it drops whole hints from the right."""
-    return [(key.shown, key.label) for key in keys_of(view) if key.label]

@@ -45,6 +45,8 @@ class Plain:
         self._listed: list[RunRecord] = []
         self._next_cursor: str | None = None
         self._open: RunRecord | None = None
+        self._said_seq = 0
+        """The log up to here is known to who reads: of the open execution, `follow` says what came after."""
         self._is_left = False
         self._words = {
             "list": Word("list", "the newest executions, with numbers", self._list),
@@ -146,6 +148,7 @@ class Plain:
         if run is None:
             return
         self._open = run = await self._client.get_run(run.id)
+        self._said_seq = run.last_seq
         steps = await self._client.get_steps(run.id, bodies=False)
         now = datetime.now(UTC)
         say(f"{run_sentence(run, now)}. {len(steps)} steps.")
@@ -154,13 +157,10 @@ class Plain:
 
     async def _follow(self, _: str) -> None:
         run = self._open
-        seq = await self._client.last_seq()
-        if run is not None:
-            run = await self._client.get_run(run.id)
-            if run.status.is_final:
-                say(f"{run_sentence(run, datetime.now(UTC))}. It has ended.")
-                return
-            seq = run.last_seq
+        if run is not None and run.status.is_final and run.last_seq <= self._said_seq:
+            say(f"{run_sentence(run, datetime.now(UTC))}. It has ended.")
+            return
+        seq = await self._client.last_seq() if run is None else self._said_seq
         say(f"Following {safe(run.template) if run is not None else 'all executions'}. Enter ends it.")
         following = asyncio.create_task(self._say_events(seq, run))
         asking = asyncio.create_task(self._lines.next(""))
@@ -172,6 +172,9 @@ class Plain:
         await asyncio.gather(following, asking, return_exceptions=True)
         if following.done() and not following.cancelled() and following.exception() is not None:
             raise following.exception() or AssertionError
+        if run is not None:
+            self._open = await self._client.get_run(run.id)
+            self._said_seq = self._open.last_seq
         say("Not following any more.")
         if asking.done() and not asking.cancelled() and asking.result():
             await self._answer(asking.result() or "")
@@ -224,8 +227,9 @@ class Plain:
             await self._begun(await self._client.retry(run.id), "Retried")
 
     async def _begun(self, run_id: str, what: str) -> None:
-        await self._client.ensure_worker()
         self._open = await self._client.get_run(run_id)
+        self._said_seq = 0
+        await self._client.ensure_worker()
         say(f"{what} as {run_id}. It is open; follow says what happens.")
 
     async def _cancel(self, _: str) -> None:

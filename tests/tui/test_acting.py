@@ -80,8 +80,9 @@ async def test_capital_t_retries_from_the_step_with_another_input(storage: SQLit
         Step(key="bad", component="/builtin/fail", input={"message": "no"}, depends_on=("a", "b")),
     )
     run_id = start(storage, shape, {"n": 1})
-    async with working(storage), screen_on(storage) as screen:
+    async with working(storage):
         await until(storage, run_id)
+    async with working(storage), screen_on(storage) as screen:
         await selected(screen, run_id)
         await screen.until(lambda: screen.dashboard.step_at_hand == "bad")
         await screen.press("T")

@@ -24,8 +24,8 @@ class Search(Connection):
         self, needles: Sequence[str] = (), before_seq: int | None = None, look_at: int = 10_000
     ) -> LogPage:
         """Log lines and ends of steps without bodies, the newest first, among the last `look_at` events, or those
-        before `before_seq`. All that have each needle in their words or in their step's key, whatever the case of its letters,
-        are among them: the caller judges."""
+        before `before_seq`. All that have each needle in their words or in their step's key, whatever the case of its
+        letters, are among them: the caller judges."""
         storage = self._open_storage
 
         def search() -> LogPage:
