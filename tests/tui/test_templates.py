@@ -145,7 +145,7 @@ async def test_a_save_is_seen_a_wrong_one_keeps_what_was_and_is_pointed_at(
         assert view(screen).source.line == 13
         file.write_text(WRONG)
         await screen.until(lambda: title(screen) == "order.yaml · not saved · v2 works on")
-        await screen.expect("[furst]", "✗ not saved", "furst")
+        await screen.expect("[furst]", "✗ not saved", "did you mean 'first'")
         assert storage.get_template("order").version == 2
         await screen.press("J")
         await screen.until(lambda: "furst" in str(view(screen).source.border_subtitle))
