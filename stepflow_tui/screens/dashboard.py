@@ -119,7 +119,7 @@ class Dashboard(Filtering):
     @work(group="begin")
     async def _after_first_paint(self) -> None:
         await self.guarded(self.log_pane.load(self.client, None))
-        await self.ensure_worker()
+        await self.guarded(self.ensure_worker())
 
     @work(group="files")
     async def _watch_files(self) -> None:

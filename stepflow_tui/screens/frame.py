@@ -80,10 +80,10 @@ class Frame(Screen[int]):
         standing = self.session.standing
         trouble = self.session.storage_trouble or standing.trouble
         shown = Standing(standing.database, standing.counts, standing.workers, trouble)
-        self.query_one("#header", Bar).show(lambda width: header_line(shown, width, self.glyphs))
+        self._set_bar("header", lambda width: header_line(shown, width, self.glyphs))
 
     def _show_footer(self) -> None:
-        self.query_one("#footer", Bar).show(self._footer_line)
+        self._set_bar("footer", self._footer_line)
 
     def _footer_line(self, width: int) -> Line:
         """Hints that have no room are left out whole; how to get help and how to leave stay longest."""
@@ -97,10 +97,15 @@ class Frame(Screen[int]):
             line += [(key, "active"), (label, "")]
         return line
 
+    def _set_bar(self, name: str, make: Callable[[int], Line]) -> None:
+        """Nothing where the screen is being left: its bars are gone."""
+        for bar in self.query(f"#{name}").results(Bar):
+            bar.show(make)
+
     def note(self, text: str, style: str = "title") -> None:
         """Say something in the footer's place for a moment."""
         line: Line = [(" " + safe(text), style)]
-        self.query_one("#footer", Bar).show(lambda width: line)
+        self._set_bar("footer", lambda width: line)
         if self._note_timer is not None:
             self._note_timer.stop()
         self._note_timer = self.set_timer(NOTE_SECONDS, self._show_footer)

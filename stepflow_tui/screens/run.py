@@ -295,7 +295,7 @@ class RunView(Travelling):
         if self.run is None or self.session.storage_trouble is not None:
             super().show_header()
             return
-        self.query_one("#header", Bar).show(self._header_line)
+        self._set_bar("header", self._header_line)
 
     def _header_line(self, width: int) -> Line:
         assert self.run is not None

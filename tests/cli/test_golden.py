@@ -181,7 +181,9 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     Terminal(tmp_path, None).run("aio wf workers stop --all")
 
 
-@pytest.mark.parametrize("columns", [80, 200, None], ids=["terminal-80", "terminal-200", "pipe"])
+@pytest.mark.parametrize(
+    "columns", [80, pytest.param(200, marks=pytest.mark.full), None], ids=["terminal-80", "terminal-200", "pipe"]
+)
 def test_a_session_looks_as_it_is_written_down(folder: Path, columns: int | None) -> None:
     terminal = Terminal(folder, columns)
     ids: dict[str, str] = {}

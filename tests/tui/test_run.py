@@ -95,7 +95,10 @@ ON_TAB = {
 }
 
 
-@pytest.mark.parametrize("size", [(40, 10), (80, 24), (200, 60), (20, 5)])
+@pytest.mark.parametrize(
+    "size",
+    [(40, 10), (80, 24), *(pytest.param(size, marks=pytest.mark.full) for size in ((200, 60), (20, 5)))],
+)
 async def test_every_tab_works_at_every_size(storage: SQLiteStorage, size: tuple[int, int]) -> None:
     run_id = await ended(storage, work())
     async with run_shown(storage, run_id, size) as (screen, view):
@@ -253,6 +256,7 @@ async def test_values_fold_are_searched_and_copied(storage: SQLiteStorage, monke
         assert screen.app.screen is view
 
 
+@pytest.mark.full
 async def test_megabytes_of_output_are_shown(storage: SQLiteStorage) -> None:
     rows = [{"id": number, "name": f"customer {number}"} for number in range(30_000)]
     run_id = await ended(storage, flow(echo("a", rows)))
@@ -338,6 +342,7 @@ async def test_texts_of_executions_are_only_text(storage: SQLiteStorage) -> None
         await screen.expect("[bold]·[2J", "evil[red]", "x[/]")
 
 
+@pytest.mark.full
 async def test_thousands_of_steps_are_followed_while_they_run(storage: SQLiteStorage) -> None:
     run_id = start(storage, fan_out(2000))
     async with run_shown(storage, run_id) as (screen, view), working(storage):
@@ -346,6 +351,7 @@ async def test_thousands_of_steps_are_followed_while_they_run(storage: SQLiteSto
         assert all(step.status is StepStatus.COMPLETED for step in view._steps)
 
 
+@pytest.mark.full
 async def test_ten_thousand_steps_are_shown_and_keys_still_answer(storage: SQLiteStorage) -> None:
     run_id = await ended(storage, fan_out(10_000))
     async with run_shown(storage, run_id) as (screen, view):
