@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,9 +129,15 @@ def begin(environment: dict[str, str], tmp_path: Path) -> Iterator[Begin]:
 
 
 SHORT = [verb for verb in VERBS if verb not in STAYS]
+SAMPLE = ("list", "run", "executions", "diff", "doctor", "get", "import", "cancel", "config", "prune")
+"""Of every kind one; the others are tried with the long suites."""
 
 
-@pytest.mark.parametrize("verb", SHORT)
+def sampled(verbs: list[str]) -> list[Any]:
+    return [verb if verb in SAMPLE else pytest.param(verb, marks=pytest.mark.full) for verb in verbs]
+
+
+@pytest.mark.parametrize("verb", sampled(SHORT))
 def test_with_stdin_and_stdout_closed_a_command_ends_without_a_traceback(world: World, verb: str) -> None:
     done = subprocess.run(
         ["bash", "-c", 'exec "$@" <&- >&-', "-", sys.executable, "-m", "stepflow.cli.main", *world.words(verb)],
@@ -164,7 +171,7 @@ def test_a_reader_that_goes_away_is_no_error(world: World, begin: Begin, verb: s
     assert process.returncode in (0, 1, 2)
 
 
-@pytest.mark.parametrize("verb", [verb for verb in SHORT if verb != "open"])
+@pytest.mark.parametrize("verb", sampled([verb for verb in SHORT if verb != "open"]))
 def test_who_wants_no_colours_gets_none_on_a_terminal(
     world: World, begin: Begin, environment: dict[str, str], verb: str
 ) -> None:

@@ -41,7 +41,15 @@ async def ended(storage: SQLiteStorage, *ids: str) -> None:
             await until(storage, run_id)
 
 
-@pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 40), (200, 60)])
+@pytest.mark.parametrize(
+    "size",
+    [
+        (40, 10),
+        (80, 24),
+        pytest.param((120, 40), marks=pytest.mark.full),
+        pytest.param((200, 60), marks=pytest.mark.full),
+    ],
+)
 async def test_two_shows_all_executions_at_every_size(storage: SQLiteStorage, size: tuple[int, int]) -> None:
     bad, ok = start(storage, failing()), start(storage, chain(1))
     await ended(storage, bad, ok)
