@@ -293,10 +293,13 @@ class Dashboard(Filtering):
     async def _watch(self) -> None:
         """Whether the database is still the file that was opened, and somebody works on what there is to do; idle
         screens look at nothing else."""
-        if self.session.look_at_file() != self._file_is:
-            self._file_is = self.session.look_at_file()
+        found = self.session.look_at_file()
+        # Trouble is looked after, too: a read that began before it was over may have said so after.
+        if found != self._file_is or (found == "same" and self.session.storage_trouble is not None):
+            self._file_is = found
             await self.reload()
-            self._file_is = self.session.look_at_file()
+            # What came back while it was read anew in vain is seen the next time.
+            self._file_is = "same" if self.session.storage_trouble is None else found
         if not self.session.live_count:
             return
         await self.look_at_workers()
