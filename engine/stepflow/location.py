@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
-from stepflow.dsl.settings import DURABILITIES, FILE, read_settings
 from stepflow.errors import StorageError, WorkflowEngineError
+from stepflow.settings import DURABILITIES, FILE, read_settings
 
 if TYPE_CHECKING:
     from stepflow.contracts.storage import Storage

@@ -19,16 +19,15 @@ from stepflow.components.registry import Registry, builtin_registry, check_input
 from stepflow.contracts.component import Component
 from stepflow.core.secrets import with_secrets_named
 from stepflow.dsl.cases import Case
-from stepflow.dsl.diagnostics import Diagnostic
 from stepflow.dsl.lint.linter import LintResult, fix_text, lint_flow
 from stepflow.dsl.lint.view import ComponentFacts
-from stepflow.dsl.settings import FILE, read_settings
 from stepflow.dsl.starting import check_start
-from stepflow.dsl.validate import ReadFlow, read_flow
+from stepflow.dsl.validate import UNKNOWN_COMPONENT, ReadFlow, read_flow
 from stepflow.errors import TemplateNotFoundError
 from stepflow.model.flow import Flow, Json
 from stepflow.model.times import now_ms
 from stepflow.runtime.secrets import Secrets
+from stepflow.settings import read_settings
 from stepflow.simulate.cases import CaseResult, cases_of, run_case
 from stepflow.simulate.planned import Plan
 from stepflow.simulate.report import Simulation, make_simulation
@@ -53,9 +52,8 @@ class Workbench:
         self._workspace = workspace
         self._warn = warn
         self._find_template = find_template
-        self._settings = read_settings(workspace)
-        ours = (one for one in builtin_registry() if self._settings.turns_off(one.path) is None)
-        self._ours = Registry(ours)
+        self._turned_off = read_settings(workspace).turned_off(builtin_registry().by_path)
+        self._ours = builtin_registry().without(self._turned_off)
         self._all: Registry | None = None
 
     @property
@@ -71,30 +69,18 @@ class Workbench:
         return registry.get(path) if path in registry else None
 
     def _registry_of_text(self, text: str, file: str | None) -> Registry:
-        read = read_flow(text, file=file, components=self._ours.by_path)
+        read = read_flow(text, file=file, components=self._ours.by_path, turned_off=self._turned_off)
         return self.registry if _names_others(read) else self._ours
 
     def validate(self, dsl: str | Mapping[str, Any], file: str | None = None) -> ReadFlow:
-        read = read_flow(dsl, file=file, components=self._ours.by_path)
+        read = read_flow(dsl, file=file, components=self._ours.by_path, turned_off=self._turned_off)
         if not _names_others(read):
             return read
-        read = read_flow(dsl, file=file, components=self.registry.by_path)
-        return msgspec.structs.replace(read, diagnostics=tuple(map(self._with_what_is_off, read.diagnostics)))
-
-    def _with_what_is_off(self, found: Diagnostic) -> Diagnostic:
-        """What is turned off is unknown to the parser, and nobody's slip."""
-        if found.code != UNKNOWN_COMPONENT:
-            return found
-        component = found.message.partition("'")[2].rpartition("'")[0]
-        key = self._settings.turns_off(component)
-        if key is None:
-            return found
-        message = f"Component '{component}' is turned off in this workspace"
-        return msgspec.structs.replace(found, message=message, hint=f"{FILE} says {key} = false")
+        return read_flow(dsl, file=file, components=self.registry.by_path, turned_off=self._turned_off)
 
     def lint(self, text: str, file: str | None = None) -> LintResult:
-        result = lint_flow(text, file=file, components=_facts(self._registry_of_text(text, file)))
-        return msgspec.structs.replace(result, diagnostics=tuple(map(self._with_what_is_off, result.diagnostics)))
+        components = _facts(self._registry_of_text(text, file))
+        return lint_flow(text, file=file, components=components, turned_off=self._turned_off)
 
     def fix(self, text: str, file: str | None = None) -> tuple[str, int]:
         """The text with everything put right that is certain, and how much that was."""
@@ -155,7 +141,6 @@ def _leaving_no_bytecode() -> Iterator[None]:
         sys.dont_write_bytecode = before
 
 
-UNKNOWN_COMPONENT = "E150"
 _NOT_OURS = (UNKNOWN_COMPONENT, "W151", "E153")
 
 

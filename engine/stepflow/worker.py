@@ -20,10 +20,10 @@ from stepflow.components.registry import Registry, check_input
 from stepflow.contracts.clock import Clock, SystemClock
 from stepflow.contracts.storage import Storage
 from stepflow.dsl.diagnostics import printable
-from stepflow.dsl.settings import read_settings
 from stepflow.errors import WorkflowEngineError
 from stepflow.location import open_storage
 from stepflow.runtime.worker import WorkerLoop
+from stepflow.settings import read_settings
 
 DEFAULT_SLOTS = 100
 DEFAULT_GRACE = timedelta(seconds=10)

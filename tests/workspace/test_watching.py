@@ -351,6 +351,19 @@ async def test_changed_python_is_imported_in_a_process_of_its_own(folder: Path) 
         assert trouble.message == "The components are not known: a process that imported it ended with 3"
 
 
+async def test_what_stepflow_toml_turns_off_is_a_problem_until_it_is_on_again(folder: Path) -> None:
+    async with watching(folder) as watched:
+        watched.write("x.yaml", "steps:\n  - {id: a, type: shell.run, input: {command: [ls]}}\n")
+        assert (await watched.round()).templates == 1
+        watched.write("stepflow.toml", "shell = false\n")
+        problem = await watched.comes(Problem)
+        assert [(one.message, one.hint) for one in problem.diagnostics] == [
+            ("Component '/shell/run' is turned off in this workspace", "stepflow.toml says shell = false")
+        ]
+        watched.write("stepflow.toml", "shell = true\n")
+        assert await watched.comes(Mended) == Mended("x.yaml")
+
+
 async def test_python_that_is_the_same_is_not_looked_at_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "LOOK_SECONDS", 0.01)
     async with watching(folder) as watched:

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from stepflow.dsl.diagnostics import did_you_mean
-from stepflow.dsl.settings import FILE, Settings, read_settings
 from stepflow.location import Found, find_workspace, look_for_database, look_for_durability, split_url
+from stepflow.settings import FILE, Settings, read_settings
 
 HIDDEN = "***"
 VARIABLE = "STEPFLOW_VAR_"
@@ -62,7 +62,8 @@ def _source(found: Found, option: str, variable: str, file: str) -> str:
 
 
 def _of_file(settings: Settings, file: str) -> Iterator[Setting]:
-    for name, value in (("shell", settings.shell), ("python", settings.python), ("components", settings.programs)):
+    programs = len(settings.programs) if isinstance(settings.programs, list) else 0
+    for name, value in (("shell", settings.shell), ("python", settings.python), ("components", programs)):
         yield Setting(name, value, file if name in settings.given else "default")
 
 

@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 
 from stepflow.contracts.clock import SystemClock
-from stepflow.dsl.settings import FILE, read_settings
 from stepflow.errors import WorkflowEngineError
 from stepflow.location import examine_storage, find_database, find_workspace
 from stepflow.model.health import Finding, Level
+from stepflow.settings import FILE, read_settings
 
 PACKAGE = "stepflow-tui"
 PROGRAM = "stepflow "

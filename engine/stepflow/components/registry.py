@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from stepflow.contracts.component import Component
 from stepflow.discovery import discover
 from stepflow.dsl.diagnostics import Diagnostic, did_you_mean
 from stepflow.dsl.schemas import Validator, lasting_validator, problems
-from stepflow.dsl.settings import read_settings
-from stepflow.errors import ComponentError, ComponentNotFoundError, WorkflowEngineError
+from stepflow.errors import ComponentError, ComponentNotFoundError
 from stepflow.model.flow import Json
+from stepflow.settings import read_settings
 
 OFFERING_NOTHING = {"registry", "decorator", "workspace", "installed", "stdio"}
 
@@ -30,7 +30,8 @@ class Registry:
     @classmethod
     def for_workspace(cls, workspace: Path | None, warn: Callable[[str], None]) -> Registry:
         """Ours, those of installed packages, of the workspace's `components/`, and of the programs that its
-        `stepflow.toml` names. `warn` is told of everything that cannot be had, and of what those programs say later."""
+        `stepflow.toml` names. `warn` is told of everything that cannot be had, and of what those programs say later.
+        `WorkflowEngineError`: that file cannot be read, which may turn some of them off."""
         from stepflow.components.installed import installed_components
 
         registry = builtin_registry()
@@ -41,17 +42,15 @@ class Registry:
 
             registry._add_all(*load_components(workspace), warn)
             registry._add_all(*stdio_components(workspace, warn), warn)
-            registry._turn_off(workspace, warn)
+            settings = read_settings(workspace)
+            for trouble in settings.unknown:
+                warn(trouble)
+            registry = registry.without(settings.turned_off(registry.by_path))
         return registry
 
-    def _turn_off(self, workspace: Path, warn: Callable[[str], None]) -> None:
-        try:
-            settings = read_settings(workspace)
-        except WorkflowEngineError:
-            return  # told with the programs; workers and the workbench refuse such a file
-        for trouble in settings.unknown:
-            warn(trouble)
-        self._by_path = {path: one for path, one in self._by_path.items() if settings.turns_off(path) is None}
+    def without(self, paths: Collection[str]) -> Registry:
+        """What it has but for these."""
+        return Registry(one for one in self if one.path not in paths)
 
     def _add_all(
         self, components: Iterable[Component], troubles: Iterable[Diagnostic], warn: Callable[[str], None]

@@ -3,7 +3,6 @@ speaks the worker protocol over its stdin and stdout (`docs/stdio-components.md`
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,9 +15,10 @@ from stepflow.components._paths import check_path
 from stepflow.components._stdio_program import Program
 from stepflow.contracts.component import Component
 from stepflow.dsl.diagnostics import Diagnostic, did_you_mean
+from stepflow.errors import WorkflowEngineError
 from stepflow.model.times import parse_duration
+from stepflow.settings import FILE, read_settings
 
-FILE = "stepflow.toml"
 TABLES = "components"
 DEFAULT_START_SECONDS = 10.0
 
@@ -66,15 +66,12 @@ def stdio_components(workspace: Path, say: Callable[[str], None]) -> tuple[list[
 
 
 def _tables(workspace: Path, troubles: list[Diagnostic]) -> Iterator[tuple[str, Any]]:
-    file = workspace / FILE
-    if not file.is_file():
-        return
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8")).get(TABLES, [])
-    except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
-        troubles.append(_trouble(workspace, "", f"it cannot be read: {error}"))
+        tables = read_settings(workspace).programs
+    except WorkflowEngineError as error:
+        troubles.append(_trouble(workspace, "", f"it cannot be read: {error.__cause__ or error.message}"))
         return
-    if not isinstance(tables, list):
+    if not isinstance(tables, list | tuple):
         troubles.append(_trouble(workspace, TABLES, "write it as [[components]], a table for each program"))
         return
     for number, table in enumerate(tables):

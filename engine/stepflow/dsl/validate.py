@@ -25,6 +25,8 @@ from stepflow.model.paths import minus_hint
 _BUILTIN = "/builtin/"
 OUR_FAMILIES = (_BUILTIN, "/http/", "/shell/", "/python/")
 """Where an unknown component is a mistake; elsewhere another worker may offer it."""
+UNKNOWN_COMPONENT = "E150"
+NOTHING_OFF: Mapping[str, str] = {}
 MOST_NAMED = 8
 """Steps that a hint lists."""
 
@@ -42,11 +44,13 @@ def read_flow(
     file: str | None = None,
     format: Format | None = None,  # noqa: A002 - as the API calls it
     components: Collection[str] | Mapping[str, Takes] | None = None,
+    turned_off: Mapping[str, str] = NOTHING_OFF,
 ) -> ReadFlow:
     """Read a template. `components`: the paths that are known, with what they take where that is to be judged too;
-    None: they are not judged. Never raises for what the author wrote."""
+    None: they are not judged. `turned_off`: paths that may not be used here, each with the way out. Never raises for
+    what the author wrote."""
     with _collector_at_rest():
-        return _read_flow(dsl, file, format, components)
+        return _read_flow(dsl, file, format, components, turned_off)
 
 
 @contextmanager
@@ -66,6 +70,7 @@ def _read_flow(
     file: str | None,
     format: Format | None,  # noqa: A002 - as the API calls it
     components: Collection[str] | Mapping[str, Takes] | None,
+    turned_off: Mapping[str, str],
 ) -> ReadFlow:
     document = load(dsl, format or _format_of(file)) if isinstance(dsl, str) else _document_of(dsl)
     problems = Problems(document, file)
@@ -84,7 +89,7 @@ def _read_flow(
             if its_parser is not parser:
                 _check_no_variable_is_required(one, its_parser.problems)
             if known is not None:
-                _check_components(one, its_parser, known, its_parser.problems)
+                _check_components(one, its_parser, known, turned_off, its_parser.problems)
             if inputs is not None:
                 inputs.check(one, its_parser)
             flows += its_parser.nested
@@ -222,16 +227,25 @@ def _check_no_variable_is_required(flow: Flow, problems: Problems) -> None:
         problems.error("E145", message, ("variables",), "take the value from its input")
 
 
-def _check_components(flow: Flow, parser: Parser, known: frozenset[str], problems: Problems) -> None:
+def _check_components(
+    flow: Flow, parser: Parser, known: frozenset[str], turned_off: Mapping[str, str], problems: Problems
+) -> None:
     ours = [path.removeprefix(_BUILTIN) for path in sorted(known) if path.startswith(_BUILTIN)]
     for step in flow.steps:
+        place = (*parser.places[step.key], "component")
+        if step.component in turned_off:
+            message = f"Component '{step.component}' is turned off in this workspace"
+            problems.error(UNKNOWN_COMPONENT, message, place, turned_off[step.component])
+            continue
         if not step.component or step.component in known:
             continue
-        place = (*parser.places[step.key], "component")
         hint = _component_hint(step.component, known, ours, problems)
         if step.component.startswith(OUR_FAMILIES):
             problems.error(
-                "E150", f"Unknown component '{step.component}'", place, hint or "`stepflow components` lists them"
+                UNKNOWN_COMPONENT,
+                f"Unknown component '{step.component}'",
+                place,
+                hint or "`stepflow components` lists them",
             )
         else:
             problems.warning(

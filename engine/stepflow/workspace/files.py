@@ -60,6 +60,7 @@ class WorkspaceFiles:
         self._now = now
         self._ours = ours
         self._components = ours
+        self._turned_off: Mapping[str, str] = {}
         self._files: dict[str, _File] = {}
         self._claims: dict[str, set[str]] = {}
         """Files by the template they make."""
@@ -99,13 +100,15 @@ class WorkspaceFiles:
                 self._owners[template.name] = template.path
         return set(self._files)
 
-    def offer(self, components: Mapping[str, Takes]) -> set[str]:
-        """Beside ours there are these `components` now; the files that have to be judged again."""
+    def offer(self, components: Mapping[str, Takes], turned_off: Mapping[str, str]) -> set[str]:
+        """Beside ours there are these `components` now, of which some may not be used; the files that have to be judged
+        again."""
         self._components = {**self._ours, **components}
+        are_others_off, self._turned_off = turned_off != self._turned_off, turned_off
         found = set()
         for path, file in self._files.items():
-            needs = file.state == "broken" or path in self._problems or file.name in self._needing_others
-            if needs and file.state != "absent":
+            is_wrong = file.state == "broken" or path in self._problems
+            if (are_others_off or is_wrong or file.name in self._needing_others) and file.state != "absent":
                 file.hash = ""
                 found.add(path)
         return found
@@ -166,7 +169,7 @@ class WorkspaceFiles:
         is_owner = known is not None and self._owners.get(known.name) == path
         if not is_owner and not is_template(text, path):
             return self._miss(path, known, None, outcomes, is_last=is_last)
-        read = read_flow(text, file=self._shown(path), components=self._components)
+        read = read_flow(text, file=self._shown(path), components=self._components, turned_off=self._turned_off)
         if read.flow is None:
             return self._break(path, known, digest, read.diagnostics, outcomes, is_last=is_last)
         file = _File("flow", digest, read.flow.name, bool(read.flow.name), text, read)

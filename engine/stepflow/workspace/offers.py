@@ -7,14 +7,16 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from stepflow.components.registry import Registry, builtin_registry
 from stepflow.dsl.diagnostics import Diagnostic
+from stepflow.errors import WorkflowEngineError
 from stepflow.model.flow import Json
+from stepflow.settings import read_settings
 
 LONGEST_SECONDS = 60.0
 _WAY_OUT = "correct it and save it"
@@ -31,6 +33,8 @@ class Offers(msgspec.Struct, frozen=True):
     """By path: the workspace's, and those of installed packages."""
     own: tuple[str, ...] = ()
     """Paths of the workspace's."""
+    turned_off: Mapping[str, str] = {}
+    """Paths that may not be used in it, each with the way out."""
     troubles: tuple[Diagnostic, ...] = ()
 
 
@@ -85,7 +89,14 @@ def _offers(workspace: Path) -> Offers:
                 own.append(component.path)
     ours = builtin_registry().by_path
     known = {path: Offered(one.input_schema) for path, one in registry.by_path.items() if one is not ours.get(path)}
-    return Offers(known, tuple(sorted(own)), tuple(troubles))
+    return Offers(known, tuple(sorted(own)), _turned_off(workspace, registry.by_path), tuple(troubles))
+
+
+def _turned_off(workspace: Path, components: Iterable[str]) -> dict[str, str]:
+    try:
+        return read_settings(workspace).turned_off(components)
+    except WorkflowEngineError:
+        return {}  # why it cannot be read is among the troubles of its programs
 
 
 def main(arguments: list[str]) -> None:

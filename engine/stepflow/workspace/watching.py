@@ -131,7 +131,7 @@ class WorkspaceWatch:
         offers, self._asking = self._asking.result(), None
         said = Components(offers.own, offers.troubles, self._is_first_offer)
         self._is_first_offer = False
-        to_judge = await self._bridge.call(self._files.offer, offers.components)
+        to_judge = await self._bridge.call(self._files.offer, offers.components, offers.turned_off)
         return [said, *(await self._look(to_judge, True))]
 
     def _round(self, outcomes: list[Outcome], since: float, *, is_first: bool = False) -> Round:

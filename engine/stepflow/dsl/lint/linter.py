@@ -16,7 +16,7 @@ from stepflow.dsl.lint.suppressions import Suppressions, find_suppressions, is_s
 from stepflow.dsl.lint.view import ComponentFacts, View
 from stepflow.dsl.load import load
 from stepflow.dsl.places import Format
-from stepflow.dsl.validate import read_flow
+from stepflow.dsl.validate import NOTHING_OFF, read_flow
 from stepflow.model.flow import Flow
 
 MOST_ROUNDS = 25
@@ -50,10 +50,11 @@ def lint_flow(
     file: str | None = None,
     format: Format | None = None,  # noqa: A002 - as read_flow calls it
     components: Components | None = None,
+    turned_off: Mapping[str, str] = NOTHING_OFF,
     options: LintOptions = LintOptions(),  # noqa: B008 - frozen
 ) -> LintResult:
     """What is wrong with a template, or, where it is valid, what is risky in it."""
-    read = read_flow(text, file=file, format=format, components=components)
+    read = read_flow(text, file=file, format=format, components=components, turned_off=turned_off)
     if read.flow is None:
         return LintResult(None, read.diagnostics)
     views = [View.of(load(text, _format(file, format)), components)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,22 @@ class Settings(msgspec.Struct, frozen=True):
     """Whether there are `/shell` components."""
     python: bool = True
     """Whether there are `/python` components."""
-    programs: int = 0
-    """How many `[[components]]` tables there are; `components.stdio` reads them."""
+    programs: Any = ()
+    """The `[[components]]` tables, as they are written; `components.stdio` judges them."""
     given: tuple[str, ...] = ()
     """The keys that stand in the file."""
     unknown: tuple[str, ...] = ()
     """Those of them that mean nothing, each with the way out."""
 
-    def turns_off(self, component: str) -> str | None:
-        """The key that turns off the component with this path; None: none does."""
-        for key, is_on in (("shell", self.shell), ("python", self.python)):
-            if not is_on and component.startswith(f"/{key}/"):
-                return key
-        return None
+    def turned_off(self, components: Iterable[str]) -> dict[str, str]:
+        """Of components with these paths, those that are turned off, each with the way out."""
+        off = {key: f"/{key}/" for key, is_on in (("shell", self.shell), ("python", self.python)) if not is_on}
+        return {
+            path: f"{FILE} says {key} = false"
+            for path in components
+            for key, family in off.items()
+            if path.startswith(family)
+        }
 
 
 _EXAMPLES = {
@@ -64,10 +67,9 @@ def read_settings(workspace: Path | None) -> Settings:
     values = {key: data[key] for key in _EXAMPLES if key in data}
     if "db" in values and (not isinstance(values["db"], str) or not values["db"]):
         raise _invalid(f"{file}: 'db' must be a path, in quotes")
-    programs = data.get("components")
     return Settings(
         **_checked(values, file),
-        programs=len(programs) if isinstance(programs, list) else 0,
+        programs=data.get("components", ()),
         given=tuple(data),
         unknown=tuple(_unknown(key, file) for key in data if key not in KEYS),
     )
