@@ -20,7 +20,7 @@ from stepflow.components import _stdio_process, _stdio_program, _stdio_protocol
 from stepflow.components.registry import Registry, builtin_registry
 from stepflow.components.stdio import stdio_components
 from stepflow.contracts.component import SkipStep
-from stepflow.errors import ComponentError
+from stepflow.errors import ComponentError, WorkflowEngineError
 from stepflow.model.flow import Flow, RetryPolicy, Step
 from stepflow.model.statuses import RunStatus
 from stepflow.storages.sqlite import SQLiteStorage
@@ -173,7 +173,6 @@ def test_a_program_that_was_asked_is_gone_afterwards(
         ("[[components]]\ncommand = ['sh']\nstart_timeout = 0\n", "components[0].start_timeout: it must be longer"),
         ("[components]\ncommand = ['sh']\n", "components: write it as [[components]]"),
         ("components = [3]\n", "components[0]: write it as [[components]]"),
-        ("components = \n", "it cannot be read: Invalid value"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_told_with_its_key(tmp_path: Path, text: str, said: str) -> None:
@@ -183,6 +182,15 @@ def test_a_mistake_in_the_configuration_is_told_with_its_key(tmp_path: Path, tex
     assert registry.paths == builtin_registry().paths
     (warning,) = warnings
     assert warning.startswith(f"{tmp_path}/stepflow.toml: {said}")
+
+
+def test_a_configuration_that_cannot_be_read_is_told_and_offers_nothing(tmp_path: Path) -> None:
+    (tmp_path / "stepflow.toml").write_text("components = \n")
+    components, (trouble,) = stdio_components(tmp_path, print)
+    assert not components
+    assert trouble.message.startswith("it cannot be read: Invalid value")
+    with pytest.raises(WorkflowEngineError, match="Invalid value"):
+        Registry.for_workspace(tmp_path, warn=print)
 
 
 @pytest.mark.parametrize("text", [None, "", 'db = "x.db"\n'])
