@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from stepflow.model.run import RunRecord
+from stepflow.model.stats import percentile
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.presentation.durations import short
 from stepflow_tui.presentation.glyphs import Glyphs
@@ -34,16 +35,16 @@ class History(msgspec.Struct, frozen=True):
     median: float | None = None
     """Seconds that a completed one took."""
     late_after: float | None = None
-    """Seconds that 95 of 100 did not exceed."""
+    """Seconds: the 95th percentile of them."""
 
 
 def history_of(runs: Sequence[RunRecord]) -> History:
     """Of executions of one template, the newest first."""
     ended = tuple(Past(run.id, run.status, _seconds(run)) for run in runs if run.status.is_final)
-    took = sorted(one.seconds for one in ended if one.seconds is not None and one.status is RunStatus.COMPLETED)
+    took = [one.seconds for one in ended if one.seconds is not None and one.status is RunStatus.COMPLETED]
     if len(took) < ENOUGH:
         return History(ended)
-    return History(ended, took[(len(took) - 1) // 2], took[-(-len(took) * 95 // 100) - 1])
+    return History(ended, percentile(took, 0.5), percentile(took, 0.95))
 
 
 def _seconds(run: RunRecord) -> float | None:
@@ -72,8 +73,7 @@ def newest_line(history: History | None, glyphs: Glyphs) -> Line:
 def _usual(history: History | None, some: Sequence[Past]) -> float:
     if history is not None and history.median is not None:
         return history.median
-    took = sorted(one.seconds for one in some if one.seconds is not None)
-    return took[len(took) // 2] if took else 0
+    return percentile([one.seconds for one in some if one.seconds is not None], 0.5) or 0
 
 
 def _pieces(newest_first: Sequence[Past], cells: int, usual: float, glyphs: Glyphs) -> Line:

@@ -8,7 +8,7 @@ from typing import Any
 
 from stepflow.model.event import WorkflowEvent
 from stepflow.model.run import RunRecord, StepRecord, awaited_signal
-from stepflow.model.statuses import RunStatus, StepStatus
+from stepflow.model.statuses import StepStatus
 from stepflow_tui.presentation.durations import short
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.json_tree import JsonTree, json_row
@@ -71,7 +71,7 @@ def what_now(run: RunRecord, step: StepRecord) -> Line:
     """The keys that lead on from here."""
     keys: list[tuple[str, str]] = []
     failed = step.status is StepStatus.FAILED and not is_upstream_failure(step)
-    if failed and run.status in (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TIMED_OUT):
+    if failed and run.status.may_be_retried:
         keys += [("t", "retry"), ("T", "from here, with other input")]
     elif step.status is StepStatus.COMPLETED and run.status.is_final:
         keys.append(("T", "again from here"))

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 ABOUT_RUNS = ("cancel", "retry", "retry_from", "pause", "answer", "yank")
 """Ids of keys that do something with the execution at hand."""
 MOST_TEMPLATES = 1000
-RETRIED = (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TIMED_OUT)
 
 
 class Acting(Frame):
@@ -82,7 +81,7 @@ class Acting(Frame):
         if key.id in ("run", "simulate", "edit") and self.template_at_hand is None:
             return "there is no template"
         ended = run is not None and key.id in ("cancel", "pause") and run.status.is_final
-        if run is not None and (ended or (key.id == "retry" and run.status not in RETRIED)):
+        if run is not None and (ended or (key.id == "retry" and not run.status.may_be_retried)):
             return f"{short_id(run.id)} is {run.status.value}"
         return None
 
@@ -148,7 +147,7 @@ class Acting(Frame):
         run = self._run_for("retry")
         if run is None:
             return
-        if run.status not in RETRIED:
+        if not run.status.may_be_retried:
             reason = "run it again with r" if run.status.is_final else "it has not ended"
             self.note(f"{short_id(run.id)} is {run.status.value}: {reason}")
             return
@@ -334,7 +333,7 @@ class Acting(Frame):
         full = await self.client.get_run(run.id)
 
         async def retry(_: str, value: Any) -> None:
-            is_retried = run.status in RETRIED
+            is_retried = run.status.may_be_retried
             make = self.client.retry if is_retried else self.client.fork
             new = await make(run.id, step, value)
             await self._show_started(new)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from stepflow.errors import WorkflowEngineError
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
-from stepflow_tui.screens.acting import RETRIED, Acting
+from stepflow_tui.screens.acting import Acting
 from stepflow_tui.screens.frame import Frame
 from stepflow_tui.widgets.bar import Question
 
@@ -46,7 +46,7 @@ class Bulk(Acting):
                 raise
             return True
 
-        wanted = [run for run in runs if run.status in RETRIED and run.id not in self.session.retried]
+        wanted = [run for run in runs if run.status.may_be_retried and run.id not in self.session.retried]
         self._ask_for_all("Retry", "retried", wanted, runs, retry, few)
 
     def pause_all(self, runs: Sequence[RunRecord], few: int = FEW) -> None:

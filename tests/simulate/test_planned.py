@@ -12,7 +12,8 @@ from stepflow.dsl.cases import Mock
 from stepflow.dsl.validate import read_flow
 from stepflow.errors import InvalidInputError
 from stepflow.model.flow import Flow
-from stepflow.simulate.planned import History, Plan, percentile
+from stepflow.model.stats import percentile_ms
+from stepflow.simulate.planned import History, Plan
 from stepflow.simulate.report import Simulation
 from stepflow.workbench import Workbench
 
@@ -183,10 +184,11 @@ def test_durations_are_those_of_history_and_a_steps_own_word_beats_them(bench: W
         ([0, 100], 0.95, 95),
         (list(range(101)), 0.95, 95),
         ([5, 5, 5], 0.5, 5),
+        ([], 0.5, None),
     ],
 )
-def test_percentiles_lie_between_their_neighbours(values: list[int], share: float, expected: int) -> None:
-    assert percentile(values, share) == expected
+def test_percentiles_lie_between_their_neighbours(values: list[int], share: float, expected: int | None) -> None:
+    assert percentile_ms(values, share) == expected
 
 
 def test_secrets_are_neither_needed_nor_read(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,11 +72,11 @@ def test_those_that_did_not_complete_have_their_sign() -> None:
 
 @pytest.mark.parametrize(
     ("elapsed", "says", "style"),
-    [(4, "ETA 6.0s", "dim"), (12, "ETA <8.0s", "dim"), (30, "late 20s", "late")],
+    [(4, "ETA 6.0s", "dim"), (12, "ETA <6.0s", "dim"), (30, "late 20s", "late")],
 )
 def test_an_execution_is_expected_as_its_template_usually_takes(elapsed: float, says: str, style: str) -> None:
     known = history(10, 10, 10, 10, 20)
-    assert (known.median, known.late_after) == (10, 20)
+    assert (known.median, known.late_after) == (10, 18)
     running = run(RunStatus.RUNNING, started_at=ago(elapsed))
     assert expected(known, running, NOW) == (says, style)
     assert says in text(execution_row(running, 100, NOW, UNICODE, known))

@@ -12,7 +12,6 @@ from stepflow.errors import WorkflowEngineError
 from stepflow.model import jsontext
 from stepflow.model.ids import new_run_id
 from stepflow.model.run import RunRecord
-from stepflow.model.statuses import RunStatus
 
 Version = int | Literal["latest"] | None
 """Of the template; None: the one that the old run has."""
@@ -116,7 +115,7 @@ class Redrives(Connection):
 
 
 def _check_is_retried(run: RunRecord) -> None:
-    if run.status in (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TIMED_OUT):
+    if run.status.may_be_retried:
         return
     way_out = "run it anew, or fork it" if run.status.is_final else "wait for its end, cancel it first, or fork it"
     raise WorkflowEngineError("INVALID_STATE", f"Execution {run.id} is {run.status.value}; {way_out}")

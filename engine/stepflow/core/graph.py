@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from stepflow.core.references import InputReference
+from stepflow.core.references import GivenReference
 from stepflow.core.scope import Place
 from stepflow.core.values import Condition, Value, compile_condition, compile_value
 from stepflow.model.flow import Flow, Json, Step
@@ -44,7 +44,7 @@ class Node(msgspec.Struct):
     dependencies: frozenset[int]
     """All steps that must be final before it is ready."""
     condition_dependencies: frozenset[int]
-    run_inputs: tuple[InputReference, ...]
+    given: tuple[GivenReference, ...]
     """The parts of the run's input, and the variables, that it refers to."""
     input_is_sensitive: bool
     """It refers to the output of a sensitive step, so it is shown no more than that."""
@@ -119,7 +119,7 @@ def build_graph(
                 after=after,
                 dependencies=dependencies,
                 condition_dependencies=conditions,
-                run_inputs=tuple(one for part in (value, skip_if, when, default) if part for one in part.inputs),
+                given=tuple(one for part in (value, skip_if, when, default) if part for one in part.given),
                 input_is_sensitive=any(flow.steps[i].sensitive for i in value.steps),
                 condition_is_early=has_condition and conditions != dependencies,
                 output_problem=(step_problems or {}).get(index),

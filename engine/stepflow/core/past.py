@@ -8,7 +8,7 @@ from itertools import groupby
 
 import msgspec
 
-from stepflow.core.transition import Event, RunState, StepState, fold
+from stepflow.core.transition import RUN_STATUS_AFTER, Event, RunState, StepState, fold
 from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RunStatus, StepStatus
@@ -84,10 +84,8 @@ def _step_then(step: StepRecord, state: StepState) -> StepRecord:
 
 
 _WAITS = {
-    EventType.RUN_SCHEDULED: RunStatus.SCHEDULED,
-    EventType.RUN_SLEEPING: RunStatus.SLEEPING,
-    EventType.RUN_WAITING: RunStatus.WAITING,
-    EventType.RUN_RETRY: RunStatus.AWAITING_RETRY,
+    kind: RUN_STATUS_AFTER[kind]
+    for kind in (EventType.RUN_SCHEDULED, EventType.RUN_SLEEPING, EventType.RUN_WAITING, EventType.RUN_RETRY)
 }
 """What goes on by itself, at a time that the event says."""
 

@@ -12,7 +12,7 @@ from stepflow.model.flow import Json
 from stepflow.model.paths import Missing, Path, follow, not_found
 from stepflow.model.statuses import StepStatus
 
-InputReference = tuple[Path, str | None] | str
+GivenReference = tuple[Path, str | None] | str
 """A path into the run's input; and as written, where it may name a key. Or the name of a variable."""
 
 
@@ -26,13 +26,13 @@ class References:
         """What is not there counts as null."""
         self.used: set[int] = set()
         """The steps that were referred to so far."""
-        self.inputs: list[InputReference] = []
+        self.given: list[GivenReference] = []
         """What the run was given, as far as it was referred to so far."""
 
     def strict(self) -> References:
         """For what looks by itself whether something is there."""
         strict = References(self.step_keys, self._fallback_data, tolerant=False)
-        strict.used, strict.inputs = self.used, self.inputs
+        strict.used, strict.given = self.used, self.given
         return strict
 
     def step(
@@ -60,12 +60,12 @@ class References:
         return Part(evaluate, needs)
 
     def input(self, path: Path, literal: str | None, place: Place | None) -> Part:
-        self.inputs.append((path, literal))
+        self.given.append((path, literal))
         return Part(_input_reference(path, literal, self.is_tolerant, place), needs_nothing)
 
     def variable(self, name: str, path: Path, source: Mapping[str, Json], place: Place | None) -> Part:
         """`source` may have a `default`."""
-        self.inputs.append(name)
+        self.given.append(name)
         return Part(_variable(name, path, self.is_tolerant, source, place), needs_nothing)
 
     def run_id(self) -> Part:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from stepflow.core.graph import Node, build_graph
-from stepflow.core.references import InputReference, follow_named
+from stepflow.core.references import GivenReference, follow_named
 from stepflow.core.secrets import with_marks
 from stepflow.model.flow import Flow, Json
 from stepflow.model.paths import Missing
@@ -44,7 +44,7 @@ def reusable_steps(
             and _ended_well(record)
             and node.key != from_step
             and _is_same(old_steps.get(node.key), node.step)
-            and all(_is_same(_part(old_given, one), _part(new_given, one)) for one in node.run_inputs)
+            and all(_is_same(_part(old_given, one), _part(new_given, one)) for one in node.given)
         )
 
     stable: dict[int, bool] = {}
@@ -73,7 +73,7 @@ def _is_same(one: object, other: object) -> bool:
     return one == other and repr(one) == repr(other)
 
 
-def _part(given: _Given, reference: InputReference) -> Json:
+def _part(given: _Given, reference: GivenReference) -> Json:
     """What it refers to, in a list, or an empty one."""
     try:
         return [given.variables[reference] if isinstance(reference, str) else follow_named(given.input, *reference)]

@@ -70,7 +70,7 @@ class RunState(msgspec.Struct, frozen=True):
     output_skipped: bool = False
 
 
-_RUN_MOVES: dict[str, RunStatus] = {
+RUN_STATUS_AFTER: dict[str, RunStatus] = {
     EventType.RUN_SCHEDULED: RunStatus.SCHEDULED,
     EventType.RUN_QUEUED: RunStatus.QUEUED,
     EventType.RUN_STARTED: RunStatus.RUNNING,
@@ -166,7 +166,7 @@ def run_after(run: RunState, event: Event) -> RunState:
     """`run` after `event`, of the run or of one of its steps."""
     kind = event.type
     payload = event.payload or {}
-    after = _RUN_MOVES.get(kind)
+    after = RUN_STATUS_AFTER.get(kind)
     if after is None:
         return _run_after_other(run, event, payload)
     if not (after is RunStatus.SCHEDULED and run == RunState()):

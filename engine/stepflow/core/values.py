@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from stepflow.core.expressions import ExpressionCompiler, truth_of
 from stepflow.core.operators import as_text, is_true
 from stepflow.core.parts import NO_SCOPE, NOTHING, NOTHING_NEEDED, Needed, Needs, Part, collect, constant, needs_all
-from stepflow.core.references import InputReference, References
+from stepflow.core.references import GivenReference, References
 from stepflow.core.scope import Closure, Place, Scope, UpstreamFailed, UpstreamSkipped
 from stepflow.errors import ExpressionError
 from stepflow.model.expressions import parse_expression
@@ -30,7 +30,7 @@ from stepflow.model.paths import Path, parse_path
 class Value:
     """A compiled template."""
 
-    __slots__ = ("constant", "evaluate", "inputs", "needs", "steps")
+    __slots__ = ("constant", "evaluate", "given", "needs", "steps")
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Value:
         needs: Needs,
         steps: frozenset[int],
         constant: bool,
-        inputs: tuple[InputReference, ...] = (),
+        given: tuple[GivenReference, ...] = (),
     ) -> None:
         self.evaluate = evaluate
         """Its value in a scope. `UpstreamFailed`, `UpstreamSkipped`, `ExpressionError` where it has none."""
@@ -46,7 +46,7 @@ class Value:
         """Of branches and defaults, only those that are taken."""
         self.steps = steps
         """Every step it refers to, defaults included."""
-        self.inputs = inputs
+        self.given = given
         """Every part of the run's input, and every variable, that it refers to."""
         self.constant = constant
 
@@ -54,15 +54,15 @@ class Value:
 class Condition:
     """A compiled `skip_if` or `when`."""
 
-    __slots__ = ("evaluate", "inputs", "steps")
+    __slots__ = ("evaluate", "given", "steps")
 
     def __init__(
-        self, evaluate: Callable[[Scope], bool], steps: frozenset[int], inputs: tuple[InputReference, ...]
+        self, evaluate: Callable[[Scope], bool], steps: frozenset[int], given: tuple[GivenReference, ...]
     ) -> None:
         self.evaluate = evaluate
         """A reference to a skipped or failed step, and a missing path, count as null, with a warning."""
         self.steps = steps
-        self.inputs = inputs
+        self.given = given
 
 
 def compile_value(
@@ -77,7 +77,7 @@ def compile_value(
     `ExpressionError` for a template that `dsl.validate` would have refused."""
     references = References(steps, fallback_data, tolerant=False)
     part = _Compiler(references).compile(raw, place)
-    return Value(part.evaluate, part.needs, frozenset(references.used), part.constant, tuple(references.inputs))
+    return Value(part.evaluate, part.needs, frozenset(references.used), part.constant, tuple(references.given))
 
 
 def compile_condition(
@@ -89,10 +89,10 @@ def compile_condition(
 ) -> Condition:
     references = References(steps, fallback_data, tolerant=True)
     evaluate = _Compiler(references).compile(raw, place).evaluate
-    used, inputs = frozenset(references.used), tuple(references.inputs)
+    used, given = frozenset(references.used), tuple(references.given)
     if isinstance(raw, dict) and "$expr" in raw:
-        return Condition(truth_of(parse_expression(raw["$expr"], steps), evaluate), used, inputs)
-    return Condition(lambda scope: is_true(evaluate(scope)), used, inputs)
+        return Condition(truth_of(parse_expression(raw["$expr"], steps), evaluate), used, given)
+    return Condition(lambda scope: is_true(evaluate(scope)), used, given)
 
 
 class _Compiler:

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Between the two values nearest to it, in proportion: half of an even number of values is their median. None:
+    there are no values."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def percentile_ms(values: Sequence[int], share: float) -> int | None:
+    """In whole milliseconds."""
+    found = percentile(values, share)
+    return None if found is None else round(found)
 
 
 class TemplateStats(msgspec.Struct, frozen=True):

@@ -29,6 +29,11 @@ class RunStatus(StrEnum):
     def is_final(self) -> bool:
         return self in FINAL_RUN_STATUSES
 
+    @property
+    def may_be_retried(self) -> bool:
+        """It ended, and not as it was meant to."""
+        return self in RETRIED_RUN_STATUSES
+
     @classmethod
     def _missing_(cls, value: object) -> RunStatus | None:
         alias = RUN_ALIASES.get(str(value).lower())
@@ -59,6 +64,7 @@ class StepStatus(StrEnum):
 _R, _S = RunStatus, StepStatus
 
 FINAL_RUN_STATUSES = frozenset({_R.COMPLETED, _R.FAILED, _R.CANCELLED, _R.TIMED_OUT})
+RETRIED_RUN_STATUSES = FINAL_RUN_STATUSES - {_R.COMPLETED}
 FINAL_STEP_STATUSES = frozenset({_S.COMPLETED, _S.SKIPPED, _S.FAILED, _S.CANCELLED})
 
 RUN_STATUS_CODES: dict[str, int] = {status.value: code for code, status in enumerate(RunStatus)}

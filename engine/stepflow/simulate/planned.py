@@ -18,6 +18,7 @@ from stepflow.core.secrets import mask
 from stepflow.dsl.cases import Mock, error_record
 from stepflow.errors import WorkflowEngineError
 from stepflow.model.flow import Flow, Json
+from stepflow.model.stats import percentile_ms
 from stepflow.model.times import parse_duration
 from stepflow.simulate.context import FindTemplate, Flows, SimulatedContext
 from stepflow.simulate.example import example_of
@@ -137,7 +138,7 @@ class PlannedOutcomes:
         if given is not None:
             return parse_duration(given)
         known = self._plan.history.durations_ms.get(attempt.step.key) if attempt.depth == 0 else None
-        return percentile(known, self._plan.percentile) if known else 0
+        return percentile_ms(known or (), self._plan.percentile) or 0
 
 
 def mock_for(mocks: Mapping[str, Sequence[Mock]], attempt: Attempt) -> Mock | None:
@@ -170,12 +171,3 @@ def _without_waiting(doing: Any) -> Any:
         return stop.value
     doing.close()
     raise WorkflowEngineError("SIMULATION", "A pure component must not wait")
-
-
-def percentile(values: Sequence[int], share: float) -> int:
-    """Between the two values nearest to it, in proportion: half of an even number of values is their median."""
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return round(ordered[below] + (ordered[above] - ordered[below]) * (place - below))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from stepflow.errors import StorageError
-from stepflow.model.stats import Stats, TemplateStats
+from stepflow.model.stats import Stats, TemplateStats, percentile_ms
 from stepflow.model.statuses import RUN_STATUSES, RunStatus
 from stepflow.model.times import to_datetime
 from stepflow.storages.sqlite import rows, upkeep_queries
@@ -49,19 +49,12 @@ def gather(reader: Reader, since: int, now: int, template: str | None) -> Stats:
         templates=tuple(_by_template(runs)),
         failures=dict(_failures(runs)),
         per_hour=ended / max((now - begin) / HOUR_MS, 1 / HOUR_MS),
-        wait_median_ms=percentile(waits, 50),
-        wait_p95_ms=percentile(waits, 95),
+        wait_median_ms=percentile_ms(waits, 0.5),
+        wait_p95_ms=percentile_ms(waits, 0.95),
         rows={table: _count(reader, sql) for table, sql in upkeep_queries.ROWS_OF_TABLE.items()},
         bytes=_bytes(reader) if pages <= MOST_PAGES else {},
         file_bytes=pages * page_bytes,
     )
-
-
-def percentile(values: Sequence[int], percent: int) -> int | None:
-    """The smallest value that so many percent of them do not exceed."""
-    if not values:
-        return None
-    return sorted(values)[-(-len(values) * percent // 100) - 1]
 
 
 def _by_template(runs: Iterable[rows.Row]) -> Iterable[TemplateStats]:
@@ -77,8 +70,8 @@ def _by_template(runs: Iterable[rows.Row]) -> Iterable[TemplateStats]:
             completed=len(completed),
             ended=sum(RUN_STATUSES[run[1]].is_final for run in own),
             last_run=_newest(own),
-            median_ms=percentile(durations, 50),
-            p95_ms=percentile(durations, 95),
+            median_ms=percentile_ms(durations, 0.5),
+            p95_ms=percentile_ms(durations, 0.95),
         )
 
 
