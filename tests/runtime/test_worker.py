@@ -437,7 +437,7 @@ async def test_trouble_that_comes_and_goes_is_told_once_and_so_is_its_end(
     from stepflow.storages.sqlite.writer import Writer
 
     monkeypatch.setattr("stepflow.runtime.worker.TROUBLE_RETRY_SECONDS", 0.01)
-    monkeypatch.setattr("stepflow.runtime.worker.QUIET_SECONDS", 1.0)
+    monkeypatch.setattr("stepflow.runtime.trouble.QUIET_SECONDS", 1.0)
     full = threading.Event()
     refused: list[Any] = []
     beats: list[Any] = []

@@ -40,11 +40,9 @@ from stepflow.runtime.processes import boot_id, host_id, kill_group
 from stepflow.runtime.stalls import Stalls
 from stepflow.runtime.templates import LoadedTemplates
 from stepflow.runtime.timers import DEADLINE, Timers
+from stepflow.runtime.trouble import Trouble
 
 TROUBLE_RETRY_SECONDS = 1.0
-TELL_AGAIN_SECONDS = 600.0
-QUIET_SECONDS = 10.0
-"""Without trouble; then it is over."""
 LAST_COMMITS_SECONDS = 5.0
 
 
@@ -75,10 +73,7 @@ class WorkerLoop:
         self._held: dict[int, Held] = {}
         self._coming = 0
         """Runs that are claimed and being taken over: they have their slots already."""
-        self._trouble: str | None = None
-        self._told: tuple[str, float] | None = None
-        """The trouble that was said last, and when."""
-        self._troubled_at = 0.0
+        self._trouble = Trouble(clock, say)
         self._stopping = False
         self._claim_is_due = asyncio.Event()
         self._more_may_wait = False
@@ -155,7 +150,7 @@ class WorkerLoop:
 
     async def _claim(self) -> None:
         room = self._slots - len(self._held) - self._coming
-        if room <= 0 or self._trouble is not None or self._stopping:
+        if room <= 0 or self._trouble.present is not None or self._stopping:
             self._more_may_wait = True
             return
         try:
@@ -180,9 +175,9 @@ class WorkerLoop:
                     self._coming += 1
                     self._spawn(self._take_over(stored))
         except StorageError as error:
-            self._note_trouble(error)
+            self._trouble.note(error)
         except Exception as error:  # noqa: BLE001 - one run that cannot be claimed must not end its worker
-            self._note_trouble(StorageError(f"executions cannot be claimed: {error!r}"))
+            self._trouble.note(StorageError(f"executions cannot be claimed: {error!r}"))
 
     def _begin(self, stored: StoredRun, now: int) -> tuple[Held, Decision] | None:
         """A new run of a template that is at hand begins in the very commit that claims it. In the storage's thread:
@@ -239,7 +234,7 @@ class WorkerLoop:
                 await self._leases.give_back(stored.number)
                 self._claim_is_due.set()
         except StorageError as error:
-            self._note_trouble(error)
+            self._trouble.note(error)
             return False
         except Exception as error:  # noqa: BLE001 - said by `_leave`
             self._leave(stored.id, error)
@@ -303,7 +298,7 @@ class WorkerLoop:
         try:
             texts = await self._bridge.call(self._storage.load_outputs, held.number, missing.steps)
         except StorageError as error:
-            self._note_trouble(error)
+            self._trouble.note(error)
             await asyncio.sleep(TROUBLE_RETRY_SECONDS)
         else:
             held.run.values.update({step: jsontext.decode(text) for step, text in texts.items()})
@@ -321,7 +316,7 @@ class WorkerLoop:
     def _committed(self, commit: Commit, held: Held, facts: list[Fact], _: object, error: BaseException | None) -> None:
         if error is None:
             held.version += 1
-            self._trouble = None
+            self._trouble.present = None
             self._advance(held, commit.decision)
         elif isinstance(error, StaleRunError):
             held.inbox = facts + held.inbox
@@ -330,7 +325,7 @@ class WorkerLoop:
             self._say(f"{held.run.id}: {error}")
             self._forget(held, stop=True)
         elif isinstance(error, WorkflowEngineError):
-            self._note_trouble(error)
+            self._trouble.note(error)
             asyncio.get_running_loop().call_later(TROUBLE_RETRY_SECONDS, self._submit, commit, held, facts)
         else:
             self._leave(held.run.id, error)
@@ -350,7 +345,7 @@ class WorkerLoop:
                 requests = await self._bridge.call(self._storage.requests, self.number)
                 break
             except StorageError as error:
-                self._note_trouble(error)
+                self._trouble.note(error)
                 await asyncio.sleep(TROUBLE_RETRY_SECONDS)
         for request in requests:
             if request.run == held.number:
@@ -475,7 +470,7 @@ class WorkerLoop:
                     if ended and self._held.get(request.run) is held:
                         self._receive(held, *ended)
         except StorageError as error:
-            self._note_trouble(error)
+            self._trouble.note(error)
 
     def _on_timer(self, number: int | None, steps: list[int]) -> None:
         if number is None:
@@ -500,7 +495,7 @@ class WorkerLoop:
     async def _keep_alive(self) -> None:
         while True:
             try:
-                if not await self._leases.run_once(self._trouble):
+                if not await self._leases.run_once(self._trouble.present):
                     self._say("declared dead by another worker (it was hung for longer than its lease); starting anew")
                     for held in list(self._held.values()):
                         self._forget(held, stop=True)
@@ -508,32 +503,18 @@ class WorkerLoop:
                     assert self._surroundings is not None
                     self._surroundings.worker = self.number
                     self._claim_is_due.set()
-                elif self._trouble is not None:
-                    self._trouble = None  # a write went through
+                elif self._trouble.present is not None:
+                    self._trouble.present = None  # a write went through
                     self._claim_is_due.set()
-                self._tell_the_end_of_trouble()
+                self._trouble.tell_its_end()
                 await self._stalls.run_once()
             except DatabaseGoneError as error:
-                self._note_trouble(error)
+                self._trouble.note(error)
                 self._spawn(self.stop(0))
                 return
             except StorageError as error:
-                self._note_trouble(error)
+                self._trouble.note(error)
             await asyncio.sleep(self._leases.rest_seconds)
-
-    def _note_trouble(self, error: WorkflowEngineError) -> None:
-        self._trouble = error.message
-        self._troubled_at = now = self._clock.monotonic()
-        # A full disk takes small writes and not large ones: the same trouble comes and goes each second.
-        if self._told is None or self._told[0] != error.message or now - self._told[1] >= TELL_AGAIN_SECONDS:
-            self._told = (error.message, now)
-            again = "" if isinstance(error, DatabaseGoneError) else "; trying again each second"
-            self._say(f"trouble: {error.message}{again}")
-
-    def _tell_the_end_of_trouble(self) -> None:
-        if self._told is not None and self._clock.monotonic() - self._troubled_at >= QUIET_SECONDS:
-            self._told = None
-            self._say("the trouble is over")
 
     # Stop
 
