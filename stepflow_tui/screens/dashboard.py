@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
-from textual import events, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
@@ -54,7 +54,6 @@ class Dashboard(Filtering):
         """`run`: the execution to begin on."""
         super().__init__(session)
         self._begin_on = run
-        self._clock: Timer | None = None
         self._slow_reload: Timer | None = None
         self._reload_wanted: set[str] = set()
         self._reloading = False
@@ -264,31 +263,18 @@ class Dashboard(Filtering):
         records = await self.client.get_steps(run.id, bodies=False, attempts=True)
         if self.executions.selected is not None and self.executions.selected.id == run.id:
             self.timeline.show(run, records)
-            self._set_clock()
+            self.set_clock()
 
-    # The clock: only while something on the screen moves and somebody can see it
+    # What moves
 
-    def _set_clock(self) -> None:
-        seconds = self.session.tick_seconds
-        ticks = self.timeline.ticks and self.app.app_focus and seconds is not None
-        if ticks and self._clock is None:
-            self._clock = self.set_interval(seconds or 0, self._tick)
-        elif not ticks and self._clock is not None:
-            self._clock.stop()
-            self._clock = None
+    @property
+    def moves(self) -> bool:
+        return self.timeline.ticks
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
         self.timeline.refresh()
         if any(run.status is RunStatus.RUNNING for run in self.executions.runs[:50]):
             self.executions.refresh()
-        self._set_clock()
-
-    def on_app_blur(self, event: events.AppBlur) -> None:
-        self._set_clock()
-
-    def on_app_focus(self, event: events.AppFocus) -> None:
-        self._set_clock()
-        self.timeline.refresh()
 
     async def _watch(self) -> None:
         """Whether the database is still the file that was opened, and somebody works on what there is to do; idle

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import events, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.timer import Timer
 
 from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.run import RunRecord
@@ -32,7 +31,6 @@ class ExecutionsView(Reloading, Filtering, Bulk):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._clock: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Bar(id="header")
@@ -68,7 +66,7 @@ class ExecutionsView(Reloading, Filtering, Bulk):
         await self.session.read_counts()
         self.show_header()
         self.read_histories()
-        self._set_clock()
+        self.set_clock()
 
     def on_line_view_moved(self, message: LineView.Moved) -> None:
         self._read_more()
@@ -80,33 +78,18 @@ class ExecutionsView(Reloading, Filtering, Bulk):
     async def _load_more(self) -> None:
         await self.executions.load_more()
 
-    # The clock: only while something on the screen moves and somebody can see it
+    # What moves
 
-    def _set_clock(self) -> None:
-        seconds = self.session.tick_seconds
-        seen = self.executions.seen
-        moves = any(run.status is RunStatus.RUNNING or run.wake_at is not None for run in seen)
-        ticks = moves and self.app.app_focus and seconds is not None
-        if ticks and self._clock is None:
-            self._clock = self.set_interval(seconds or 0, self._tick)
-        elif not ticks and self._clock is not None:
-            self._clock.stop()
-            self._clock = None
+    @property
+    def moves(self) -> bool:
+        return any(run.status is RunStatus.RUNNING or run.wake_at is not None for run in self.executions.seen)
 
-    def _tick(self) -> None:
-        if self.app.screen is self:
-            self.executions.refresh()
-        self._set_clock()
-
-    def on_app_blur(self, event: events.AppBlur) -> None:
-        self._set_clock()
-
-    def on_app_focus(self, event: events.AppFocus) -> None:
-        self._set_clock()
+    def tick(self) -> None:
+        self.executions.refresh()
 
     def show_histories(self) -> None:
         super().show_histories()
-        self._set_clock()
+        self.set_clock()
 
     # Sorting
 

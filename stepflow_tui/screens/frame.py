@@ -10,7 +10,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
+from textual import events, work
 from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.timer import Timer
@@ -46,6 +46,7 @@ class Frame(Screen[int]):
         self.session = session
         self.client = session.client
         self.glyphs = session.glyphs
+        self._clock: Timer | None = None
         self._note_timer: Timer | None = None
         self._asked: Callable[[str], Awaitable[None]] | None = None
         self._answered: Callable[[str], None] | None = None
@@ -109,6 +110,47 @@ class Frame(Screen[int]):
         if self._note_timer is not None:
             self._note_timer.stop()
         self._note_timer = self.set_timer(NOTE_SECONDS, self._show_footer)
+
+    # The clock: only while something on the screen moves and somebody can see it
+
+    @property
+    def moves(self) -> bool:
+        """Whether anything on it changes with time alone."""
+        return False
+
+    @property
+    def tick_seconds(self) -> float | None:
+        """None: it stands still."""
+        return self.session.tick_seconds
+
+    def tick(self) -> None:
+        """Draw what moves as it is by now."""
+
+    def set_clock(self) -> None:
+        """After `moves` may have become another."""
+        seconds = self.tick_seconds
+        if seconds is not None and self.app.app_focus and self.app.screen is self and self.moves:
+            self._clock = self._clock or self.set_interval(seconds, self._tick)
+        elif self._clock is not None:
+            self._clock.stop()
+            self._clock = None
+
+    def _tick(self) -> None:
+        self.tick()
+        self.set_clock()
+
+    def on_app_blur(self, event: events.AppBlur) -> None:
+        self.set_clock()
+
+    def on_app_focus(self, event: events.AppFocus) -> None:
+        self.tick()
+        self.set_clock()
+
+    def on_screen_suspend(self) -> None:
+        self.set_clock()
+
+    def on_screen_resume(self) -> None:
+        self.set_clock()
 
     # Questions
 

@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import msgspec
-from textual import events, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
-from textual.timer import Timer
 
 from stepflow.errors import WorkflowEngineError
 from stepflow.model.event import LEVELS, EventType, WorkflowEvent
@@ -31,7 +30,8 @@ from stepflow_tui.presentation.json_tree import as_text
 from stepflow_tui.presentation.run import run_header
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.step import event_detail, step_lines, step_title
-from stepflow_tui.presentation.timeline import is_upstream_failure, moves, rows_of
+from stepflow_tui.presentation.timeline import is_upstream_failure, rows_of
+from stepflow_tui.presentation.timeline import moves as rows_move
 from stepflow_tui.screens.travelling import Travelling
 from stepflow_tui.session import Session
 from stepflow_tui.widgets.bar import Bar, Question
@@ -76,7 +76,6 @@ class RunView(Travelling):
         self._told: object = None
         """What the detail is about."""
         self._wanted = self._reading = False
-        self._clock: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Bar(id="header")
@@ -193,7 +192,7 @@ class RunView(Travelling):
         if self.step_key is None:
             self.step_key = self._first_step()
         self.show_header()
-        self._set_clock()
+        self.set_clock()
         if is_first:
             self._read_history()
         await self._fill_slowly()
@@ -329,32 +328,17 @@ class RunView(Travelling):
                 pane.run_id = None
             self.reload_all()
 
-    # The clock: only while something on the screen moves and somebody can see it
+    # What moves
 
-    def _set_clock(self) -> None:
-        seconds = self.session.tick_seconds
+    @property
+    def moves(self) -> bool:
         is_live = self.past is None and self.run is not None and not self.run.status.is_final
-        ticks = is_live and self.app.app_focus and moves(rows_of(self._records)) and seconds is not None
-        if ticks and self._clock is None:
-            self._clock = self.set_interval(seconds or 0, self._tick)
-        elif not ticks and self._clock is not None:
-            self._clock.stop()
-            self._clock = None
+        return is_live and rows_move(rows_of(self._records))
 
-    def _tick(self) -> None:
-        if self.app.screen is self:
-            self.past_ticked()
-
-    def past_ticked(self) -> None:
+    def tick(self) -> None:
         self.show_header()
         if TABS[self._tab] in ("timeline", "graph", "attempts"):
             self.pane.refresh()
-
-    def on_app_blur(self, event: events.AppBlur) -> None:
-        self._set_clock()
-
-    def on_app_focus(self, event: events.AppFocus) -> None:
-        self._set_clock()
 
     # Moving
 

@@ -12,7 +12,6 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.timer import Timer
 
 from stepflow.dsl.diagnostics import Diagnostic
 from stepflow.errors import TemplateNotFoundError
@@ -56,7 +55,6 @@ class TemplatesView(Acting):
         self._at_problem: int | None = None
         self._compares_with_file = False
         self._is_zoomed = False
-        self._clock: Timer | None = None
         self._going_to: LineView | None = None
         """The pane that has the keys as soon as it is there."""
 
@@ -109,7 +107,7 @@ class TemplatesView(Acting):
         self.session.shows_simulation = False
         self.query_one(shown).add_class("shown")
         self.go_to_pane(self.tab if shown is Simulated else self.entries)
-        self._set_clock()
+        self.set_clock()
         await self.guarded(self._load(self.session.template_at_hand))
 
     async def _load(self, begin_on: str | None = None) -> None:
@@ -270,22 +268,20 @@ class TemplatesView(Acting):
 
     def files_changed(self) -> None:
         self._reload()
-        self._set_clock()
+        self.set_clock()
 
-    # The clock: only while it is told how long ago something was saved
+    # What moves: how long ago something was saved
 
-    def _set_clock(self) -> None:
-        ticks = self.session.tick_seconds is not None and self.entries.has_fresh
-        if ticks and self._clock is None:
-            self._clock = self.set_interval(AGE_SECONDS, self._tick)
-        elif not ticks and self._clock is not None:
-            self._clock.stop()
-            self._clock = None
+    @property
+    def moves(self) -> bool:
+        return self.entries.has_fresh
 
-    def _tick(self) -> None:
-        if self.app.app_focus and self.app.screen is self:
-            self.entries.refresh()
-        self._set_clock()
+    @property
+    def tick_seconds(self) -> float | None:
+        return None if super().tick_seconds is None else AGE_SECONDS
+
+    def tick(self) -> None:
+        self.entries.refresh()
 
     def on_line_view_moved(self, message: LineView.Moved) -> None:
         if message.view is self.entries:
@@ -310,6 +306,10 @@ class TemplatesView(Acting):
             one.remove_class("current")
         pane.add_class("current")
         self.set_class(pane is self.entries, "-at-list")
+        if pane.region.height > 0 and not self.has_class("-single"):
+            self._going_to = None
+            self.set_focus(pane)  # at once: what is typed next is for it
+            return
         if self.focused is not pane:
             self.set_focus(None)  # what is hidden while it has the focus would take it away once more, later
         self._going_to = pane

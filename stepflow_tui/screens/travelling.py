@@ -146,10 +146,7 @@ class Travelling(Acting):
             await self.travel_to(passed[-1])
         else:
             self._show_scrubber()
-            self.past_ticked()
-
-    def past_ticked(self) -> None:
-        """Time went by, and nothing happened."""
+            self.tick()
 
     def _stop(self) -> None:
         if self._player is not None:

@@ -438,3 +438,14 @@ async def test_it_begins_on_a_child_and_follows_it(storage: SQLiteStorage) -> No
             await screen.until(lambda: all(run.status.is_final for run in executions.runs))
         assert executions.selected is not None
         assert executions.selected.id == child
+
+
+async def test_nothing_ticks_beneath_another_screen(storage: SQLiteStorage) -> None:
+    run_id = start(storage, sleeping())
+    async with working(storage), screen_on(storage) as screen:
+        await until(storage, run_id, RunStatus.SLEEPING)
+        await screen.until(lambda: screen.dashboard._clock is not None)
+        await screen.press("5")
+        await screen.until(lambda: screen.dashboard._clock is None)
+        await screen.press("q")
+        await screen.until(lambda: screen.dashboard._clock is not None)
