@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from stepflow.storages.sqlite import SQLiteStorage
 from tests.cli.conftest import Call
@@ -21,13 +18,6 @@ steps:
   - {id: pay, type: fail, input: {message: declined}, depends_on: [stock, price], when: $.input.price > 100}
   - {id: note, type: echo, input: "${{ $.steps.price.output + 1 }}"}
 """
-
-
-@pytest.fixture
-def storage(folder: Path) -> Iterator[SQLiteStorage]:
-    storage = SQLiteStorage(folder / "x.db", durability="normal")
-    yield storage
-    storage.close()
 
 
 async def ended(storage: SQLiteStorage, call: Call, folder: Path, price: int) -> str:

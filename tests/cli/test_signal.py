@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,6 @@ APPROVAL = {
     "steps": [{"id": "may", "type": "approval"}],
     "output": "$.steps.may.output.data",
 }
-
-
-@pytest.fixture
-def storage(folder: Path) -> Iterator[SQLiteStorage]:
-    storage = SQLiteStorage(folder / "x.db", durability="normal")
-    yield storage
-    storage.close()
 
 
 async def test_a_step_that_waits_goes_on_with_what_it_is_given(storage: SQLiteStorage, call: Call) -> None:

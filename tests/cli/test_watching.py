@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,19 +29,6 @@ steps:
   - {id: bad, type: echo, input: "it is ${{ $.input.n < 'x' }}"}
 """
 PLACE = "at fails.yaml:5:45"
-
-
-@pytest.fixture
-def storage(folder: Path) -> Iterator[SQLiteStorage]:
-    storage = SQLiteStorage(folder / "x.db", durability="normal")
-    yield storage
-    storage.close()
-
-
-@pytest.fixture
-async def client(storage: SQLiteStorage) -> AsyncIterator[Client]:
-    async with Client(storage.url, durability="normal") as client:
-        yield client
 
 
 @pytest.fixture

@@ -34,13 +34,6 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def storage(folder: Path) -> Iterator[SQLiteStorage]:
-    storage = SQLiteStorage(folder / "x.db", durability="normal")
-    yield storage
-    storage.close()
-
-
-@pytest.fixture
 def work(folder: Path, storage: SQLiteStorage) -> Iterator[Start]:
     """Starts workers, each a process, and waits until they work."""
     started: list[subprocess.Popen[str]] = []

@@ -449,3 +449,4 @@ async def test_nothing_ticks_beneath_another_screen(storage: SQLiteStorage) -> N
         await screen.until(lambda: screen.dashboard._clock is None)
         await screen.press("q")
         await screen.until(lambda: screen.dashboard._clock is not None)
+        assert screen.app.screen is screen.dashboard

@@ -174,3 +174,4 @@ async def test_the_last_durations_stand_beside_executions_and_templates(storage:
         await screen.until(lambda: bars(screen.text_of(screen.dashboard.templates)) == 3)
         # The newest one, with those before it.
         await screen.until(lambda: bars(screen.text_of(screen.dashboard.executions).splitlines()[0]) == 3)
+        assert bars(screen.text) > 3

@@ -116,6 +116,7 @@ class Verbs(click.Group):
 
 
 @click.group(
+    "stepflow",
     cls=Verbs,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},

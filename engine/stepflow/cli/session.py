@@ -38,13 +38,16 @@ class Place(NamedTuple):
 
 
 def ours(words: str) -> str:
-    """A command of ours to paste: on the database and in the workspace that this one was given."""
+    """A command of ours to paste: under the name that this one was called by, on its database, in its workspace."""
     from shlex import quote
 
-    place = click.get_current_context(silent=True)
-    given = place.find_object(Place) if place is not None else None
-    options = (("--db", given.database), ("--workspace", given.workspace)) if given is not None else ()
-    return " ".join(["stepflow", *(f"{name} {safe(quote(value))}" for name, value in options if value), words])
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return f"stepflow {words}"
+    place = _place()
+    options = (("--db", place.database), ("--workspace", place.workspace))
+    given = [f"{name} {safe(quote(value))}" for name, value in options if value]
+    return " ".join([context.find_root().info_name or "stepflow", *given, words])
 
 
 def say(text: str = "") -> None:

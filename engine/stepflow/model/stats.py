@@ -65,7 +65,8 @@ class Stats(msgspec.Struct, frozen=True):
     """From when it was due to its first start."""
     wait_p95_ms: int | None
     rows: dict[str, int | None]
-    """By table; None: more than were counted."""
+    """By table; None: more than `counted_to`."""
+    counted_to: int
     bytes: dict[str, int]
     """By table, with its indexes; empty where that would take too long to find out."""
     file_bytes: int

@@ -45,7 +45,7 @@ def command(ctx: click.Context, folder: str | None, no_worker: bool, as_json: bo
       stepflow dev ./flows --no-worker
     """
     ctx.obj = Place(ctx.obj.database, _workspace(ctx.obj, folder))
-    with_client(lambda client: _Session(client, as_json=as_json).run(no_worker=no_worker))
+    with_client(lambda client: _Watching(client, as_json=as_json).run(no_worker=no_worker))
 
 
 def _workspace(place: Place, folder: str | None) -> str:
@@ -73,7 +73,7 @@ def _workspace(place: Place, folder: str | None) -> str:
     return str(found)
 
 
-class _Session:
+class _Watching:
     def __init__(self, client: Client, *, as_json: bool) -> None:
         self._client = client
         self._as_json = as_json

@@ -13,7 +13,7 @@ from stepflow.cli.completers import statuses, templates
 from stepflow.cli.moments import moment
 from stepflow.cli.names import run_statuses, template_name
 from stepflow.cli.records import run_json
-from stepflow.cli.session import note, say, with_reader
+from stepflow.cli.session import note, ours, say, with_reader
 from stepflow.cli.text import json_text, local_time, safe, table, terminal_width
 from stepflow.errors import RunNotFoundError
 from stepflow.model.ids import short_run_trn
@@ -133,12 +133,7 @@ def _sorted_by(run: RunRecord, sort: Sort) -> tuple[str, ...]:
 
 def _next_page(ctx: click.Context, since: datetime | None, cursor: str) -> str:
     """The command that shows it. How long ago something was is another moment by then: it is said as a time."""
-    assert ctx.parent is not None
-    words = (ctx.parent.info_name or "").split()
-    for name in ("db", "workspace"):
-        if ctx.parent.params.get(name) is not None:
-            words += [f"--{name}", ctx.parent.params[name]]
-    words.append(str(ctx.info_name))
+    words = [str(ctx.info_name)]
     for parameter in ctx.command.params:
         value = ctx.params.get(parameter.name or "")
         option = parameter.opts[0]
@@ -150,4 +145,4 @@ def _next_page(ctx: click.Context, since: datetime | None, cursor: str) -> str:
             words.append(option)
         elif value and value != parameter.get_default(ctx):
             words += [word for one in (value if isinstance(value, tuple) else (value,)) for word in (option, str(one))]
-    return safe(shlex.join(words))
+    return ours(safe(shlex.join(words)))

@@ -10,7 +10,7 @@ import click
 from stepflow.cli.changes import changes_json, changes_text
 from stepflow.cli.completers import templates
 from stepflow.cli.names import template_name
-from stepflow.cli.session import note, say, with_reader
+from stepflow.cli.session import note, ours, say, with_reader
 from stepflow.cli.text import json_text, local_time, safe, table
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def command(name: str, limit: int, as_json: bool) -> None:
         for line in table(("VERSION", "SAVED", "EXECUTIONS", "FILE"), rows, (9, 21, 12), 65, below=below):
             say(line)
         if len(found) > limit:
-            note(f"More: stepflow history {safe(name)} --limit {limit * 2}")
+            note(f"More: {ours(f'history {safe(name)} --limit {limit * 2}')}")
 
     with_reader(show)
 

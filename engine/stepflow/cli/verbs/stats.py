@@ -103,6 +103,6 @@ def _stored(stats: Stats) -> Iterator[str]:
 
     yield f"Database  {size(stats.file_bytes)}"
     for name, count in stats.rows.items():
-        rows = "over 2,000,000" if count is None else f"{count:,}"
+        rows = f"over {stats.counted_to:,}" if count is None else f"{count:,}"
         taken = f"  {size(stats.bytes[name]):>9}" if name in stats.bytes else ""
         yield f"  {name:<18}{rows:>14}{taken}"

@@ -52,6 +52,7 @@ def gather(reader: Reader, since: int, now: int, template: str | None) -> Stats:
         wait_median_ms=percentile_ms(waits, 0.5),
         wait_p95_ms=percentile_ms(waits, 0.95),
         rows={table: _count(reader, sql) for table, sql in upkeep_queries.ROWS_OF_TABLE.items()},
+        counted_to=MOST_ROWS,
         bytes=_bytes(reader) if pages <= MOST_PAGES else {},
         file_bytes=pages * page_bytes,
     )
