@@ -75,11 +75,11 @@ class StepFlowApp(App[int]):
         default_namespace: DOMNode | None = None,
         namespaces: Mapping[str, DOMNode] | None = None,
     ) -> bool:
-        """Where a screen only reads, what would change something says why it does not."""
-        if self.session.read_only and isinstance(default_namespace, Frame):
+        """What a key cannot do now, it says."""
+        if isinstance(default_namespace, Frame):
             for key in keys_of(default_namespace.view):
-                if key.action == action and key.changes:
-                    default_namespace.note(f"{key.help}: {default_namespace.why_not(key)}")
+                if key.action == action and (reason := default_namespace.why_not(key)):
+                    default_namespace.note(reason)
                     return True
         return await super().run_action(action, default_namespace, namespaces)
 

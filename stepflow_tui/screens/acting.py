@@ -27,8 +27,20 @@ if TYPE_CHECKING:
     from stepflow_tui.screens.ask import AskInput
     from stepflow_tui.screens.form import Form
 
-ABOUT_RUNS = ("cancel", "retry", "retry_from", "pause", "answer", "yank")
-"""Ids of keys that do something with the execution at hand."""
+ABOUT_RUNS = {
+    "cancel": "cancel",
+    "retry": "retry",
+    "retry_from": "retry",
+    "pause": "pause",
+    "answer": "answer",
+    "yank": "copy",
+}
+"""Ids of keys that do something with the execution at hand, and what that is."""
+WITHOUT_TEMPLATE = {
+    "run": "There is no template yet: stepflow create NAME --dsl FILE",
+    "simulate": "There is no template to simulate",
+    "edit": "There is no template to edit",
+}
 MOST_TEMPLATES = 1000
 
 
@@ -66,24 +78,36 @@ class Acting(Frame):
         """One that was just started."""
         raise NotImplementedError
 
-    def _run_for(self, what: str) -> RunRecord | None:
-        run = self.run_at_hand
-        if run is None:
-            self.note(f"There is no execution to {what}")
-        return run
-
     def why_not(self, key: Key) -> str | None:
-        run = self.run_at_hand
         if reason := super().why_not(key):
             return reason
-        if key.id in ABOUT_RUNS and run is None:
-            return "there is no execution"
-        if key.id in ("run", "simulate", "edit") and self.template_at_hand is None:
-            return "there is no template"
-        ended = run is not None and key.id in ("cancel", "pause") and run.status.is_final
-        if run is not None and (ended or (key.id == "retry" and not run.status.may_be_retried)):
-            return f"{short_id(run.id)} is {run.status.value}"
+        run, verb = self.run_at_hand, ABOUT_RUNS.get(key.id)
+        if verb is not None and run is None:
+            return f"There is no execution to {verb}"
+        if key.id in WITHOUT_TEMPLATE and self.template_at_hand is None:
+            return WITHOUT_TEMPLATE[key.id]
+        if run is None:
+            return None
+        if key.id in ("cancel", "pause") and run.status.is_final:
+            return f"{short_id(run.id)} is {run.status.value}; there is nothing to {verb}"
+        if key.id == "retry" and not run.status.may_be_retried:
+            reason = "run it again with r" if run.status.is_final else "it has not ended"
+            return f"{short_id(run.id)} is {run.status.value}: {reason}"
+        if key.id == "retry_from" and self.step_at_hand is None:
+            return "No step is selected: go to the steps with tab, and press T on one"
         return None
+
+    @property
+    def _run(self) -> RunRecord:
+        """For what is only done where there is one (`why_not`)."""
+        assert self.run_at_hand is not None
+        return self.run_at_hand
+
+    @property
+    def _template(self) -> str:
+        """The same."""
+        assert self.template_at_hand is not None
+        return self.template_at_hand
 
     @work(group="commands", exclusive=True)
     async def _add_commands(self) -> None:
@@ -124,12 +148,7 @@ class Acting(Frame):
     # Cancel, retry
 
     def action_cancel(self) -> None:
-        run = self._run_for("cancel")
-        if run is None:
-            return
-        if run.status.is_final:
-            self.note(f"{short_id(run.id)} is {run.status.value}; there is nothing to cancel")
-            return
+        run = self._run
         question = Question(f"Cancel {short_id(run.id)} {safe(run.template)}?", {"y": ("yes", "cancel it")})
 
         async def cancel(_: str) -> None:
@@ -144,14 +163,7 @@ class Acting(Frame):
             self.note(f"{short_id(run.id)} had ended already")
 
     def action_retry(self) -> None:
-        run = self._run_for("retry")
-        if run is None:
-            return
-        if not run.status.may_be_retried:
-            reason = "run it again with r" if run.status.is_final else "it has not ended"
-            self.note(f"{short_id(run.id)} is {run.status.value}: {reason}")
-            return
-        self.act(self._retry(run))
+        self.act(self._retry(self._run))
 
     async def _retry(self, run: RunRecord) -> None:
         new = await self.client.retry(run.id)
@@ -162,11 +174,7 @@ class Acting(Frame):
     # Run
 
     def action_run(self) -> None:
-        name = self.template_at_hand
-        if name is None:
-            self.note("There is no template yet: stepflow create NAME --dsl FILE")
-            return
-        self.act(self._ask_to_run(name, self.version_at_hand))
+        self.act(self._ask_to_run(self._template, self.version_at_hand))
 
     async def _ask_to_run(self, name: str, version: int | None) -> None:
         template = await self.client.get_template(name, version)
@@ -206,11 +214,7 @@ class Acting(Frame):
     # Simulate, edit
 
     def action_simulate(self) -> None:
-        name = self.template_at_hand
-        if name is None:
-            self.note("There is no template to simulate")
-            return
-        self.act(self._ask_to_simulate(name, self.version_at_hand))
+        self.act(self._ask_to_simulate(self._template, self.version_at_hand))
 
     async def _ask_to_simulate(self, name: str, version: int | None) -> None:
         template = await self.client.get_template(name, version)
@@ -232,11 +236,7 @@ class Acting(Frame):
         self.app.call_later(self.action_view, "templates")
 
     def action_edit(self) -> None:
-        name = self.template_at_hand
-        if name is None:
-            self.note("There is no template to edit")
-            return
-        self.act(self.editing().edit_template(name, self.line_at_hand))
+        self.act(self.editing().edit_template(self._template, self.line_at_hand))
 
     def editing(self) -> Editing:
         from stepflow_tui.editing import Editing
@@ -246,9 +246,10 @@ class Acting(Frame):
     # Compare
 
     async def action_diff(self) -> None:
-        run = self._run_for("compare")
-        if run is not None:
-            self.act(self._compare_with_last(run))
+        if self.run_at_hand is None:
+            self.note("There is no execution to compare")
+        else:
+            self.act(self._compare_with_last(self.run_at_hand))
 
     async def _compare_with_last(self, run: RunRecord) -> None:
         """With the last other execution of its template that has completed."""
@@ -263,12 +264,7 @@ class Acting(Frame):
     # Pause, answer, retry from a step
 
     def action_pause(self) -> None:
-        run = self._run_for("pause")
-        if run is None:
-            return
-        if run.status.is_final:
-            self.note(f"{short_id(run.id)} is {run.status.value}; there is nothing to pause")
-            return
+        run = self._run
         goes_on = run.status in (RunStatus.PAUSED, RunStatus.STALLED)
         what = "Let go on" if goes_on else "Pause"
         answers = {"y": ("yes", "let it go on" if goes_on else "start nothing more of it")}
@@ -288,9 +284,7 @@ class Acting(Frame):
         self.note(f"{short_id(run.id)} goes on")
 
     def action_answer(self) -> None:
-        run = self._run_for("answer")
-        if run is not None:
-            self.act(self._answer(run))
+        self.act(self._answer(self._run))
 
     async def _answer(self, run: RunRecord) -> None:
         steps = await self.client.get_steps(run.id, bodies=False)
@@ -319,14 +313,8 @@ class Acting(Frame):
         return ""
 
     def action_retry_from(self) -> None:
-        run = self._run_for("retry")
-        if run is None:
-            return
-        step = self.step_at_hand
-        if step is None:
-            self.note("No step is selected: go to the steps with tab, and press T on one")
-            return
-        self.act(self._ask_retry_from(run, step))
+        assert self.step_at_hand is not None  # as `why_not` says
+        self.act(self._ask_retry_from(self._run, self.step_at_hand))
 
     async def _ask_retry_from(self, run: RunRecord, step: str) -> None:
         plan = await self.client.plan_redrive(run.id, step)
@@ -381,9 +369,7 @@ class Acting(Frame):
     # Yank
 
     def action_yank(self) -> None:
-        run = self._run_for("copy")
-        if run is None:
-            return
+        run = self._run
         answers = {
             "i": ("id", "id"),
             "c": ("command", "command line"),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from stepflow_tui.screens.ask_text import AskText
 
 NOTE_SECONDS = 6.0
-READ_ONLY = "off: this screen only reads (--read-only)"
+READ_ONLY = "Off: this screen only reads (--read-only)"
 
 
 class Frame(Screen[int]):

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from stepflow.model.run import WorkerRecord
-from stepflow_tui.keymap import bindings
+from stepflow_tui.keymap import Key, bindings
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.workers import worker_row
@@ -82,11 +82,17 @@ class WorkersView(Frame):
         await self.session.look_at_workers()
         self.show_header()
 
+    def why_not(self, key: Key) -> str | None:
+        if reason := super().why_not(key):
+            return reason
+        worker = self.pane.selected
+        if key.id == "drain" and (worker is None or not worker.alive):
+            return "There is no living worker to stop"
+        return None
+
     def action_stop_worker(self) -> None:
         worker = self.pane.selected
-        if worker is None or not worker.alive:
-            self.note("There is no living worker to stop")
-            return
+        assert worker is not None  # as `why_not` says
         holds = f", which holds {worker.held_runs}" if worker.held_runs else ""
         question = Question(f"Stop {safe(worker.id)}{holds}?", {"y": ("yes", "it gives its executions back")})
 

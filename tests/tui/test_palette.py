@@ -72,10 +72,10 @@ async def test_what_cannot_be_done_says_why(storage: SQLiteStorage) -> None:
     async with screen_on(storage) as screen:
         await open_palette(screen)
         await screen.press(*"cancel")
-        await screen.expect("there is no execution")
+        await screen.expect("There is no execution")
         await screen.press("enter")
         await screen.until(lambda: not screen.app.screen.query(Palette))
-        await screen.expect("Cancel the selected execution and what it runs: there is no execution")
+        await screen.expect("Cancel the selected execution and what it runs: There is no execution")
 
 
 async def test_escape_closes_it_and_the_focus_is_where_it_was(storage: SQLiteStorage) -> None:
