@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +21,14 @@ def heard_interrupts() -> None:
     """What a shell starts with `&` is told to ignore them, and so would be all that the tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_bytecode(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where nothing compiled is to be left in the tree, what the tests start would compile all of it anew each time."""
+    if sys.dont_write_bytecode:
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(tmp_path_factory.getbasetemp().parent / "bytecode")
 
 
 @pytest.fixture

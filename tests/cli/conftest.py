@@ -62,7 +62,8 @@ def run(tmp_path: Path, environment: dict[str, str]) -> Iterator[Run]:
 
     yield do
     if (tmp_path / "x.db").is_file():
-        for line in do("workers", "--json").stdout.splitlines():
+        workers = CliRunner().invoke(group, ["workers", "--json"], env={"STEPFLOW_DB": str(tmp_path / "x.db")})
+        for line in workers.stdout.splitlines():
             try:
                 os.kill(json.loads(line)["pid"], signal.SIGTERM)
             except (ProcessLookupError, ValueError):

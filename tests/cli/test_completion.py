@@ -223,7 +223,9 @@ TYPED = [
 ]
 
 
-@pytest.mark.parametrize(("typed", "completed"), TYPED)
+@pytest.mark.parametrize(
+    ("typed", "completed"), [TYPED[0], *(pytest.param(*pair, marks=pytest.mark.full) for pair in TYPED[1:])]
+)
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_a_shell_completes_what_is_typed(
     run: Run, orders: Path, environment: dict[str, str], shell: str, typed: str, completed: str

@@ -182,7 +182,9 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    "columns", [80, pytest.param(200, marks=pytest.mark.full), None], ids=["terminal-80", "terminal-200", "pipe"]
+    "columns",
+    [80, *(pytest.param(columns, marks=pytest.mark.full) for columns in (200, None))],
+    ids=["terminal-80", "terminal-200", "pipe"],
 )
 def test_a_session_looks_as_it_is_written_down(folder: Path, columns: int | None) -> None:
     terminal = Terminal(folder, columns)

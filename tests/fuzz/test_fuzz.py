@@ -17,7 +17,7 @@ from tests.fuzz.checks import Hang, Violation, limited, watched
 from tests.fuzz.inputs import Input, make_input
 
 SEED = 20_260
-PARTS = 8
+PARTS = 4
 INPUTS = 750
 """Of each part."""
 

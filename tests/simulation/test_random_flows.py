@@ -29,7 +29,7 @@ from tests.simulation.model import Ambiguous, End, RunEnd, reference_run
 from tests.simulation.planned import mocks_of, registry_for_simulations, registry_for_workers
 from tests.support.engine import start, until, working
 
-FLOWS = 1000
+FLOWS = 600
 CHUNK = 50
 """Flows that one worker performs together."""
 FULL_CHUNK = 500

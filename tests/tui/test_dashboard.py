@@ -109,7 +109,7 @@ async def test_an_empty_storage_says_what_to_do(storage: SQLiteStorage) -> None:
         await screen.expect("No other execution failed")
 
 
-@pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 40), (200, 60), (20, 5)])
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (200, 60), *(pytest.param(size, marks=pytest.mark.full) for size in ((120, 40), (20, 5)))])
 async def test_it_works_at_every_size(storage: SQLiteStorage, size: tuple[int, int]) -> None:
     run_id = start(storage, failing())
     async with working(storage):

@@ -180,7 +180,7 @@ async def test_every_theme_paints_every_sign(
         assert len(pictures) == len(screen.app.session.themes)
 
 
-@pytest.mark.parametrize("size", [(40, 10), (80, 24), pytest.param((200, 60), marks=pytest.mark.full)])
+@pytest.mark.parametrize("size", [(40, 10), *(pytest.param(size, marks=pytest.mark.full) for size in ((80, 24), (200, 60)))])
 async def test_it_works_at_every_size(storage: SQLiteStorage, size: tuple[int, int]) -> None:
     async with screen_on(storage, size) as screen:
         await open_settings(screen)
