@@ -95,7 +95,6 @@ class Dashboard(Filtering):
 
     async def on_mount(self) -> None:
         self.executions.focus()
-        self.set_interval(WATCH_SECONDS, self._watch)
         try:
             seq = await self.client.last_seq()
             if self._begin_on is not None:
@@ -107,7 +106,8 @@ class Dashboard(Filtering):
         self.call_after_refresh(self._begin, seq)
 
     def _begin(self, seq: int) -> None:
-        """After the first paint: the log, the worker, the follower."""
+        """After the first paint: the log, the worker, the follower; nor does anything begin anew before."""
+        self.set_interval(WATCH_SECONDS, self._watch)
         self._seq = seq
         self.follow(seq)
         self._watch_files()
