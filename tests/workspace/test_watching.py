@@ -92,7 +92,7 @@ async def test_a_problem_is_told_once_with_its_place_and_so_is_that_it_is_mended
 async def test_a_half_written_file_is_no_problem_and_an_empty_one_is_not_gone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace_watching, "SECOND_LOOK_SECONDS", 60.0)
+    monkeypatch.setattr(workspace_watching, "HALF_WRITTEN_SECONDS", 60.0)
     async with watching(folder) as watched:
         watched.write("x.yaml", flow_text("a"))
         await watched.round()
@@ -139,10 +139,45 @@ async def test_a_file_that_made_a_template_and_has_no_steps_is_a_problem_and_not
         assert (await watched.round()).outcomes == (Mended("x.yaml"), Saved("x.yaml", "x", 1, "version"))
 
 
+async def test_a_wrong_file_that_takes_the_place_of_another_is_a_problem_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace_watching, "HALF_WRITTEN_SECONDS", 60.0)
+    async with watching(folder) as watched:
+        watched.write("x.yaml", flow_text("a"))
+        await watched.round()
+        watched.save("x.yaml", "steps:\n  - {id: b,")
+        assert (await watched.comes(Problem)).file == "x.yaml"
+        watched.save("x.yaml", flow_text("a"))
+        await watched.comes(Mended, "x.yaml")
+        # One that goes away and is written anew is as one that is written in place.
+        os.rename("x.yaml", "x.yaml~")
+        watched.write("x.yaml", "steps:\n  - {id: b,")
+        watched.save("mark.yaml", flow_text("m"))
+        await watched.comes(Saved, "mark.yaml")
+        watched.write("x.yaml", flow_text("b"))
+        await watched.comes(Saved, "x.yaml")
+        assert len([one for one in watched.seen if isinstance(one, Problem)]) == 1
+
+
+async def test_a_file_that_stays_half_written_is_a_problem_until_it_is_whole(folder: Path) -> None:
+    async with watching(folder) as watched:
+        watched.write("x.yaml", flow_text("a"))
+        await watched.round()
+        with open("x.yaml", "w") as file:
+            file.write("steps:\n  - {id: b,")
+            file.flush()
+            assert (await watched.comes(Problem)).file == "x.yaml"
+            assert (await watched.client.get_template("x")).flow.steps[0].key == "a"
+            file.write(" type: noop}\n")
+        assert await watched.comes(Mended) == Mended("x.yaml")
+        assert (await watched.client.get_template("x")).flow.steps[0].key == "b"
+
+
 async def test_a_file_that_is_taken_away_and_put_back_is_not_gone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace_watching, "SECOND_LOOK_SECONDS", 60.0)
+    monkeypatch.setattr(workspace_watching, "GONE_SECONDS", 60.0)
     async with watching(folder) as watched:
         watched.write("x.yaml", flow_text("a"))
         await watched.round()

@@ -9,7 +9,7 @@ import stat
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable
 from contextlib import aclosing
 
-from watchfiles import awatch
+from watchfiles import Change, awatch
 from watchfiles.main import FileChange
 
 from stepflow.workspace.finding import TEMPLATE_ENDINGS, files_in, is_left_out
@@ -46,13 +46,19 @@ class Changes:
         self.since = 0.0
         """When the first of it was heard of, in the loop's time."""
         self._paths: set[str] = set()
+        self._whole: set[str] = set()
+        self._gone: set[str] = set()
+        """Of these paths, those where another file took the place of the one that was there, and those that went away,
+        if only for a moment."""
         self._python = False
 
-    def take(self) -> set[str]:
-        """Templates that may have changed, and paths of anything that is no more."""
+    def take(self) -> tuple[set[str], set[str]]:
+        """Templates that may have changed, and paths of anything that is no more; and of these, where there was a file
+        before, those that another one has taken the place of: it is not being written any more."""
         self.some.clear()
-        taken, self._paths = self._paths, set()
-        return taken
+        taken, whole = self._paths, self._whole
+        self._paths, self._whole, self._gone = set(), set(), set()
+        return taken, whole
 
     def take_python(self) -> bool:
         """Whether what the workspace offers may be another."""
@@ -91,6 +97,7 @@ class Changes:
             while True:
                 await asyncio.wait([coming], timeout=LOOK_SECONDS)
                 if coming.done():
+                    self._tell_whole(coming.result())
                     self._gather(path for _, path in coming.result())
                     coming = asyncio.ensure_future(anext(batches))
                 else:
@@ -98,6 +105,12 @@ class Changes:
         finally:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
+
+    def _tell_whole(self, told: Collection[FileChange]) -> None:
+        """A file that appears where one was that did not go away was put there whole."""
+        self._gone |= {path for change, path in told if change is Change.deleted}
+        appeared = {path for change, path in told if change is Change.added} - self._gone
+        self._whole = (self._whole - {path for change, path in told if change is not Change.added}) | appeared
 
     async def _look(self) -> None:
         found = await asyncio.to_thread(self.scan)

@@ -62,6 +62,8 @@ class WorkspaceFiles:
         self._components = ours
         self._turned_off: Mapping[str, str] = {}
         self._files: dict[str, _File] = {}
+        self._inodes: dict[str, int | None] = {}
+        """Of all that were looked at, as they were then."""
         self._claims: dict[str, set[str]] = {}
         """Files by the template they make."""
         self._owners: dict[str, str] = {}
@@ -117,11 +119,14 @@ class WorkspaceFiles:
         """The files known in a folder: when it goes, nothing is said of each."""
         return {path for path in self._files if path.startswith(f"{folder}/")}
 
-    def look(self, paths: Iterable[str], *, is_last: bool) -> tuple[list[Outcome], set[str]]:
-        """What came of these files; and those of them that seem to be gone or half written and have to be looked at
-        again. `is_last`: that was it, they are as they are."""
+    def look(
+        self, paths: Iterable[str], *, is_last: bool, whole: Collection[str] = ()
+    ) -> tuple[list[Outcome], dict[str, bool]]:
+        """What came of these files; and those of them that have to be looked at again: whether each is there, and seems
+        half written, or is gone. `is_last`: that was it, they are as they are; so are those of `whole` that were there
+        before."""
         outcomes: list[Outcome] = []
-        unsure: set[str] = set()
+        unsure: dict[str, bool] = {}
         names: dict[str, None] = {}
         self._missing = None
         paths = sorted(paths)
@@ -129,8 +134,13 @@ class WorkspaceFiles:
             before = self._files.get(path)
             if before is not None and before.name:
                 names[before.name] = None
-            if not self._see(path, outcomes, is_last=is_last):
-                unsure.add(path)
+            inode = _inode(path)
+            # Some systems tell of what is written in place as of what appears.
+            is_other = before is not None and before.state != "absent" and inode != self._inodes.get(path)
+            is_whole = path in whole and is_other
+            self._inodes[path] = inode
+            if not self._see(path, outcomes, is_last=is_last or is_whole):
+                unsure[path] = Path(path).exists()
             after = self._files.get(path)
             if after is not None and after.name:
                 names[after.name] = None
@@ -140,7 +150,7 @@ class WorkspaceFiles:
         except DatabaseGoneError:
             raise  # trying again does not help
         except StorageError as error:
-            unsure.update(paths)
+            unsure.update(dict.fromkeys(paths, True))
             if error.message != self._trouble:
                 outcomes.append(Trouble(error.message))
             self._trouble = error.message
@@ -367,6 +377,13 @@ class WorkspaceFiles:
             self._created_from[template.path] = template.name
             if not template.deleted:
                 outcomes.append(Gone(self._shown(template.path), template.name))
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino  # noqa: PTH116 - for each file that is looked at
+    except OSError:
+        return None
 
 
 def _read(path: str) -> bytes | OSError | None:

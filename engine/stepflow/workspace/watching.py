@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from stepflow.workspace.finding import TEMPLATE_ENDINGS
 from stepflow.workspace.offers import Offers, find_offers
 from stepflow.workspace.outcomes import Components, Outcome, Polling, Round, Trouble
 
-SECOND_LOOK_SECONDS = 0.2
-"""A file that is gone or half written is looked at again after this: editors take files away to put others there."""
+HALF_WRITTEN_SECONDS = 0.1
+"""What is wrong with a file that is written in place is said if it does not change for so long."""
+GONE_SECONDS = 0.2
+"""A file that is gone is looked for again after this: editors take files away to put others there."""
 PYTHON_REST_SECONDS = 0.1
 """Without a change for so long, changed Python is imported."""
 FIRST_OFFERS_SECONDS = 3.0
@@ -85,13 +87,13 @@ class WorkspaceWatch:
             return self._round(await self._take_offers(), self._asked_at)
         if self._changes.some.is_set():
             since = self._changes.since
-            paths = self._changes.take()
+            paths, whole = self._changes.take()
             if self._changes.take_python():
                 self._python_at = now + PYTHON_REST_SECONDS
             for path in list(paths):
                 paths |= self._files.below(path)
                 self._again.pop(path, None)
-            return self._round(await self._look(paths, False), since)
+            return self._round(await self._look(paths, False, whole), since)
         late = {path for path, at in self._again.items() if at <= now}
         if late:
             for path in late:
@@ -118,12 +120,14 @@ class WorkspaceWatch:
         finally:
             changed.cancel()
 
-    async def _look(self, paths: set[str], is_last: bool) -> list[Outcome]:
-        outcomes, unsure = await self._bridge.call(self._files.look, paths, is_last=is_last)
+    async def _look(self, paths: set[str], is_last: bool, whole: Collection[str] = ()) -> list[Outcome]:
+        outcomes, unsure = await self._bridge.call(self._files.look, paths, is_last=is_last, whole=whole)
         in_trouble = any(isinstance(outcome, Trouble) for outcome in outcomes)
-        at = self._loop.time() + (RETRY_SECONDS if in_trouble else SECOND_LOOK_SECONDS)
-        for path in unsure:
-            self._again[path] = at
+        now = self._loop.time()
+        for path, is_there in unsure.items():
+            self._again[path] = now + (
+                RETRY_SECONDS if in_trouble else HALF_WRITTEN_SECONDS if is_there else GONE_SECONDS
+            )
         return outcomes
 
     async def _take_offers(self) -> list[Outcome]:
