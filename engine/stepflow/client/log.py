@@ -23,10 +23,12 @@ class Log(Connection):
         step: str | None = None,
         level: str | None = None,
         bodies: bool = True,
+        largest: int | None = None,
     ) -> list[WorkflowEvent]:
         """A page of the log in its order, of one run or of all; `newest`: the last ones before `before_seq`; `lines`:
         only what steps said, the starts of children, and ends. `step`: about one step of `run`; `level`: of this one
-        and graver ones. Without `bodies` results stay None, which is quick where they are large."""
+        and graver ones. Without `bodies` results stay None, which is quick where they are large; `largest` as
+        `get_steps` has it."""
         storage = self._open_storage
 
         def read() -> list[WorkflowEvent]:
@@ -41,6 +43,7 @@ class Log(Connection):
                 step=step,
                 level=level,
                 bodies=bodies,
+                largest=largest,
             )
 
         return await self._open_bridge.call(read)
@@ -57,11 +60,18 @@ class Log(Connection):
                 yield event
 
     async def follow_batches(
-        self, after_seq: int | None = None, run: str | None = None, limit: int = FOLLOW_LIMIT, *, lines: bool = False
+        self,
+        after_seq: int | None = None,
+        run: str | None = None,
+        limit: int = FOLLOW_LIMIT,
+        *,
+        lines: bool = False,
+        bodies: bool = True,
     ) -> AsyncIterator[list[WorkflowEvent]]:
-        """The same in batches of at most `limit`, for those who draw; `lines` as `get_events` has it."""
+        """The same in batches of at most `limit`, for those who draw; `lines` and `bodies` as `get_events` has them."""
         from stepflow.runtime.followers import follow  # which needs an event loop
 
         run_id = None if run is None else await self._open_bridge.call(self._open_storage.find_run, run)
-        async for events in follow(self._open_bridge, self._open_storage, after_seq, run_id, limit, lines=lines):
+        options = {"lines": lines, "bodies": bodies}
+        async for events in follow(self._open_bridge, self._open_storage, after_seq, run_id, limit, **options):
             yield events

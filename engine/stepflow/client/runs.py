@@ -75,20 +75,27 @@ class Runs(Templates, Log):
         run_id: str = await self._open_bridge.perform(create)
         return run_id
 
-    async def get_run(self, run: str, at_seq: int | None = None) -> RunRecord:
-        """With its input and output; `last_seq` is where to follow from. `at_seq`: as it was after that event of the
-        log; `RunNotFoundError` where it was not made yet."""
+    async def get_run(
+        self, run: str, at_seq: int | None = None, *, bodies: bool = True, largest: int | None = None
+    ) -> RunRecord:
+        """`last_seq` is where to follow from. `at_seq`: as it was after that event of the log; `RunNotFoundError` where
+        it was not made yet. Without `bodies` its input, output and metadata are left out, which is quick where they are
+        large; `largest` as `get_steps` has it, for the input too, of a run as it is now."""
         storage = self._open_storage
         if at_seq is None:
-            return await self._open_bridge.call(lambda: storage.get_run(storage.find_run(run)))
-        return (await self._open_bridge.call(self._past, run, at_seq, False))[0]
+            return await self._open_bridge.call(
+                lambda: storage.get_run(storage.find_run(run), bodies=bodies, largest=largest)
+            )
+        return (await self._open_bridge.call(self._past, run, at_seq, of_run=bodies))[0]
 
     async def look_back(self, run: str, at_seq: int) -> tuple[RunRecord, list[StepRecord]]:
-        """Both as they were after that event: the run, and its steps without bodies, one record per attempt."""
-        return await self._open_bridge.call(self._past, run, at_seq, False)
+        """Both as they were after that event, without bodies: the run, and its steps, one record per attempt."""
+        return await self._open_bridge.call(self._past, run, at_seq)
 
-    def _past(self, ref: str, at_seq: int, bodies: bool) -> tuple[RunRecord, list[StepRecord]]:
-        """The run and its steps, one record per attempt."""
+    def _past(
+        self, ref: str, at_seq: int, *, of_run: bool = False, of_steps: bool = False
+    ) -> tuple[RunRecord, list[StepRecord]]:
+        """The run and its steps, one record per attempt, with the bodies that are asked for."""
         from stepflow.core.past import fold_log, run_then, steps_then
 
         storage = self._open_storage
@@ -97,8 +104,8 @@ class Runs(Templates, Log):
         events = storage.get_events(run_id, after_seq=0, before_seq=at_seq + 1, limit=ALL, newest=False, bodies=False)
         if not events:
             raise RunNotFoundError(run_id, f"; it was made after event {at_seq}")
-        run = storage.get_run(run_id)
-        attempts = storage.get_steps(run_id, bodies=bodies, attempts=True)
+        run = storage.get_run(run_id, bodies=of_run)
+        attempts = storage.get_steps(run_id, bodies=of_steps, attempts=True)
         state, steps = fold_log(events, list(dict.fromkeys(step.key for step in attempts)))
         return run_then(run, state, steps, events), steps_then(attempts, steps)
 
@@ -148,17 +155,21 @@ class Runs(Templates, Log):
         attempts: bool = False,
         at_seq: int | None = None,
         step: str | None = None,
+        largest: int | None = None,
     ) -> list[StepRecord]:
         """In the flow's order, pending ones too: one per step with its latest attempt, or one per attempt. Without
         `bodies` their inputs and outputs stay None, which is quick for ten thousand steps. `at_seq` as `get_run`;
-        `step`: of this one alone."""
+        `step`: of this one alone. `largest`: of an output with more characters only its size is told, as
+        `{"$omitted": {"size": 10485760}}`."""
         storage = self._open_storage
         if at_seq is not None:
-            found = (await self._open_bridge.call(self._past, run, at_seq, bodies))[1]
+            found = (await self._open_bridge.call(self._past, run, at_seq, of_steps=bodies))[1]
             found = [one for one in found if step in (None, one.key)]
             return found if attempts else list({step.key: step for step in found}.values())
         return await self._open_bridge.call(
-            lambda: storage.get_steps(storage.find_run(run), bodies=bodies, attempts=attempts, step=step)
+            lambda: storage.get_steps(
+                storage.find_run(run), bodies=bodies, attempts=attempts, step=step, largest=largest
+            )
         )
 
     async def get_blob(self, blob_id: str) -> Any:

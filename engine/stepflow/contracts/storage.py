@@ -327,7 +327,8 @@ class Storage(Protocol):
         """The id of the one run whose id begins so, else of the one recent run whose id ends so (as the screens show
         it); `RunNotFoundError` says when there are several."""
 
-    def get_run(self, run_id: str) -> RunRecord: ...
+    def get_run(self, run_id: str, *, bodies: bool = True, largest: int | None = None) -> RunRecord:
+        """`largest` as `get_steps` has it, for the input too."""
 
     def runs_by_id(self, run_ids: Collection[str]) -> list[RunRecord]:
         """Without bodies, in any order; those that are not stored are left out."""
@@ -361,8 +362,11 @@ class Storage(Protocol):
 
     def status_counts(self) -> dict[RunStatus, int]: ...
 
-    def get_steps(self, run_id: str, *, bodies: bool, attempts: bool, step: str | None = None) -> list[StepRecord]:
-        """`step`: of this one alone; none where the flow has no such step."""
+    def get_steps(
+        self, run_id: str, *, bodies: bool, attempts: bool, step: str | None = None, largest: int | None = None
+    ) -> list[StepRecord]:
+        """`step`: of this one alone; none where the flow has no such step. `largest`: of an output with more
+        characters only its size is told, as `{"$omitted": {"size": 10485760}}`."""
 
     def get_events(
         self,
@@ -376,9 +380,11 @@ class Storage(Protocol):
         step: str | None = None,
         level: str | None = None,
         bodies: bool = True,
+        largest: int | None = None,
     ) -> list[WorkflowEvent]:
         """`lines`: only what steps said (log lines, components' own events), the starts of children, and ends. `step`:
-        about this one of `run_id` alone; `level`: of this one and graver ones. Without `bodies` results are None."""
+        about this one of `run_id` alone; `level`: of this one and graver ones. Without `bodies` results are None;
+        `largest` as `get_steps` has it."""
 
     def search_log(self, needles: Sequence[str], before_seq: int, look_at: int) -> tuple[list[WorkflowEvent], int]:
         """Log lines and ends of steps without bodies, the newest first, among so many events before `before_seq`; and

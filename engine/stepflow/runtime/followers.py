@@ -20,9 +20,11 @@ async def follow(
     limit: int,
     *,
     lines: bool = False,
+    bodies: bool = True,
 ) -> AsyncGenerator[list[WorkflowEvent], None]:
     """Batches of at most `limit` events after `after_seq` (None: from now on), of one run or of all; `lines`: only
-    those that `get_events` gives then. Never ends; `EventsPrunedError`: of all there are not all any more."""
+    those that `get_events` gives then, `bodies` as it has them. Never ends; `EventsPrunedError`: of all there are not
+    all any more."""
     loop = asyncio.get_running_loop()
     listener = storage.listen()
     woken = asyncio.Event()
@@ -40,7 +42,14 @@ async def follow(
             woken.clear()
             while True:
                 events = await bridge.call(
-                    storage.get_events, run_id, after_seq=seq, before_seq=None, limit=limit, newest=False, lines=lines
+                    storage.get_events,
+                    run_id,
+                    after_seq=seq,
+                    before_seq=None,
+                    limit=limit,
+                    newest=False,
+                    lines=lines,
+                    bodies=bodies,
                 )
                 if events:
                     if run_id is None and not lines and events[-1].seq - seq > len(events):

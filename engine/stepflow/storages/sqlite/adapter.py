@@ -348,8 +348,8 @@ class SQLiteStorage(Reader):
             held_runs=sum(worker.held_runs for worker in living),
         )
 
-    def get_run(self, run_id: str) -> RunRecord:
-        return self._with_reasons([super().get_run(run_id)])[0]
+    def get_run(self, run_id: str, *, bodies: bool = True, largest: int | None = None) -> RunRecord:
+        return self._with_reasons([super().get_run(run_id, bodies=bodies, largest=largest)])[0]
 
     def list_runs(
         self,

@@ -15,7 +15,8 @@ SCHEMA_VERSION = 3
 OUR_FIRST_TABLES = ("_sqlite_migrations", "templates")
 MINIMUM_SQLITE = (3, 35, 0)  # RETURNING
 BUSY_SECONDS = 5.0
-CACHE_KIB = 16_384
+CACHE_KIB, READER_CACHE_KIB = 16_384, 2048
+"""Pages that a connection keeps. There is a reader a thread, and the system keeps what they have read as well."""
 
 Durability = Literal["full", "normal", "off"]
 
@@ -49,7 +50,7 @@ def connect(path: Path, durability: Durability, *, read_only: bool = False) -> s
     )
     connection.execute(f"PRAGMA synchronous = {durability}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB if read_only else CACHE_KIB}")
     connection.execute("PRAGMA temp_store = memory")
     if read_only:
         connection.execute("PRAGMA query_only = on")

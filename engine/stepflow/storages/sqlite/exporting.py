@@ -222,7 +222,7 @@ class Exporter:
 
     def _steps(self, number: int, run_id: str, version_number: int) -> Iterator[StepLine]:
         version = self._version(version_number)
-        for row in self._rows(queries.RECORD_STEPS_WITH_BODIES, (number,)):
+        for row in self._rows(queries.with_bodies(queries.RECORD_STEPS), (number,)):
             (step, attempt, status, started_at, finished_at, wake_at, reason, error, flags, awaits, given, output) = row
             withheld = output is not None and step in version.sensitive
             yield StepLine(

@@ -35,10 +35,25 @@ BLOB_MARK = "@"
 """Before the id of a blob, where a body would stand: no JSON begins so."""
 
 
-def body(column: str) -> str:
+def body(column: str, largest: int | None = None) -> str:
+    """Wherever it is kept; `largest` as `bounded` has it."""
     return (
         f"CASE WHEN substr({column}, 1, 1) = '{BLOB_MARK}' "
-        f"THEN (SELECT data FROM blobs WHERE id = substr({column}, 2)) ELSE {column} END"
+        f"THEN (SELECT {bounded('data', largest)} FROM blobs WHERE id = substr({column}, 2)) "
+        f"ELSE {bounded(column, largest)} END"
+    )
+
+
+def bounded(column: str, largest: int | None) -> str:
+    """JSON; of one with more than `largest` characters only its size. It is left out here and not by whoever reads it:
+    SQLite takes a text into its memory each time it is named, and that of ours does not shrink again."""
+    if largest is None:
+        return column
+    size = "json_object('$omitted', json_object('size', size))"
+    # LIMIT: else it is folded into the query around it, and the length is asked for again and again.
+    return (
+        f"(SELECT CASE WHEN size > {largest} THEN {size} ELSE {column} END "
+        f"FROM (SELECT length({column}) AS size LIMIT 1))"
     )
 
 
@@ -305,11 +320,17 @@ r.cancel_requested, r.output_skipped, r.priority, r.retry_of, r.step_count, r.op
 _RUN_TABLES = """
 runs r JOIN template_versions v ON v.num = r.template_version JOIN templates t ON t.num = r.template"""
 
-GET_RUN = f"""
-SELECT {_RUN_COLUMNS}, b.input, {body("o.output")}, b.metadata, v.num FROM {_RUN_TABLES}
+
+def get_run(largest: int | None = None) -> str:
+    """A run as its reader gets it, with bodies."""
+    return f"""
+SELECT {_RUN_COLUMNS}, {bounded("b.input", largest)}, {body("o.output", largest)}, b.metadata, v.num FROM {_RUN_TABLES}
 JOIN run_bodies b ON b.run = r.num
 LEFT JOIN run_outputs o ON o.run = r.num WHERE r.id = ?"""
-"""A run as its reader gets it, with bodies."""
+
+
+GET_RUN_WITHOUT_BODIES = f"SELECT {_RUN_COLUMNS} FROM {_RUN_TABLES} WHERE r.id = ?"
+"""The same without."""
 
 
 RUNS_BY_ID = f"SELECT {_RUN_COLUMNS} FROM {_RUN_TABLES} WHERE r.id IN (SELECT value FROM json_each(?))"
@@ -417,11 +438,10 @@ WHERE run = ? ORDER BY step, attempt"""
 RECORD_ONE_STEP = RECORD_STEPS.replace("run = ?", "run = ? AND step = ?")
 """The attempts of one."""
 
-RECORD_STEPS_WITH_BODIES = RECORD_STEPS.replace("awaits FROM", f"awaits, input, {body('output')} FROM")
-"""The same with inputs and outputs."""
 
-RECORD_ONE_STEP_WITH_BODIES = RECORD_STEPS_WITH_BODIES.replace("run = ?", "run = ? AND step = ?")
-"""The attempts of one with inputs and outputs."""
+def with_bodies(steps: str, largest: int | None = None) -> str:
+    """The same with inputs and outputs."""
+    return steps.replace("awaits FROM", f"awaits, input, {body('output', largest)} FROM")
 
 
 # The log
@@ -436,6 +456,7 @@ def events(
     of_step: bool = False,
     by_level: bool = False,
     bodies: bool = True,
+    largest: int | None = None,
 ) -> str:
     """A page of the log, with the bodies that stand on step and run rows. `lines`: only what steps said, the starts of
     children, and ends."""
@@ -453,7 +474,8 @@ def events(
     order = "e.run_seq" if of_run else "e.seq"
     direction = " DESC" if newest else ""
     results = f"""
-  CASE e.type WHEN {_STEP_COMPLETED} THEN {body("s.output")} WHEN {_RUN_COMPLETED} THEN {body("o.output")} END"""
+  CASE e.type WHEN {_STEP_COMPLETED} THEN {body("s.output", largest)}
+    WHEN {_RUN_COMPLETED} THEN {body("o.output", largest)} END"""
     return f"""
 SELECT e.seq, e.run, e.run_seq, e.type, e.step, e.attempt, e.level, e.at, e.payload,
   {results if bodies else "NULL"},

@@ -165,13 +165,14 @@ class Reader:
             raise RunNotFoundError(ref, f": several match ({found[0][0]}, {found[1][0]} …); give more of its id")
         return str(found[0][0])
 
-    def get_run(self, run_id: str) -> RunRecord:
+    def get_run(self, run_id: str, *, bodies: bool = True, largest: int | None = None) -> RunRecord:
         # The log's end is read first: what is committed between comes again, and nothing is missed.
         last_seq = self.last_seq()
-        row = self.fetch_one(queries.GET_RUN, (run_id,))
+        row = self.fetch_one(queries.get_run(largest) if bodies else queries.GET_RUN_WITHOUT_BODIES, (run_id,))
         if row is None:
             raise RunNotFoundError(run_id)
-        return rows.run_record(row, last_seq=last_seq, hidden=self._hidden_output(row[-1]))
+        hidden = self._hidden_output(row[-1]) if bodies else NOTHING_HIDDEN
+        return rows.run_record(row, last_seq=last_seq, hidden=hidden)
 
     def runs_by_id(self, run_ids: Collection[str]) -> list[RunRecord]:
         last_seq = self.last_seq()
@@ -232,17 +233,21 @@ class Reader:
     def status_counts(self) -> dict[RunStatus, int]:
         return {RUN_STATUSES[code]: count for code, count in self.fetch(queries.STATUS_COUNTS)}
 
-    def get_steps(self, run_id: str, *, bodies: bool, attempts: bool, step: str | None = None) -> list[StepRecord]:
+    def get_steps(
+        self, run_id: str, *, bodies: bool, attempts: bool, step: str | None = None, largest: int | None = None
+    ) -> list[StepRecord]:
         row = self.fetch_one(queries.RUN_FLOW, (run_id,))
         if row is None:
             raise RunNotFoundError(run_id)
         graph = self.graph(row[3])
         wanted: Iterable[int] = range(len(graph.nodes))
         if step is None:
-            found = self.fetch(queries.RECORD_STEPS_WITH_BODIES if bodies else queries.RECORD_STEPS, (row[0],))
+            sql = queries.RECORD_STEPS
+            found = self.fetch(queries.with_bodies(sql, largest) if bodies else sql, (row[0],))
         else:
             wanted = _places_of(graph.flow, step)
-            sql = queries.RECORD_ONE_STEP_WITH_BODIES if bodies else queries.RECORD_ONE_STEP
+            sql = queries.RECORD_ONE_STEP
+            sql = queries.with_bodies(sql, largest) if bodies else sql
             found = [one for index in wanted for one in self.fetch(sql, (row[0], index))]
         by_step: dict[int, list[rows.Row]] = {}
         for step_row in found:
@@ -320,6 +325,7 @@ class Reader:
         step: str | None = None,
         level: str | None = None,
         bodies: bool = True,
+        largest: int | None = None,
     ) -> list[WorkflowEvent]:
         parameters: list[Any] = []
         if run_id is not None:
@@ -345,6 +351,7 @@ class Reader:
             of_step=run_id is not None and step is not None,
             by_level=level is not None,
             bodies=bodies,
+            largest=largest,
         )
         found = self.fetch(sql, (*parameters, limit))
         if newest:
