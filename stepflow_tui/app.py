@@ -2,39 +2,61 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import gc
 import locale
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import events, work
 from textual.actions import ActionParseResult
 from textual.app import App
+from textual.css.query import NoMatches
 from textual.dom import DOMNode
+from textual.driver import Driver
 from textual.worker import WorkerFailed
 
 from stepflow.client import Client
 from stepflow.dsl.diagnostics import did_you_mean
+from stepflow.errors import WorkflowEngineError
 from stepflow.model.run import RunRecord
-from stepflow_tui.config import Config, reports_folder, user_folder
+from stepflow_tui.config import Config, memory_file, reports_folder, user_folder
 from stepflow_tui.keymap import keys_of
-from stepflow_tui.messages import RefreshAsked
+from stepflow_tui.messages import ProfileAsked, RefreshAsked
 from stepflow_tui.presentation.glyphs import Glyphs
+from stepflow_tui.profiles import Profile, client_of, find_profile, read_profiles
 from stepflow_tui.remapping import keys_in_place
+from stepflow_tui.remembering import Memory
 from stepflow_tui.screens.dashboard import Dashboard
 from stepflow_tui.screens.frame import Frame
 from stepflow_tui.session import Session
 from stepflow_tui.theme import DEFAULT, STYLES, load_themes
 from stepflow_tui.widgets.bar import Question
 from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.widgets.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+ASK_WHETHER_TAKEN = "\x1b[?2026$p"
+"""A question that terminals with synchronised output answer, in its turn: when they have taken what came before."""
+SETTLED_SECONDS = 1.5
+"""After this all is there that stays."""
+MOST_WAIT_SECONDS = 2.0
+"""For an answer, which may be lost where something else had the terminal meanwhile."""
 
 
 class StepFlowApp(App[int]):
-    """The terminal UI on one database. `start_worker`: start one when none is alive; `run`: begin on this execution;
+    """The terminal UI on one database. `start_worker`: start one when none is alive; `run`: begin on this execution,
+    not where it was left, which `memory` knows; `options`: of a command line, that name the database;
     `config`: None is the settings of nobody; `reports`: where a defect is written down, None: nowhere."""
 
     TITLE = "StepFlow"
     ENABLE_COMMAND_PALETTE = False
+    DEFAULT_MODE = "storage"
     CSS_PATH = ["screens/frame.tcss", "screens/dashboard.tcss"]  # noqa: RUF012 - as Textual declares it
 
     def __init__(
@@ -46,18 +68,47 @@ class StepFlowApp(App[int]):
         read_only: bool = False,
         config: Config | None = None,
         reports: Path | None = None,
+        profile: Profile | None = None,
+        options: tuple[tuple[str, str], ...] = (),
+        memory: Memory | None = None,
     ) -> None:
         super().__init__()
         self.client = client
         self._reports = reports
+        self._options = options
+        """Of the command line, that named what it began with."""
+        self._rules = (start_worker, read_only)
+        """Of every storage that is opened."""
+        self._first = profile or _unnamed(client)
+        """The storage that it began with."""
         self.animation_level = "none"
-        self.session = Session(client, Glyphs(), start_worker=start_worker, read_only=read_only, config=config)
+        self.session = self._session_on(client, profile, Config() if config is None else config)
+        self._memory = memory
         self._dashboard = Dashboard(self.session, run=run)
-        self.session.configure = self.configure
+        if run is None:
+            self._begin_as_left(self._dashboard)
+        self.add_mode(self.DEFAULT_MODE, lambda: self._dashboard)
+        self._drafts = {client.url: self.session.drafts}
+        """By storage, what could not be saved yet."""
+        self._answered = asyncio.Event()
+        self._answers = False
+        """The terminal does, when it is asked whether it has taken what was written."""
         self.configure()
+        self._first_variables = self.get_css_variables()
+        self.stylesheet.set_variables(self._first_variables)
 
-    def get_default_screen(self) -> Dashboard:
-        return self._dashboard
+    def _session_on(self, client: Client, profile: Profile | None, config: Config) -> Session:
+        start_worker, read_only = self._rules
+        only_reads = read_only or (profile is not None and profile.read_only)
+        session = Session(
+            client, Glyphs(), start_worker=start_worker, read_only=only_reads, config=config, profile=profile
+        )
+        if profile is None:
+            session.options = self._options
+        session.configure = self.configure
+        session.profiles = self._profiles
+        session.taken = self.taken
+        return session
 
     async def on_event(self, event: events.Event) -> None:
         """A key of the screen is done before the next one is looked at, which may answer what it asks. Textual would
@@ -77,6 +128,7 @@ class StepFlowApp(App[int]):
     ) -> bool:
         """What a key cannot do now, it says."""
         if isinstance(default_namespace, Frame):
+            default_namespace.close_overlay()
             for key in keys_of(default_namespace.view):
                 if key.action == action and (reason := default_namespace.why_not(key)):
                     default_namespace.note(reason)
@@ -108,6 +160,11 @@ class StepFlowApp(App[int]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {name.replace("_", "-"): style for name, style in STYLES.items()}
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """All is read again, which nothing needs before it is there: the theme it begins with was known before."""
+        if self._dashboard.is_mounted or self.get_css_variables() != self._first_variables:
+            super().refresh_css(animate)
+
     def on_mount(self) -> None:
         # Back from the shell, the terminal is empty.
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(repaint=True, layout=True))
@@ -129,13 +186,17 @@ class StepFlowApp(App[int]):
             self.refresh_css(animate=False)  # its colours may be others now
         self.theme = name
         self.session.glyphs.ascii_only = wants_ascii(config.setting("glyphs"))
+        self.set_class(self.session.glyphs.ascii_only, "-ascii")
         self.session.changed_keys, key_troubles = keys_in_place(config.setting("preset"), config.table("keys"))
         self.set_keymap(self.session.changed_keys)
-        self.session.troubles = [*config.troubles, *trouble, *theme_troubles, *key_troubles]
+        profile_troubles = [one.said for one in read_profiles(config.table("profiles")) if one.trouble is not None]
+        self.session.troubles = [*config.troubles, *trouble, *theme_troubles, *key_troubles, *profile_troubles]
         if self.is_running:
             for screen in self.screen_stack:
                 for view in screen.query(LineView):
                     view.refresh()
+                for text in screen.query(Text):
+                    text.make_anew()
 
     @work(group="refresh", exclusive=True)
     async def on_refresh_asked(self, message: RefreshAsked) -> None:
@@ -149,6 +210,76 @@ class StepFlowApp(App[int]):
                 await seen.reload()
             if self.session.storage_trouble is None:
                 seen.note("All was read again")
+
+    def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        self._keep_as_left()
+        super().exit(result, return_code, message)
+
+    def _keep_as_left(self) -> None:
+        """How the screens stand, for the next time."""
+        if self._memory is not None and self._restores:
+            with contextlib.suppress(NoMatches):  # one that is just coming or going
+                seen = [screen.kept() for screen in self.screen_stack if isinstance(screen, Frame)]
+                self._memory.keep(self.client.url, self.session.left_as or seen)
+
+    def _begin_as_left(self, dashboard: Dashboard) -> None:
+        if self._memory is not None and self._restores:
+            kept = self._memory.recall(self.client.url)
+            if kept and kept[0].view == dashboard.view:
+                dashboard.begin_as(kept[0])
+                self.session.kept_above = kept[1:]
+
+    @property
+    def _restores(self) -> bool:
+        return self.session.config.setting("restore") == "on"
+
+    async def taken(self) -> bool:
+        """When the terminal has taken all that was written so far; False: it does not say so. Without it, frames that
+        come faster than a slow line carries them would stand before what a key does."""
+        if self._driver is None or not self._answers:
+            return self.is_headless
+        self._answered.clear()
+        self._driver.write(ASK_WHETHER_TAKEN)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._answered.wait(), MOST_WAIT_SECONDS)
+        return True
+
+    def on_terminal_supports_synchronized_output(self) -> None:
+        """Its answer, also to Textual's first question."""
+        self._answers = True
+        self._answered.set()
+
+    def _profiles(self) -> list[Profile]:
+        """Those that can be opened, and wrong ones; before them, without a name, what it began with where that is none
+        of them. Empty: there is nothing to choose from."""
+        named = read_profiles(self.session.config.table("profiles"))
+        return [self._first, *named] if named and not self._first.name else named
+
+    @work(group="profile", exclusive=True)
+    async def on_profile_asked(self, message: ProfileAsked) -> None:
+        """Another storage in place of this one. Nothing changes where it cannot be opened; executions go on anyway."""
+        before = self.session
+        self._keep_as_left()
+        try:
+            profile = find_profile(message.name, self._profiles())
+            client = await profile.client(read_only=self._rules[1]).__aenter__()
+        except WorkflowEngineError as error:
+            if isinstance(self.screen, Frame):
+                self.screen.note(error.message, "bad")
+            return
+        self.client = client
+        self.session = self._session_on(client, profile if profile.name else None, before.config)
+        self.session.past_filters = before.past_filters
+        self.session.drafts = self._drafts.setdefault(client.url, self.session.drafts)
+        self.configure()
+        self._dashboard = dashboard = Dashboard(self.session)
+        self._begin_as_left(dashboard)
+        # Its screens are a stack of their own, so that all of the other's can go at once.
+        mode, gone = f"{self.current_mode}+", self.current_mode
+        self.add_mode(mode, lambda: dashboard)
+        await self.switch_mode(mode)
+        await self.remove_mode(gone)
+        await before.client.close()
 
     def _chosen_theme(self) -> tuple[str, list[str]]:
         """STEPFLOW_THEME, else what the file says, else ours."""
@@ -172,25 +303,71 @@ def wants_ascii(glyphs: str) -> bool:
     return "utf" not in locale.getpreferredencoding(False).lower()
 
 
-async def _run(client: Client, run: str | None, *, read_only: bool) -> int:
+def _unnamed(client: Client) -> Profile:
+    """The storage of a client that no profile named."""
+    return Profile("", client.url, None if client.workspace is None else str(client.workspace))
+
+
+async def show(
+    client: Client,
+    run: str | None,
+    *,
+    read_only: bool,
+    profile: Profile | None = None,
+    options: tuple[tuple[str, str], ...] = (),
+    driver: type[Driver] | None = None,
+    size: tuple[int, int] | None = None,
+) -> int:
+    """The screen, until it is left; its exit code. `driver`: what it is drawn by, and in which `size`; None: the
+    terminal."""
     async with client:
-        begin = None if run is None else await client.get_run(run)
+        begin = None if run is None else await client.get_run(run, bodies=False)
         config = Config(user_folder() / "ui.toml")
-        app = StepFlowApp(client, run=begin, read_only=read_only, config=config, reports=reports_folder())
-        code = await app.run_async(mouse=True)
+        app = StepFlowApp(
+            client,
+            run=begin,
+            read_only=read_only,
+            config=config,
+            reports=reports_folder(),
+            profile=profile,
+            options=options,
+            memory=Memory(memory_file()),
+        )
+        app.driver_class = driver or app.driver_class
+        try:
+            code = await app.run_async(mouse=True, size=size)
+        finally:
+            await app.client.close()
         return app.return_code or code or 0
 
 
 def run(
-    url: str | None, workspace: str | None, run: str | None = None, *, read_only: bool = False, plain: bool = False
+    url: str | None,
+    workspace: str | None,
+    run: str | None = None,
+    *,
+    read_only: bool = False,
+    plain: bool = False,
+    profile: str | None = None,
 ) -> int:
     """Open the screen, on an execution; its exit code when it is left. `RunNotFoundError` before anything is shown.
     `read_only`: it changes nothing; `plain`: lines instead of a screen, for those who have them read out."""
-    import asyncio
-
-    client = Client(url, workspace, read_only=read_only)
+    client, named = client_of(url, workspace, profile, read_only=read_only)
     if plain:
         from stepflow_tui.plain import Plain
 
-        return asyncio.run(Plain(client, read_only=read_only).run(run))
-    return asyncio.run(_run(client, run, read_only=read_only))
+        only_reads = read_only or (named is not None and named.read_only)
+        return asyncio.run(Plain(client, read_only=only_reads).run(run))
+    options = Profile("", url, workspace).options
+
+    async def show_here() -> int:
+        asyncio.get_running_loop().call_later(SETTLED_SECONDS, tune_process)
+        return await show(client, run, read_only=read_only, profile=named, options=options)
+
+    return asyncio.run(show_here())
+
+
+def tune_process() -> None:
+    """The collector leaves alone what start-up made: each look through all of it would hold up keys for 30 ms."""
+    gc.collect()
+    gc.freeze()

@@ -1,4 +1,5 @@
-"""The clipboard, by the way that reaches the person: tmux's buffer, the terminal's own escape, or a native tool."""
+"""The clipboard, by the way that reaches the person: tmux's buffer, the terminal's own escape, a native tool, or the
+browser's."""
 
 from __future__ import annotations
 
@@ -14,6 +15,9 @@ SECONDS = 2.0
 
 def copy(app: App[int], text: str, way: str = "auto") -> str:
     """Copy `text`; which way it went. Where `way` does not lead there, the terminal's own escape is left."""
+    if app.is_web:
+        app.copy_to_clipboard(text)  # the page takes the escape
+        return "the browser"
     to_tmux = way == "tmux" or (way == "auto" and "TMUX" in os.environ)
     if to_tmux and _feed(("tmux", "load-buffer", "-w", "-"), text):
         return "tmux"

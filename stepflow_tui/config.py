@@ -22,9 +22,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "preset": ("default", "vim"),
     "confirm": ("key", "typed"),
     "clipboard": ("auto", "tmux", "osc52", "native"),
+    "notify": ("auto", "bell", "off"),
+    "restore": ("on", "off"),
 }
 """What each setting may be, the default first; `theme` may be any that there is."""
-TABLES = ("keys", "views")
+TABLES = ("keys", "views", "profiles")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER = re.compile(r"\s*\[")
 
@@ -42,7 +44,8 @@ class Config:
         self.file = file
         self.values: dict[str, Any] = {}
         """As they are in the file."""
-        self._broken: str | None = None
+        self.broken: str | None = None
+        """Why it was not read."""
         self._read_at: tuple[int, int] | None = None
         self.read()
 
@@ -54,9 +57,9 @@ class Config:
         self._read_at = stamp
         try:
             self.values = {} if self.file is None or stamp is None else tomllib.loads(_text_of(self.file))
-            self._broken = None
+            self.broken = None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            self._broken = f"{error.strerror if isinstance(error, OSError) else error}"
+            self.broken = f"{error.strerror if isinstance(error, OSError) else error}"
         return True
 
     def setting(self, name: str) -> str:
@@ -77,8 +80,8 @@ class Config:
     @property
     def troubles(self) -> list[str]:
         """What is wrong in the file, each with the way out."""
-        if self._broken is not None:
-            return [f"ui.toml is not read: {self._broken}; mend the file, what it said before holds"]
+        if self.broken is not None:
+            return [f"ui.toml is not read: {self.broken}; mend the file, what it said before holds"]
         known = ("theme", *CHOICES, *TABLES)
         found = [
             f"ui.toml: '{name}' is unknown{did_you_mean(name, known)}" for name in self.values if name not in known
@@ -98,8 +101,8 @@ class Config:
     def set(self, name: str, value: Any, table: str = "") -> None:
         """Write `name` (of `table`); None takes it out. `ConfigError`."""
         self.read()
-        if self._broken is not None:
-            raise ConfigError(f"ui.toml is not changed while it cannot be read: {self._broken}")
+        if self.broken is not None:
+            raise ConfigError(f"ui.toml is not changed while it cannot be read: {self.broken}")
         wanted = {key: dict(one) if isinstance(one, dict) else one for key, one in self.values.items()}
         if table and not isinstance(wanted.get(table), dict):
             wanted[table] = {}
@@ -129,6 +132,13 @@ def reports_folder() -> Path:
     from platformdirs import user_state_path
 
     return user_state_path("stepflow") / "crashes"
+
+
+def memory_file() -> Path:
+    """Where it is kept how the screens stood when they were left."""
+    from platformdirs import user_state_path
+
+    return user_state_path("stepflow") / "screens.json"
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

@@ -31,26 +31,39 @@ class Editing:
 
     async def edit_template(self, name: str, line: int) -> None:
         """`EditorError`; `WorkflowEngineError` where what was written cannot be saved: the file stays as it is."""
+        try:
+            await self._edit(name, line)
+        except OSError as error:
+            raise _unreadable(error) from error
+
+    async def edit_file(self, file: str, line: int, name: str | None) -> None:
+        """What is watched is saved by the one who watches; all else here, as the next version of `name`. Raises as
+        `edit_template`."""
+        try:
+            await self._edit_file(file, line, name)
+        except OSError as error:
+            raise _unreadable(error) from error
+
+    async def _edit(self, name: str, line: int) -> None:
         template = await self._client.describe_template(name)
         if not template.file_gone and _is_file(template.file):
-            await self.edit_file(template.file, line, name)
+            await self._edit_file(template.file, line, name)
             return
         version = await self._client.get_template(name)
         file = _own_file(version)
         if file is not None:
-            await self.edit_file(file, line, name)
+            await self._edit_file(file, line, name)
         else:
             await self._edit_copy(version, line)
 
-    async def edit_file(self, file: str, line: int, name: str | None) -> None:
-        """What is watched is saved by the one who watches; all else here, as the next version of `name`."""
+    async def _edit_file(self, file: str, line: int, name: str | None) -> None:
         before = _read(file)
         edit(self._app, file, line)
         after = _read(file)
         if after == before:
             self._say("Nothing was changed", "title")
         elif name is not None and not _is_watched(self._session, file):
-            saved = await self._client.update_template(name, after, file=file)
+            saved = await self._client.update_template(name, _checked(after), file=file)
             self._say(f"Saved {saved.name} v{saved.version}", "good")
 
     async def _edit_copy(self, version: TemplateVersion, line: int) -> None:
@@ -65,6 +78,7 @@ class Editing:
             if text == version.source:
                 self._say("Nothing was changed", "title")
             else:
+                text = _checked(text)
                 saved = await self._client.update_template(version.name, text, base_dir=version.base_dir, force=True)
                 self._say(f"Saved {saved.name} v{saved.version}", "good")
         except WorkflowEngineError as error:
@@ -112,6 +126,19 @@ def _is_watched(session: Session, file: str) -> bool:
 
 
 def _read(file: str) -> str:
-    """Bytes that are no UTF-8 are shown as question marks, and refused when it is saved."""
-    with open(file, encoding="utf-8", errors="replace", newline="") as opened:
+    """Bytes that are no UTF-8 can still be compared."""
+    with open(file, encoding="utf-8", errors="surrogateescape", newline="") as opened:
         return opened.read()
+
+
+def _checked(text: str) -> str:
+    """`EditorError`: there are bytes in it that are no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise EditorError(f"Not saved: it is not UTF-8 text (character {error.start}); save it as UTF-8") from None
+    return text
+
+
+def _unreadable(error: OSError) -> EditorError:
+    return EditorError(f"{error.filename or 'The file'} cannot be read: {error.strerror or error}")

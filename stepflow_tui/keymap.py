@@ -65,10 +65,26 @@ DIFF: tuple[View, ...] = ("diff",)
 TABBED: tuple[View, ...] = (*TEMPLATES, *RUN)
 FILTERED: tuple[View, ...] = ("dashboard", "executions", "search")
 """Screens with a list that can be filtered."""
+UNDOING: tuple[View, ...] = ("dashboard", "executions")
+LISTED: tuple[View, ...] = ("dashboard", *LISTS)
+LOGGING: tuple[View, ...] = (*RUNS, "executions")
+"""Screens with a log, or a list that grows as one."""
+SEEKING: tuple[View, ...] = ("run", "templates", "workers", "failures", "diff")
+"""Screens on which `/` looks for words in the pane that has the keys."""
 
 KEYS: tuple[Key, ...] = (
     Key("run", "r", "r", "run", "Run", "Run the selected template; its input is asked for", "Act", RUNNING_TEMPLATES),
     Key("cancel", "c", "c y", "cancel", "Cancel", "Cancel the selected execution and what it runs", "Act", HAVING_RUNS),
+    Key(
+        "terminate",
+        "X",
+        "X",
+        "terminate",
+        "",
+        "End it: its id is typed; also where its worker is hung",
+        "Act",
+        HAVING_RUNS,
+    ),
     Key("retry", "t", "t", "retry", "Retry", "Retry it from the steps that did not complete", "Act", HAVING_RUNS),
     Key(
         "retry_from",
@@ -84,6 +100,17 @@ KEYS: tuple[Key, ...] = (
     Key("inspect", "i", "i", "inspect", "Values", "Input and output as JSON, then as YAML", "Look", RUN),
     Key("pause", "p", "p y", "pause", "Pause", "Pause it and its children, or let it go on", "Act", HAVING_RUNS),
     Key("answer", "A", "A", "answer", "Answer", "Answer what it waits for: an approval, a signal", "Act", HAVING_RUNS),
+    Key(
+        "export",
+        "E",
+        "E",
+        "export",
+        "",
+        "Write it to a file: SVG, HTML, JSON lines, a trace",
+        "Act",
+        HAVING_RUNS,
+        only_looks=True,
+    ),
     Key("yank", "y", "y", "yank", "", "Copy its id, command line, TRN, output or error", "Act", HAVING_RUNS, True),
     Key(
         "simulate",
@@ -91,7 +118,7 @@ KEYS: tuple[Key, ...] = (
         "s",
         "simulate",
         "Simulate",
-        "Show what an execution of the template would do, without doing it",
+        "Show what an execution would do, without doing it",
         "Act",
         RUNNING_TEMPLATES,
         True,
@@ -116,7 +143,24 @@ KEYS: tuple[Key, ...] = (
     Key("mark_range", "v", "v", "mark_range", "", "Mark all from the last marked one", "Look", ("executions",)),
     Key("diff_marked", "D", "D", "diff", "", "What differs between two marked ones", "Look", ("executions",)),
     Key("mark_all", "a", "a", "mark_all", "", "Mark all that match, or none", "Look", ("executions",)),
+    Key("watch", "W", "W", "watch", "", "Say when it ends or asks: here, by the bell", "Look", HAVING_RUNS),
+    Key("undo", "u", "u", "undo(-1)", "", "Take back the last change of filter or marks", "Look", UNDOING),
+    Key("redo", "U", "U", "undo(1)", "", "Do it again", "Look", UNDOING),
+    Key("open_log", "l", "l", "open_tab('log')", "Log", "Open it at its log", "Look", LISTS),
+    Key("open_values", "i", "i", "open_tab('values')", "", "Open it at its input and output", "Look", LISTED),
+    Key("follow", "f", "f", "follow", "", "Stay with the newest line or execution, or stop so", "Look", LOGGING),
     Key("log", "l", "l", "toggle_log", "Log", "Log of everything, or of the selected execution alone", "Look", RUNS),
+    Key(
+        "describe",
+        "d",
+        "d",
+        "describe",
+        "Describe",
+        "All that is known of it, in words, and what now",
+        "Look",
+        HAVING_RUNS,
+    ),
+    Key("history", "h", "h", "history", "History", "All executions of this template", "Look", RUNNING_TEMPLATES),
     Key(
         "zoom",
         "z",
@@ -136,6 +180,7 @@ KEYS: tuple[Key, ...] = (
     Key("value", "right", "→", "change(1)", "Next", "The next value", "Look", ("settings",)),
     Key("value_back", "left", "←", "change(-1)", "Before", "The value before", "Look", ("settings",)),
     Key("commands", "colon,ctrl+p", ":", "commands", "Commands", "Find anything by its name, and do it", "Look"),
+    Key("menu", "semicolon", ";", "menu", "", "What can be done in this pane", "Look"),
     Key("open_settings", "comma", ",", "view('settings')", "", "Theme, signs, keys, clipboard", "Look"),
     Key("refresh", "ctrl+r", "ctrl+r", "refresh", "", "Read all again, from the database as it is now", "Look"),
     Key("redraw", "ctrl+l", "ctrl+l", "redraw", "", "Draw the whole screen again", "Look"),
@@ -163,10 +208,20 @@ KEYS: tuple[Key, ...] = (
     Key("level", "L", "L", "level", "", "Only graver lines of the log, then all again", "Look", RUN),
     Key("only_step", "S", "S", "only_step", "", "The log of this step alone, then of all", "Look", RUN),
     Key("times", "number_sign", "#", "times", "", "The log with its times, or without", "Look", RUN),
-    Key("unfold", "x", "x", "fold", "", "Fold or unfold: a value, a stack", "Look", RUN),
-    Key("find", "slash", "/", "find", "", "Search in the input and output", "Look", RUN),
-    Key("match", "n", "n", "match(1)", "", "Next place that was found", "Move", RUN),
-    Key("match_back", "N", "N", "match(-1)", "", "The one before", "Move", RUN),
+    Key("mark_line", "m", "m", "mark_line", "", "Mark this line of the log; n N go from mark to mark", "Look", RUNS),
+    Key("unfold", "x", "x", "fold", "", "Fold or unfold: items of a step, the rest, a value, a stack", "Look", RUNS),
+    Key("closer", "plus,equals_sign", "+", "magnify(1)", "", "Timeline: a smaller part of the time", "Look", RUNS),
+    Key("further", "underscore", "_", "magnify(-1)", "", "Timeline: a larger part", "Look", RUNS),
+    Key("fit", "0", "0", "magnify(0)", "", "Timeline: all of the time", "Look", RUNS),
+    Key("later", "right", "→", "pan(1)", "", "Timeline: the part after this one", "Move", RUNS),
+    Key("earlier", "left", "←", "pan(-1)", "", "Timeline: the part before", "Move", RUNS),
+    Key("critical", "P", "P", "critical_only", "", "Timeline: only the critical path, or all", "Look", RUNS),
+    Key("find", "slash", "/", "find", "", "Look for words in this pane", "Look", SEEKING),
+    Key("match", "n", "n", "match(1)", "", "Next place that was found", "Move", ("dashboard", *SEEKING)),
+    Key("match_back", "N", "N", "match(-1)", "", "The place before", "Move", ("dashboard", *SEEKING)),
+    Key("validate", "V", "V", "validate", "Check", "Validate and lint it now", "Look", TEMPLATES),
+    Key("watch_files", "w", "w", "watch_files", "", "Watch the files, or do not", "Look", TEMPLATES),
+    Key("last_view", "minus", "-", "last_view", "", "The view before this one", "Look"),
     Key("diff_runs", "D", "D", "diff", "Diff", "What differs from the last completed execution", "Look", RUNS),
     Key("differing", "J", "J", "problem(1)", "", "Next step that differs", "Move", DIFF),
     Key("differing_back", "K", "K", "problem(-1)", "", "The one before", "Move", DIFF),
@@ -177,6 +232,31 @@ KEYS: tuple[Key, ...] = (
     Key("copy", "ctrl+c", "ctrl+c", "copy_or_leave", "", "Copy what is selected; else ask whether to quit", "Leave"),
     Key("suspend", "ctrl+z", "ctrl+z", "suspend", "", "Back to the shell; fg comes back here", "Leave"),
 )
+
+MENUS: dict[str, tuple[str, ...]] = {
+    "executions": (
+        "describe",
+        "history",
+        "open_log",
+        "open_values",
+        "watch",
+        "diff_runs",
+        "diff_marked",
+    ),
+    "failures": ("describe", "history", "open_log", "open_values", "find"),
+    "found": ("describe", "history", "open_log", "open_values"),
+    "timeline": ("describe", "watch", "diff_runs", "find", "critical", "fit", "unfold"),
+    "graph": ("describe", "find", "unfold"),
+    "attempts": ("describe", "find"),
+    "log": ("follow", "mark_line", "unfold", "find", "wrap", "level", "only_step", "times"),
+    "events": ("follow", "mark_line", "unfold", "find", "wrap", "level", "only_step", "times"),
+    "values": ("inspect", "unfold", "find"),
+    "list": ("history", "diff", "validate", "watch_files", "find"),
+    "templates": ("history", "diff", "validate", "watch_files"),
+    "source": ("history", "diff", "validate", "watch_files", "find"),
+    "workers": ("find",),
+}
+"""By pane, the keys of its menu beside all that act; those that its screen does not have are left out."""
 
 MOVES: tuple[tuple[str, str], ...] = (
     ("j k  ↓ ↑", "Line down, up"),

@@ -103,9 +103,9 @@ class Listing:
         if self._deepest is not None:
             self._changed.update(run_ids)
 
-    async def refresh(self, keep: str | None = None) -> None:
+    async def refresh(self, keep: str | None = None, *, counts: bool = True) -> None:
         """Read the newest page again, and whatever changed below it. `keep`: the id of one that stays among those that
-        were read, although new ones come before it."""
+        were read, although new ones come before it. `counts`: and how many there are, which takes longest."""
         async with self._lock:
             generation = self._generation
             is_first = self._newest is None
@@ -119,7 +119,8 @@ class Listing:
             self.read_at = datetime.now(UTC)
             if is_first and len(self.runs) < ENOUGH:
                 await self._look_further(generation, MOST_PAGES - 1)
-            await self._count(generation)
+            if counts:
+                await self._count(generation)
 
     async def more(self) -> None:
         """Read on below, until there are enough."""

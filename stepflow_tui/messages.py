@@ -34,3 +34,11 @@ class FilesChanged(Message):
 
 class RefreshAsked(Message):
     """All is to be read again, from the database as it is now."""
+
+
+class ProfileAsked(Message):
+    """Another storage is to be shown, by the name of its profile; empty: that which it began with."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name

@@ -13,7 +13,7 @@ from stepflow_tui.keymap import KEYS, VIEWS, Key
 
 PRESETS: dict[str, dict[str, str]] = {
     "default": {},
-    "vim": {"pane": "l,tab", "pane_back": "h,shift+tab", "log": "M"},
+    "vim": {"pane": "l,tab", "pane_back": "h,shift+tab", "log": "M", "open_log": "M", "history": "Q"},
 }
 """By name: id of the key -> the keys it has instead. `vim`: h and l go to the panes left and right."""
 

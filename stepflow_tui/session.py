@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Literal
 
 from stepflow.client import Client, WorkerProcess
 from stepflow.errors import StorageError, WorkflowEngineError
+from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.config import Config
 from stepflow_tui.histories import Histories
+from stepflow_tui.keymap import View
 from stepflow_tui.presentation.filters import Filter
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.header import Standing
+from stepflow_tui.profiles import Profile
+from stepflow_tui.remembering import Kept
+from stepflow_tui.step_histories import StepHistories
 from stepflow_tui.watching import WatchedFiles
 
 if TYPE_CHECKING:
     from stepflow.client.checks import Simulation
+    from stepflow_tui.presentation.fingerprints import Fingerprint
 
+Place = tuple[View, tuple[str | None, ...]]
+"""A view, and of what it is."""
 UNFINISHED = frozenset(status for status in RunStatus if not status.is_final and status is not RunStatus.STALLED)
 
+
+MOST_OF_BODY = 65_536
+"""Characters of an input or output that are read before anybody asks for all of it."""
 
 CLOCKS = {"fast": 0.5, "slow": 1.0, "off": None}
 """Seconds between two looks at what moves, by the setting."""
@@ -37,8 +48,13 @@ class Session:
         start_worker: bool = True,
         read_only: bool = False,
         config: Config | None = None,
+        profile: Profile | None = None,
     ) -> None:
         self.client = client
+        self.profile = profile
+        """By which the storage was named; None: it was not."""
+        self.options: tuple[tuple[str, str], ...] = () if profile is None else profile.options
+        """Of a command line, that name the storage."""
         self.glyphs = glyphs
         self._file = _identity(client.url)
         self.starts_worker = start_worker and not read_only
@@ -46,20 +62,35 @@ class Session:
         self.config = config or Config()
         self.configure: Callable[[], None] = lambda: None
         """Make all as the settings say."""
+        self.profiles: Callable[[], list[Profile]] = list
+        """The storages that can be shown instead."""
+        self.taken: Callable[[], Awaitable[bool]] = never_said
+        """When the terminal has taken all that was drawn; False: it does not say so."""
         self.themes: tuple[str, ...] = ()
         """Those that can be chosen."""
         self.troubles: list[str] = []
         """What is wrong with the settings and the themes, each with the way out."""
         self.changed_keys: dict[str, str] = {}
         """By id, the keys that are not those of the table."""
-        self.standing = Standing(database=_short_name(client) + (" read-only" if read_only else ""))
+        self.standing = Standing(database=self._name + (" read-only" if read_only else ""))
         self.storage_trouble: str | None = None
         self.worker_process: WorkerProcess | None = None
         self.histories = Histories(client)
+        self.step_histories = StepHistories(client)
         self.past_filters: list[str] = []
         """As they were typed, the newest last."""
+        self.kept_above: list[Kept] = []
+        """Screens that lay above the dashboard when it was left, to be opened."""
+        self.left_as: list[Kept] = []
+        """The screens as they stood when they were left for good."""
+        self.watched: dict[str, RunRecord] = {}
+        """By id, executions of which a person wants to hear."""
+        self.before: Place | None = None
+        """The view that was seen before this one."""
         self.wanted_filter: Filter | None = None
         """With which the screen of executions begins."""
+        self.wanted_failure: Fingerprint | None = None
+        """On which the screen of failures begins."""
         self.retried: set[str] = set()
         """Executions of which all of a group were retried: not to be retried with it again."""
         self.last_inputs: dict[str, str] = {}
@@ -73,6 +104,13 @@ class Session:
         """On which the screen of templates begins."""
         self.shows_simulation = False
         """It begins with the simulation."""
+
+    @property
+    def _name(self) -> str:
+        """The workspace's, else the database file's, since the header has no room for paths; after the profile's."""
+        client = self.client
+        name = client.workspace.name if client.workspace is not None else client.url.rpartition("/")[2]
+        return name if self.profile is None else f"{self.profile.name}: {name}"
 
     def set(self, name: str, value: str) -> None:
         """A setting, for now and for later. `ConfigError`: it cannot be kept."""
@@ -140,6 +178,10 @@ class Session:
         return count is not None
 
 
+async def never_said() -> bool:
+    return False
+
+
 def _identity(file: str) -> tuple[int, int] | None:
     """Another one for another file of the same name."""
     try:
@@ -147,8 +189,3 @@ def _identity(file: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _short_name(client: Client) -> str:
-    """The workspace's name, else the database file's: the header has no room for paths."""
-    return client.workspace.name if client.workspace is not None else client.url.rpartition("/")[2]

@@ -44,6 +44,11 @@ class WatchedFiles:
         self.saved: dict[str, SavedFile] = {}
         """By template, the last time."""
 
+    def forget(self) -> None:
+        """They are not watched any more: what was told of them may be wrong by now."""
+        self.is_watched = False
+        self.problems.clear()
+
     def problem_of(self, file: str | None) -> tuple[Diagnostic, ...]:
         return () if file is None else self.problems.get(file, ())
 
@@ -68,7 +73,8 @@ class WatchedFiles:
             case told.Problem(file, diagnostics):
                 self.problems[_whole(file)] = diagnostics
                 first = diagnostics[0]
-                return [(f"{file}:{first.line}:{first.column} not saved: {first.message}", "bad")]
+                place = f"{file}:{first.line}:{first.column}" if first.line else file
+                return [(f"{place} not saved: {first.message}", "bad")]
             case told.Mended(file):
                 self.problems.pop(_whole(file), None)
                 return [(f"{file}: mended", "good")]

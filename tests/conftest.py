@@ -31,6 +31,14 @@ def kept_bytecode(tmp_path_factory: pytest.TempPathFactory) -> None:
         os.environ["PYTHONPYCACHEPREFIX"] = str(tmp_path_factory.getbasetemp().parent / "bytecode")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nobody_at_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the tests start finds no settings of the one who runs them, and remembers nothing among theirs."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("CONFIG", "STATE"):
+        os.environ[f"XDG_{name}_HOME"] = str(home / name.lower())
+
+
 @pytest.fixture
 def open_storage(tmp_path: Path) -> Iterator[OpenStorage]:
     """Opens storages on files of this test. At its end the invariants are checked on every run in them."""

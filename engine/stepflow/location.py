@@ -51,15 +51,20 @@ def look_for_database(url: str | None, workspace: Path | None) -> Found:
     if named := os.environ.get("STEPFLOW_DB"):
         return Found(named, "environment")
     if workspace is not None:
-        configured = read_settings(workspace).db
-        if configured is not None:
-            path, durability = split_url(configured)
-            file = str(workspace / Path(path).expanduser())
-            return Found(file if durability is None else f"sqlite:///{file}?durability={durability}", "file")
-        return Found(str(workspace / DEFAULT_DATABASE), "default")
+        return database_of(workspace)
     from platformdirs import user_data_path
 
     return Found(str(user_data_path("stepflow") / "stepflow.db"), "default")
+
+
+def database_of(workspace: Path) -> Found:
+    """Its own, whatever the environment says."""
+    configured = read_settings(workspace).db
+    if configured is not None:
+        path, durability = split_url(configured)
+        file = str(workspace / Path(path).expanduser())
+        return Found(file if durability is None else f"sqlite:///{file}?durability={durability}", "file")
+    return Found(str(workspace / DEFAULT_DATABASE), "default")
 
 
 def split_url(url: str) -> tuple[str, str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 
 from textual.content import Content
@@ -28,7 +28,7 @@ PROBLEMS = (RunStatus.FAILED, RunStatus.STALLED, RunStatus.TIMED_OUT, RunStatus.
 
 
 class Executions(LineView):
-    BORDER_TITLE = "Executions"
+    BORDER_TITLE = "2 Executions"
 
     class Scrolled(Message):
         """Other rows are seen, perhaps of templates whose history is not known."""
@@ -52,6 +52,10 @@ class Executions(LineView):
         """One that was asked for and is on none of the pages that were read: it stands below them."""
         self.is_stale = False
         """It could not be read again."""
+        self.watched: Container[str] = ()
+        """Ids of executions that somebody watches."""
+        self.follows = False
+        """The cursor stays on the first row, whichever execution comes to stand there."""
         self._said = ("", "")
         self._counts_later = False
 
@@ -72,10 +76,11 @@ class Executions(LineView):
         self._apart = None
         self.cursor = 0
 
-    async def load(self) -> None:
-        """Read the newest page again; older pages that were read stay. The cursor stays on its execution."""
+    async def load(self, *, counts: bool = True) -> None:
+        """Read the newest page again; older pages that were read stay. The cursor stays on its execution. `counts`: how
+        many there are, too."""
         selected = self.selected
-        await self.listing.refresh(None if selected is None else selected.id)
+        await self.listing.refresh(None if selected is None else selected.id, counts=counts)
         if self._apart is not None and not self._apart.status.is_final:
             self._apart = next(iter(await self._client.get_runs([self._apart.id])), self._apart)
         self._show(self.listing.runs, self.selected)
@@ -102,6 +107,11 @@ class Executions(LineView):
         """Something happened; it is loaded afterwards."""
         self.listing.note(event.run_id for event in events if event.event_type != EventType.LOG and event.run_id)
 
+    def toggle_follow(self) -> None:
+        self.move_to(0)
+        self.follows = not self.follows
+        self.say_count()
+
     def _show(self, listed: list[RunRecord], selected: RunRecord | None) -> None:
         """With the one that stands apart, unless it is among them by now; the cursor on `selected`."""
         if self._apart is not None and all(run.id != self._apart.id for run in listed):
@@ -109,8 +119,8 @@ class Executions(LineView):
         else:
             self._apart = None
         self.runs = listed
-        row = None
-        if selected is not None:
+        row = 0 if self.follows else None
+        if selected is not None and not self.follows:
             row = next((index for index, run in enumerate(listed) if run.id == selected.id), None)
         self.set_rows(len(listed), row)
         for run in listed:
@@ -121,6 +131,9 @@ class Executions(LineView):
     # Moving
 
     def move_to(self, row: int) -> None:
+        if row > 0 and self.follows:
+            self.follows = False
+            self.say_count()
         super().move_to(row)
         if self.row_count == 0 or (row >= self.row_count - 1 and self.listing.has_more):
             self.post_message(self.Moved(self))  # there may be more below the last one
@@ -192,7 +205,9 @@ class Executions(LineView):
     def say_count(self) -> None:
         """In the border: what is listed, how many, how fresh."""
         width = self.size.width or 80
-        said = list_title(self.listing.listed, len(self.marks), width, self._glyphs, is_stale=self.is_stale)
+        said = list_title(
+            self.listing.listed, len(self.marks), width, self._glyphs, is_stale=self.is_stale, follows=self.follows
+        )
         if said != self._said:
             self._said = said
             self.border_title, self.border_subtitle = Content(said[0]), Content(said[1])
@@ -210,6 +225,9 @@ class Executions(LineView):
             return [(" No execution matches: esc shows all", "dim")]
         return [(" Nothing has run yet", "dim")]
 
+    def may_move(self, row: int) -> bool:
+        return row < len(self.runs) and not self.runs[row].status.is_final
+
     def header_at(self, width: int) -> Line:
         return titles_row(width, self.listing.sort, self._glyphs, reverse=self.listing.reverse)
 
@@ -217,4 +235,13 @@ class Executions(LineView):
         run = self.runs[row]
         history, is_marked = self._histories.of(run.template), run.id in self.marks
         now = datetime.now(UTC)
-        return execution_row(run, width, now, self._glyphs, history, full=self._full, is_marked=is_marked)
+        return execution_row(
+            run,
+            width,
+            now,
+            self._glyphs,
+            history,
+            full=self._full,
+            is_marked=is_marked,
+            is_watched=run.id in self.watched,
+        )

@@ -17,7 +17,7 @@ Row = Group | RunRecord
 
 
 class Failures(LineView):
-    BORDER_TITLE = "Failures"
+    BORDER_TITLE = "7 Failures"
 
     def __init__(self, glyphs: Glyphs, retried: Collection[str]) -> None:
         """`retried`: ids of those that were retried already."""
@@ -65,6 +65,13 @@ class Failures(LineView):
             self._open ^= {group.fingerprint}
             self.cursor = self.rows.index(group)
             self._lay_out()
+
+    def select(self, fingerprint: Fingerprint) -> bool:
+        """False: there is no such group."""
+        row = next((row for row, one in enumerate(self.rows) if _key(one) == fingerprint), None)
+        if row is not None:
+            self.move_to(row)
+        return row is not None
 
     def next_group(self, direction: int) -> bool:
         rows = range(self.cursor + 1, len(self.rows)) if direction > 0 else range(self.cursor - 1, -1, -1)

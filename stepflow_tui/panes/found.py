@@ -18,7 +18,7 @@ KINDS = ("Executions", "Steps", "Log lines")
 
 
 class Found(LineView):
-    BORDER_TITLE = "Found"
+    BORDER_TITLE = "6 Found"
 
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(id="found")
@@ -51,9 +51,17 @@ class Found(LineView):
         self.set_rows(len(self.rows), self._cursors[kind])
 
     def render_line(self, y: int) -> Strip:
-        if y == 0 and not self.rows and self._search is not None and self._search.is_over:
-            return self._strip([(" Nothing was found", "dim")], self.scrollable_content_region.width, self.rich_style)
+        if y == 0 and not self.rows and (nothing := self._nothing()):
+            return self._strip([(f" {nothing}", "dim")], self.scrollable_content_region.width, self.rich_style)
         return super().render_line(y)
+
+    def _nothing(self) -> str:
+        """What stands where nothing does."""
+        if self._search is None:
+            return ""
+        if self.kind and not self._search.filter.looks_inside:
+            return "Only executions were looked for: a word, err~ or step: looks inside them"
+        return "Nothing was found" if self._search.is_over else ""
 
     def line_at(self, row: int, width: int) -> Line:
         assert self._search is not None

@@ -28,8 +28,10 @@ class Graph(LineView):
         Binding("right", "along(1)", show=False),
     ]
 
-    def __init__(self, glyphs: Glyphs, now: Callable[[], datetime]) -> None:
+    def __init__(self, glyphs: Glyphs, now: Callable[[], datetime], least_width: int = LEAST_WIDTH) -> None:
+        """`least_width`: in which there are boxes."""
         super().__init__(id="graph")
+        self._least_width = least_width
         self._glyphs = glyphs
         self._now = now
         self._steps: dict[str, StepRecord] = {}
@@ -43,7 +45,7 @@ class Graph(LineView):
 
     @property
     def has_boxes(self) -> bool:
-        return len(self._steps) <= MOST_BOXES and self.scrollable_content_region.width >= LEAST_WIDTH - 4
+        return len(self._steps) <= MOST_BOXES and self.scrollable_content_region.width >= self._least_width - 4
 
     def show(self, steps: Sequence[StepRecord], critical: Sequence[str], selected: str | None) -> None:
         """`steps`: one record a step."""
@@ -119,6 +121,19 @@ class Graph(LineView):
             line += pieces[x]
             column = x + widths[x]
         return line
+
+    # Finding
+
+    async def next_found(self, by: int) -> bool:
+        """Of boxes a row has many: the next step whose name has the words."""
+        words, keys = self.sought.lower(), list(self._steps)
+        at = keys.index(self.selected_key) if self.selected_key in self._steps else 0
+        for step in range(0 if by == 0 else 1, len(keys) + (1 if by else 0)):
+            key = keys[(at + step * (by or 1)) % len(keys)]
+            if words in key.lower():
+                self._choose(key)
+                return True
+        return False
 
     # Moving
 

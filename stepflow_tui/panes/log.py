@@ -25,12 +25,26 @@ class Log(LineView):
         """The execution it is about; None: all."""
         self.events: list[WorkflowEvent] = []
         self._begins_at_first = False
+        self.marked: set[int] = set()
+        """Events that somebody marked, by seq."""
         self._reading = False
+        self._is_held = False
 
     @property
     def follows(self) -> bool:
-        """The cursor is on the newest line: new ones are followed."""
-        return self.cursor >= self.row_count - 1
+        """The cursor is on the newest line, and nobody holds it there: new ones are followed."""
+        return not self._is_held and self.cursor >= self.row_count - 1
+
+    def toggle_follow(self) -> None:
+        self._is_held = self.follows
+        if not self._is_held:
+            self.move_to(self.row_count - 1)
+        self._say_state()
+
+    @property
+    def is_whole(self) -> bool:
+        """Nothing older is to be read."""
+        return self._begins_at_first or not self.events
 
     @property
     def place(self) -> int:
@@ -39,7 +53,7 @@ class Log(LineView):
 
     async def page(self, client: Client, before_seq: int | None) -> list[WorkflowEvent]:
         """The newest of what it shows, or the newest before `before_seq`."""
-        return await client.get_events(self.run_id, before_seq=before_seq, limit=PAGE, newest=True)
+        return await client.get_events(self.run_id, before_seq=before_seq, limit=PAGE, newest=True, bodies=False)
 
     def has(self, event: WorkflowEvent) -> bool:
         """It is of what it shows."""
@@ -58,7 +72,12 @@ class Log(LineView):
 
     async def load_older(self, client: Client) -> None:
         """Read lines before the first if the cursor is near it."""
-        if self._begins_at_first or self._reading or self.cursor > OLDER_WITHIN or not self.events:
+        if self.cursor <= OLDER_WITHIN:
+            await self.read_above(client)
+
+    async def read_above(self, client: Client) -> None:
+        """Read lines before the first."""
+        if self.is_whole or self._reading:
             return
         self._reading = True
         run_id = self.run_id
@@ -93,7 +112,7 @@ class Log(LineView):
         title = self.title()
         if self.border_title != title:
             self.border_title = title
-        subtitle = "follows" if self.follows else "G follows"
+        subtitle = "follows" if self.follows else "f follows"
         if self.border_subtitle != subtitle:
             self.border_subtitle = subtitle
 
@@ -101,8 +120,36 @@ class Log(LineView):
         return f"Log  {'all' if self.run_id is None else short_id(self.run_id)}"
 
     def move_to(self, row: int) -> None:
+        self._is_held &= max(0, min(row, self.row_count - 1)) == self.cursor
         super().move_to(row)
         self._say_state()
 
+    def action_last(self) -> None:
+        self._is_held = False
+        super().action_last()
+
+    # Marks
+
+    @property
+    def selected(self) -> WorkflowEvent | None:
+        """The event under the cursor."""
+        return self.events[self.place] if self.events else None
+
+    def toggle_mark(self) -> None:
+        if self.selected is not None:
+            self.marked ^= {self.selected.seq}
+            self.refresh()
+
+    @property
+    def marked_rows(self) -> Sequence[int]:
+        return [row for row, event in enumerate(self.events) if event.seq in self.marked] if self.marked else ()
+
+    def with_mark(self, event: WorkflowEvent, line: Line) -> Line:
+        """Before every line, as soon as one is marked."""
+        if not self.marked:
+            return line
+        return [("* " if event.seq in self.marked else "  ", "active"), *line]
+
     def line_at(self, row: int, width: int) -> Line:
-        return event_line(self.events[row], width, with_run=self.run_id is None)
+        event = self.events[row]
+        return self.with_mark(event, event_line(event, width, with_run=self.run_id is None))

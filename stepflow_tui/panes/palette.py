@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from stepflow_tui.presentation.fuzzy import emphasised, match
 from stepflow_tui.presentation.spans import Line, fit, safe
+from stepflow_tui.widgets.bar import Bar
 from stepflow_tui.widgets.lines import LineView
 
 KEYS_WIDTH = 9
@@ -27,6 +28,10 @@ class Command(msgspec.Struct, frozen=True):
     do: Callable[[], Awaitable[object]] | None
     why_not: str | None = None
     """Why it cannot be done now."""
+    line: str | None = None
+    """The command line that does the same."""
+    names: tuple[str, ...] = ()
+    """Its keys, as Textual names them."""
 
 
 class CommandList(LineView, can_focus=False):
@@ -38,6 +43,12 @@ class CommandList(LineView, can_focus=False):
     def selected(self) -> Command | None:
         return self.found[self.cursor][0] if self.found else None
 
+    def show(self, found: list[tuple[Command, tuple[int, ...]]], row: int) -> None:
+        """As high as it needs; the cursor on `row`."""
+        self.found = found
+        self.styles.height = max(1, min(MOST_ROWS, len(found), self.app.size.height - 4))
+        self.set_rows(len(found), row)
+
     def line_at(self, row: int, width: int) -> Line:
         command, places = self.found[row]
         style = "dim" if command.why_not else ""
@@ -46,6 +57,32 @@ class CommandList(LineView, can_focus=False):
         if command.why_not:
             line.append((f"  {safe(command.why_not)}", "late"))
         return line
+
+
+class CommandLine(Bar):
+    """The command line that does the same as what is selected."""
+
+    DEFAULT_CSS = "CommandLine { background: $panel; }"
+
+    def __init__(self, hint: str, *, copies: bool = False) -> None:
+        """`hint` stands there where there is none; `copies`: a key copies it."""
+        super().__init__(id="command-line")
+        self._hint = hint
+        self._copies = copies
+
+    def say(self, command: Command | None) -> None:
+        line = None if command is None else command.line
+        said: Line = [(f" {safe(self._hint)}", "dim")]
+        if line is not None:
+            said = [
+                (" $ ", "dim"),
+                (safe(line), ""),
+                *([("   Y", "active"), (" copies it", "dim")] if self._copies else []),
+            ]
+        self.show(lambda width: said)
+
+    def complain(self, text: str) -> None:
+        self.show(lambda width: [(f" {text}", "late")])
 
 
 class Palette(Vertical, can_focus=True):
@@ -71,6 +108,7 @@ class Palette(Vertical, can_focus=True):
 
     def compose(self) -> ComposeResult:
         yield CommandList()
+        yield CommandLine("enter does it · esc")
         field = Input(placeholder="a few letters of what to do", id="wanted", select_on_focus=False)
         field.cursor_blink = False
         yield field
@@ -99,10 +137,16 @@ class Palette(Vertical, can_focus=True):
         found = [(found, command) for command in self._commands if (found := match(wanted, command.text)) is not None]
         if wanted.strip():
             found.sort(key=lambda one: (-one[0][0], one[1].why_not is not None, len(one[1].text)))
-        self.list.found = [(command, places) for (_, places), command in found]
-        row = next((row for row, (command, _) in enumerate(self.list.found) if command is keep), 0)
-        self.list.styles.height = max(1, min(MOST_ROWS, len(found), self.app.size.height - 4))
-        self.list.set_rows(len(found), row)
+        row = next((row for row, (_, command) in enumerate(found) if command is keep), 0)
+        self.list.show([(command, places) for (_, places), command in found], row)
+        self._say()
+
+    def _say(self) -> None:
+        self.query_one(CommandLine).say(self.list.selected)
+
+    def on_line_view_moved(self, message: LineView.Moved) -> None:
+        message.stop()
+        self._say()
 
     def action_move(self, by: int) -> None:
         self.list.action_move(by)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stepflow.client import Client
 from stepflow.model.event import FINAL_RUN_EVENTS, LEVELS, EventType, WorkflowEvent
 from stepflow_tui.panes.log import PAGE, Log
@@ -27,18 +29,30 @@ class RunLog(Log):
         self.wraps = False
         self.has_times = True
         self._rows: list[tuple[int, int]] = []
-        """Where it wraps: by row, the event and which line of it."""
+        """Where events may have several: by row, the event and which line of it."""
+        self._unfolded: dict[int, list[Line]] = {}
+        """By seq, all that an event says, below its line."""
         self._heights: dict[int, int] = {}
         """By seq, for one width."""
         self._width = 0
 
     @property
-    def selected(self) -> WorkflowEvent | None:
-        return self.events[self.place] if self.events else None
+    def place(self) -> int:
+        return self._rows[self.cursor][0] if self._is_broken and self._rows else self.cursor
 
     @property
-    def place(self) -> int:
-        return self._rows[self.cursor][0] if self.wraps and self._rows else self.cursor
+    def _is_broken(self) -> bool:
+        """An event may have several rows."""
+        return self.wraps or bool(self._unfolded)
+
+    @property
+    def marked_rows(self) -> Sequence[int]:
+        if not self._is_broken:
+            return super().marked_rows
+        return [row for row, (place, part) in enumerate(self._rows) if not part and self._is_marked(place)]
+
+    def _is_marked(self, place: int) -> bool:
+        return self.events[place].seq in self.marked
 
     async def page(self, client: Client, before_seq: int | None) -> list[WorkflowEvent]:
         if before_seq is None and self.until is not None:
@@ -70,7 +84,7 @@ class RunLog(Log):
 
     def set_rows(self, count: int, cursor: int | None = None) -> None:
         """`count` events, `cursor` on one of them."""
-        if not self.wraps:
+        if not self._is_broken:
             super().set_rows(count, cursor)
             return
         width = self.scrollable_content_region.width or 80
@@ -82,7 +96,7 @@ class RunLog(Log):
         for place, event in enumerate(self.events):
             height = self._heights.get(event.seq)
             if height is None:
-                height = self._heights[event.seq] = len(wrap_line(self._line(place, width), width))
+                height = self._heights[event.seq] = len(self._lines_of(place, width))
             first[place] = len(self._rows)
             self._rows += [(place, part) for part in range(height)]
         row = first.get(cursor) if cursor is not None else None
@@ -97,6 +111,24 @@ class RunLog(Log):
         self.set_rows(len(self.events), place)
         self._say_state()
 
+    def toggle_unfolded(self, event: WorkflowEvent, says: list[Line]) -> None:
+        """Show `says` below its line, or fold it again."""
+        place = self.place
+        if self._unfolded.pop(event.seq, None) is None:
+            self._unfolded[event.seq] = says
+        self._heights.clear()
+        self.set_rows(len(self.events), place)
+        self._say_state()
+
+    def is_unfolded(self, event: WorkflowEvent) -> bool:
+        return event.seq in self._unfolded
+
+    def toggle_mark(self) -> None:
+        place = self.place
+        super().toggle_mark()
+        self._heights.clear()  # a mark takes room
+        self.set_rows(len(self.events), place)
+
     def set_times(self, has_times: bool) -> None:
         place = self.place
         self.has_times = has_times
@@ -104,19 +136,25 @@ class RunLog(Log):
         self.set_rows(len(self.events), place)
 
     def on_resize(self) -> None:
-        if self.wraps and self.scrollable_content_region.width != self._width:
+        if self._is_broken and self.scrollable_content_region.width != self._width:
             self.set_rows(len(self.events), self.place)
         super().on_resize()
 
     def _line(self, place: int, width: int) -> Line:
-        line = event_line(self.events[place], width, with_run=False)
+        event = self.events[place]
+        line = event_line(event, width, with_run=False)
         if not self.has_times:
             line = line[1:]
-        return line if self._lines else [(f"{self.events[place].run_seq:>4} ", "dim"), *line]
+        return self.with_mark(event, line if self._lines else [(f"{event.run_seq:>4} ", "dim"), *line])
+
+    def _lines_of(self, place: int, width: int) -> list[Line]:
+        line = self._line(place, width)
+        says = self._unfolded.get(self.events[place].seq, [])
+        return [*(wrap_line(line, width) if self.wraps else [line]), *says]
 
     def line_at(self, row: int, width: int) -> Line:
-        if not self.wraps:
+        if not self._is_broken:
             return self._line(row, width)
         place, part = self._rows[row]
-        lines = wrap_line(self._line(place, width), width)
+        lines = self._lines_of(place, width)
         return lines[part] if part < len(lines) else []

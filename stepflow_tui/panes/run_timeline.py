@@ -7,40 +7,32 @@ from datetime import UTC, datetime
 
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow_tui.panes.timeline import Timeline
-from stepflow_tui.presentation.glyphs import Glyphs
-from stepflow_tui.presentation.spans import Line
-from stepflow_tui.presentation.timeline import Axis, axis_of
+from stepflow_tui.presentation.timeline_axis import Axis, axis_of
+from stepflow_tui.session import Session
 
 
 class RunTimeline(Timeline):
-    def __init__(self, glyphs: Glyphs, now: Callable[[], datetime]) -> None:
-        super().__init__(glyphs)
+    def __init__(self, session: Session, now: Callable[[], datetime]) -> None:
+        super().__init__(session)
         self._now = now
         self._whole: RunRecord | None = None
-        self._critical: Collection[str] = ()
 
     def show_all(
         self, run: RunRecord, records: list[StepRecord], critical: Collection[str], whole: RunRecord | None
     ) -> None:
         """`whole`: the execution as it is now, where `run` is as it was."""
-        self._whole, self._critical = whole, frozenset(critical)
-        self.show(run, records)
-        self.border_title = "Timeline"
+        self._whole = whole
+        self.show(run, records, critical)
 
-    def select(self, key: str) -> None:
-        for place, row in enumerate(self.rows):
-            if row.step.key == key:
-                self.move_to(place)
-                return
+    def title_of(self, run: RunRecord) -> str:
+        return "Timeline"
 
     def now(self) -> datetime:
         return self._now()
 
-    def axis(self) -> Axis:
-        return super().axis() if self._whole is None else axis_of(self._whole, datetime.now(UTC))
+    @property
+    def moment(self) -> datetime | None:
+        return None if self._whole is None else self._now()
 
-    def line_at(self, row: int, width: int) -> Line:
-        line = super().line_at(row, width)
-        if self.rows[row].step.key in self._critical:
-            line[1] = (line[1][0], "title")
-        return line
+    def _whole_axis(self) -> Axis:
+        return super()._whole_axis() if self._whole is None else axis_of(self._whole, datetime.now(UTC))

@@ -83,14 +83,7 @@ class SavedViews(LineView):
         self.focus()
 
     def line_at(self, row: int, width: int) -> Line:
-        view = self.views[row]
-        line: Line = [(" " + fit_name(safe(view.name), max(8, min(24, width // 3))) + " ", "")]
-        if view.trouble is not None:
-            return [*line, (safe(view.trouble), "bad")]
-        line.append((safe(view.filter.text) or "everything", "dim"))
-        if (view.sort, view.reverse) != ("created", False):
-            line.append((f"  by {view.sort}{', reversed' if view.reverse else ''}", "dim"))
-        return line
+        return _view_line(self.views[row], width)
 
     def action_open(self) -> None:
         self.post_message(self.Chosen(self.views[self.cursor]))
@@ -100,3 +93,35 @@ class SavedViews(LineView):
 
     def action_close(self) -> None:
         self.post_message(self.Chosen(None))
+
+
+class KeptViews(LineView):
+    """The same, where the dashboard has room for them."""
+
+    BORDER_TITLE = "' Kept views"
+
+    def __init__(self) -> None:
+        super().__init__(id="kept")
+        self.views: list[SavedView] = []
+
+    @property
+    def selected(self) -> SavedView | None:
+        return self.views[self.cursor] if self.views else None
+
+    def show(self, views: list[SavedView]) -> None:
+        if views != self.views:
+            self.views = views
+            self.set_rows(len(views))
+
+    def line_at(self, row: int, width: int) -> Line:
+        return _view_line(self.views[row], width)
+
+
+def _view_line(view: SavedView, width: int) -> Line:
+    line: Line = [(" " + fit_name(safe(view.name), max(8, min(24, width // 3))) + " ", "")]
+    if view.trouble is not None:
+        return [*line, (safe(view.trouble), "bad")]
+    line.append((safe(view.filter.text) or "everything", "dim"))
+    if (view.sort, view.reverse) != ("created", False):
+        line.append((f"  by {view.sort}{', reversed' if view.reverse else ''}", "dim"))
+    return line

@@ -19,7 +19,7 @@ MOST = 5000
 
 
 class TemplateList(LineView):
-    BORDER_TITLE = "Templates"
+    BORDER_TITLE = "3 Templates"
 
     def __init__(self, glyphs: Glyphs, files: WatchedFiles) -> None:
         super().__init__(id="list")

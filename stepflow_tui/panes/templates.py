@@ -17,7 +17,7 @@ MOST = 1000
 
 
 class Templates(LineView):
-    BORDER_TITLE = "Templates"
+    BORDER_TITLE = "3 Templates"
 
     def __init__(self, glyphs: Glyphs, files: WatchedFiles, histories: Histories) -> None:
         super().__init__(id="templates")

@@ -2,100 +2,460 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from typing import ClassVar
 
+import msgspec
+from textual import work
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from stepflow.errors import WorkflowEngineError
+from stepflow.model.event import WorkflowEvent
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import StepStatus
+from stepflow_tui.children import Children
+from stepflow_tui.presentation.critical import critical_path
 from stepflow_tui.presentation.durations import short
 from stepflow_tui.presentation.executions import error_text, short_id, what_now
-from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, safe
-from stepflow_tui.presentation.timeline import (
+from stepflow_tui.presentation.timeline import MOVING, Scene, activity_of, label_width, line_of, moves
+from stepflow_tui.presentation.timeline_activity import Activity, density_line
+from stepflow_tui.presentation.timeline_axis import (
+    BESIDE,
     Axis,
-    Row,
+    Zoom,
     axis_line,
     axis_of,
-    is_upstream_failure,
-    label_width,
-    moves,
-    rows_of,
-    step_row,
+    panned,
+    part_of,
+    zoom_in,
+    zoom_out,
 )
+from stepflow_tui.presentation.timeline_folding import (
+    MANY,
+    Choices,
+    GridRow,
+    GroupRow,
+    ItemRest,
+    ItemRow,
+    NotRun,
+    Rest,
+    Row,
+    Shown,
+    is_upstream_failure,
+    rows_of,
+    shown_rows,
+)
+from stepflow_tui.presentation.timeline_items import Item, Items, is_fan_out
+from stepflow_tui.presentation.timeline_prediction import Prediction, predict, subtitle_of
+from stepflow_tui.session import Session
 from stepflow_tui.widgets.lines import LineView
 
 NOTHING_YET = "Nothing has run yet. Select a template and press r."
+MOST_PREDICTED_AGAIN = 500
+"""Steps up to which it is predicted anew as time goes by, and not only when one of them changes."""
+TALL, MEDIUM = 14, 8
+"""Lines from which on there is one for the density: in any case, and where not all steps are seen at once."""
+REST, MOST_REST_SECONDS = 5, 2.0
+"""So many times as long as reading items took, and no longer, none are read."""
 
 
 class Timeline(LineView):
     BORDER_TITLE = "Steps"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # A view that scrolls would take them for itself.
+        Binding("left", "screen.pan(-1)", show=False),
+        Binding("right", "screen.pan(1)", show=False),
+    ]
     header_lines = 1
 
-    def __init__(self, glyphs: Glyphs) -> None:
+    class Learned(Message):
+        """What was read behind what is seen: when it will end, or how the items of steps stand."""
+
+    def __init__(self, session: Session) -> None:
         super().__init__(id="timeline")
-        self._glyphs = glyphs
+        self._session = session
+        self._glyphs = session.glyphs
+        self._children = Children(session.client)
         self.run: RunRecord | None = None
         self.rows: list[Row] = []
+        """All steps."""
+        self.shown: list[Shown] = []
+        """What stands in the lines."""
+        self.items: dict[str, Items] = {}
+        """What steps started, by their keys."""
+        self.prediction: Prediction | None = None
+        self.choices = Choices()
+        self.zoom: Zoom | None = None
+        self._critical: frozenset[str] = frozenset()
+        self._finished: dict[str, datetime | None] = {}
+        self._activity = Activity(())
+        self._names = 8
+        self._has_stars = False
+        self._is_catching_up = False
+        self._at_hand: str | None = None
         self._why = NOTHING_YET
 
-    def show(self, run: RunRecord, records: list[StepRecord]) -> None:
-        """The steps of `run`, one record per attempt."""
+    # What is shown
+
+    def show(self, run: RunRecord, records: list[StepRecord], critical: Collection[str] | None = None) -> None:
+        """The steps of `run`, one record per attempt; `critical`: keys, if they are known already."""
         is_other = self.run is None or self.run.id != run.id
-        key = None if is_other else self.selected_key
+        if is_other:
+            self.choices, self.zoom, self.items, self._at_hand = Choices(), None, {}, None
+            self._children.forget()
         self.run = run
         self.rows = rows_of(records)
-        cursor = next((index for index, row in enumerate(self.rows) if row.step.key == key), None)
-        if is_other:
-            # What is wrong comes first.
-            cursor = next(
-                (
-                    index
-                    for index, row in enumerate(self.rows)
-                    if row.step.status is StepStatus.FAILED and not is_upstream_failure(row.step)
-                ),
-                0,
-            )
-        self.set_rows(len(self.rows), cursor)
-        self.border_title = f"Steps  {short_id(run.id)} {safe(run.template)}"
-        self.border_subtitle = self._subtitle(run)
+        steps = [row.step for row in self.rows]
+        self._critical = frozenset(critical_path(steps, self.now()) if critical is None else critical)
+        self._finished = {step.key: step.finished_at for step in steps}
+        self.items = self._items_now()
+        self._predict()
+        self._arrange(self._first_problem() if is_other else None)
+        self.call_after_refresh(self._learn)  # nothing of it is waited for
 
     def clear(self, why: str = NOTHING_YET) -> None:
         """There is no execution; `why`."""
         self._why = why
-        self.run, self.rows = None, []
+        self.run, self.rows, self.shown, self.items = None, [], [], {}
+        self._at_hand = None
         self.border_title, self.border_subtitle = "Steps", ""
+        self.header_lines = 1
         self.set_rows(0)
 
-    @property
-    def selected_key(self) -> str | None:
-        return self.rows[self.cursor].step.key if self.rows else None
+    def _first_problem(self) -> int:
+        """What is wrong comes first, then what goes on."""
+        self.shown = self._rows_to_show()
+        failed = running = None
+        for place, row in enumerate(self.shown):
+            if isinstance(row, Row) and row.step.status is StepStatus.FAILED and not is_upstream_failure(row.step):
+                failed = place if failed is None else failed
+            elif isinstance(row, Row) and row.step.status in MOVING:
+                running = place if running is None else running
+        return next((place for place in (failed, running) if place is not None), 0)
 
-    @property
-    def ticks(self) -> bool:
-        """Whether it has to be drawn again as time goes by."""
-        return self.run is not None and not self.run.status.is_final and moves(self.rows)
+    def _rows_to_show(self) -> list[Shown]:
+        cells = self.scrollable_content_region.width - self._names - BESIDE
+        return shown_rows(self.rows, self._critical, self.choices, self.items, max(1, cells), self.now())
+
+    def _arrange(self, cursor: int | None = None) -> None:
+        """Make the lines anew; the cursor stays on what it is on."""
+        if self.run is None:
+            return
+        at = self.shown[self.cursor].id if self.cursor < len(self.shown) else None
+        width = self.scrollable_content_region.width
+        self._has_stars = self._some_are_critical()
+        self._names = label_width(self.rows, width, self.items, 2 if self._has_stars else 0)
+        self.shown = self._rows_to_show()
+        if cursor is None and at is not None:
+            cursor = next((place for place, row in enumerate(self.shown) if row.id == at), None)
+        self._activity = activity_of(self.rows, self.items)
+        height = self.size.height
+        is_tall = height >= TALL or len(self.rows) >= height >= MEDIUM
+        self.header_lines = 2 if is_tall and self._activity.peak > 1 else 1
+        self.set_rows(len(self.shown), cursor)
+        self._note_row()
+        self._say(self.run)
+
+    def _some_are_critical(self) -> bool:
+        """Where all of them are critical no sign is needed."""
+        begun = sum(row.step.started_at is not None for row in self.rows)
+        return 1 < len(self._critical) < begun
+
+    def _say(self, run: RunRecord) -> None:
+        title = [self.title_of(run)]
+        if self.choices.only_critical:
+            title.append("critical path")
+        if self.zoom is not None:
+            times = "x" if self._glyphs.ascii_only else "×"
+            title.append(f"{times}{self._whole_axis().seconds / self.zoom.seconds:.3g}")
+        self.border_title = "  ".join(title)
+        self.border_subtitle = self._subtitle(run)
+
+    def title_of(self, run: RunRecord) -> str:
+        return f"Steps  {short_id(run.id)} {safe(run.template)}".replace("[", "\\[")
 
     def _subtitle(self, run: RunRecord) -> str:
         if run.error is not None:
             hint = what_now(run)
-            return f"{f'{hint} · ' if hint else ''}✗ {error_text(run.error)[:100]}".replace("[", "\\[")
+            said = f"{self._glyphs.plain('✗')} {error_text(run.error)[:100]}".replace("[", "\\[")
+            return f"{hint} · {said}" if hint else said
         if run.status.is_final and run.started_at is not None and run.finished_at is not None:
             took = short((run.finished_at - run.started_at).total_seconds())
             hint = what_now(run)
             return f"{run.status.value} in {took}{f' · {hint}' if hint else ''}"
-        return f"{run.steps_done}/{run.steps_total}"
+        history = self._session.step_histories.of(run)
+        return subtitle_of(run, self.prediction, history, self.now(), self._glyphs)
+
+    def on_resize(self) -> None:
+        self._arrange()
+        super().on_resize()
+
+    # What is known beside the records
+
+    @property
+    def moment(self) -> datetime | None:
+        """Of the past, at which it is looked at; None: now."""
+        return None
+
+    def _predict(self) -> None:
+        self.prediction = None
+        history = None if self.run is None or self.moment is not None else self._session.step_histories.of(self.run)
+        if self.run is not None and history is not None:
+            self.prediction = predict(self.run, [row.step for row in self.rows], history, self.now())
+
+    def _items_now(self) -> dict[str, Items]:
+        if self.run is None or self._children.run_id != self.run.id:
+            return {}
+        attempts = {row.step.key: row.attempts for row in self.rows}
+        return self._children.items(self.run, attempts, self.moment)
+
+    def _learn(self) -> None:
+        """Read what is not known yet, behind what is seen."""
+        run = self.run
+        if run is None:
+            return
+        if self.moment is None and self._session.step_histories.is_wanted(run):
+            self._read_history(run)
+        has_items = any(is_fan_out(row.step) and row.step.started_at is not None for row in self.rows)
+        if has_items and self._children.is_wanted(run):
+            self._read_items(run)
+
+    @work(group="history", exclusive=True)
+    async def _read_history(self, run: RunRecord) -> None:
+        try:
+            await self._session.step_histories.read(run)
+        except WorkflowEngineError:
+            return  # it goes without
+        self._predict()
+        self._arrange()
+        self.post_message(self.Learned())
+
+    @work(group="items", exclusive=True)
+    async def _read_items(self, run: RunRecord) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        try:
+            async for _ in self._children.read(run, [row.step for row in self.rows]):
+                if self.run is None or self.run.id != run.id:
+                    return
+                if not self.items or loop.time() - begun > 0.5:
+                    self._show_items()
+                    begun = loop.time()
+        except WorkflowEngineError:
+            self._children.forget()
+            return  # whoever reads the steps says what is wrong
+        self._show_items()
+        if self._children.are_to_be_read:
+            self._catch_up()
+
+    def _show_items(self) -> None:
+        self.items = self._items_now()
+        self._arrange()
+        self.post_message(self.Learned())
+
+    def note(self, events: Sequence[WorkflowEvent]) -> None:
+        """What happened anywhere, perhaps to items."""
+        if self._children.note(events) and self._children.are_to_be_read and not self._is_catching_up:
+            self._catch_up()
+
+    @work(group="catch up")
+    async def _catch_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._is_catching_up = True
+        try:
+            while self._children.are_to_be_read and self.run is not None:
+                begun = loop.time()
+                await self._children.catch_up(self.run, [row.step for row in self.rows])
+                if not self._children.are_to_be_read or loop.time() - begun > 0.1:
+                    self._show_items()
+                await asyncio.sleep(min(REST * (loop.time() - begun), MOST_REST_SECONDS))
+        except WorkflowEngineError:
+            self._children.forget()
+        finally:
+            self._is_catching_up = False
+
+    def look_again(self) -> None:
+        """What happened meanwhile was not heard."""
+        self._children.look_again()
+
+    # The row at hand
+
+    @property
+    def selected(self) -> Shown | None:
+        return self.shown[self.cursor] if self.cursor < len(self.shown) else None
+
+    @property
+    def selected_key(self) -> str | None:
+        """Of the step at hand: the one under the cursor, or whose items are; else the last one."""
+        return self._at_hand
+
+    def move_to(self, row: int) -> None:
+        super().move_to(row)
+        self._note_row()
+
+    def _note_row(self) -> None:
+        row = self.selected
+        if isinstance(row, Row):
+            self._at_hand = row.step.key
+        elif row is not None and not isinstance(row, Rest | NotRun):
+            self._at_hand = row.key
+        elif self._at_hand is None and isinstance(row, NotRun):
+            self._at_hand = row.cause
+
+    @property
+    def item_at_hand(self) -> Item | None:
+        """The one under the cursor, or the worst one of its line."""
+        row = self.selected
+        if isinstance(row, ItemRow):
+            return row.item
+        if isinstance(row, GridRow) and row.key in self.items:
+            some = self.items[row.key].items[row.items.start : row.items.stop]
+            return max(some, key=lambda item: (bool(item.message), item.seconds(self.now())), default=None)
+        return None
+
+    def select(self, key: str) -> None:
+        """The row of a step, which is unfolded if it is not seen."""
+        if key == self.selected_key:
+            return
+        if not self._go_to_step(key):
+            self.choices = msgspec.structs.replace(self.choices, kept=key, only_critical=False)
+            self._arrange()
+            self._go_to_step(key)
+
+    def _go_to_step(self, key: str) -> bool:
+        for place, row in enumerate(self.shown):
+            if isinstance(row, Row) and row.step.key == key:
+                self.move_to(place)
+                return True
+        return False
+
+    # Folding
+
+    def fold(self) -> bool:
+        """What is under the cursor, or unfold it. False: there is nothing to fold."""
+        row = self.selected
+        if row is None:
+            return False
+        before = self.choices
+        key = self.selected_key
+        self.choices = before.toggled(row, self.items)
+        only_rest = self.choices.opened ^ before.opened == {("rest",)}
+        if only_rest and (len(self.rows) <= MANY or before.only_critical):
+            self.choices = before
+            return False
+        self._arrange()
+        if row.id not in {one.id for one in self.shown} and key is not None:
+            self._go_to_step(key)
+        return True
+
+    @property
+    def is_fold_at_hand(self) -> bool:
+        return isinstance(self.selected, Rest | NotRun | GroupRow | ItemRest)
+
+    def toggle_critical(self) -> bool:
+        """Only the critical path, or all. False: it is all of it."""
+        if not self.choices.only_critical and len(self._critical) in (0, len(self.rows)):
+            return False
+        self.choices = msgspec.structs.replace(self.choices, only_critical=not self.choices.only_critical)
+        self._arrange()
+        return True
+
+    # Time
 
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def axis(self) -> Axis:
+    @property
+    def ticks(self) -> bool:
+        """Whether it has to be drawn again as time goes by."""
+        if self.run is None or self.run.status.is_final:
+            return False
+        return moves(self.rows) or any(items.moves for items in self.items.values())
+
+    def tick(self) -> None:
+        if self.prediction is not None and len(self.rows) <= MOST_PREDICTED_AGAIN:
+            self._predict()
+        if self.run is not None and not self.run.status.is_final:
+            subtitle = self._subtitle(self.run)
+            if subtitle != self.border_subtitle:  # else all of it would be drawn again
+                self.border_subtitle = subtitle
+        self.refresh_moved()
+
+    def _whole_axis(self) -> Axis:
         assert self.run is not None
-        return axis_of(self.run, self.now())
+        return axis_of(self.run, self.now(), None if self.prediction is None else self.prediction.end)
+
+    def axis(self) -> Axis:
+        whole = self._whole_axis()
+        return whole if self.zoom is None else part_of(whole, self.zoom)
+
+    def magnify(self, by: int) -> bool:
+        """In, out, or (0) all of it. False: it is as it was."""
+        if self.run is None:
+            return False
+        axis, before = self._whole_axis(), self.zoom
+        if by > 0:
+            self.zoom = zoom_in(axis, before, self._middle(axis))
+        else:
+            self.zoom = None if before is None or by == 0 else zoom_out(axis, before)
+        self._say(self.run)
+        self.refresh()
+        return self.zoom != before
+
+    def pan(self, by: int) -> bool:
+        if self.run is None or self.zoom is None:
+            return False
+        before = self.zoom
+        self.zoom = panned(self._whole_axis(), before, by)
+        self.refresh()
+        return self.zoom != before
+
+    def _middle(self, axis: Axis) -> float:
+        """Of the bar at hand, in seconds from the axis' begin."""
+        row = self.selected
+        part: StepRecord | Item | None = None
+        if isinstance(row, ItemRow):
+            part = row.item
+        else:
+            key = self.selected_key
+            part = next((one.step for one in self.rows if one.step.key == key), None)
+        if part is None or part.started_at is None:
+            return axis.seconds / 2
+        end = part.finished_at or self.now()
+        return ((part.started_at - axis.begin) + (end - axis.begin)).total_seconds() / 2
+
+    # Drawing
+
+    def render_line(self, y: int) -> Strip:
+        if y == 1 and self.header_lines == 2 and self.run is not None:
+            width = self.scrollable_content_region.width
+            line = density_line(self._activity, self.axis(), self._names, width, self.now(), self._glyphs)
+            return self._strip(line, width, self.rich_style)
+        return super().render_line(y)
 
     def header_at(self, width: int) -> Line:
         if self.run is None:
             return [(f" {self._why}", "dim")]
-        return axis_line(self.axis(), label_width(self.rows, width), width)
+        return axis_line(self.axis(), self._names, width, ascii_only=self._glyphs.ascii_only)
 
     def line_at(self, row: int, width: int) -> Line:
-        names = label_width(self.rows, width)
-        return step_row(self.rows[row], self.axis(), names, width, self.now(), self._glyphs)
+        assert self.run is not None
+        scene = Scene(
+            self.run,
+            self.axis(),
+            self._names,
+            self.now(),
+            self._glyphs,
+            self._critical,
+            self._has_stars,
+            self._finished,
+            self.prediction,
+            self.items,
+            self.choices,
+        )
+        return line_of(self.shown[row], scene, width)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def short(seconds: float) -> str:
     """At most six cells: `48ms`, `2.4s`, `12s`, `4m31`, `2h05m`, `3d04h`."""
@@ -18,11 +20,12 @@ def short(seconds: float) -> str:
     if hours < 24:
         return f"{hours}h{minutes:02d}m"
     days, hours = divmod(hours, 24)
-    return f"{days}d{hours:02d}h"
+    return f"{days}d{hours:02d}h" if days < 100 else f"{days:,}d"
 
 
-def ticks(total: float, cells: int, least_apart: int = 9) -> list[tuple[int, str]]:
-    """Column and label of each tick of an axis of `cells` for `total` seconds: steps of 1, 2, 5, … seconds, minutes."""
+def ticks(total: float, cells: int, least_apart: int = 9, begin: float = 0.0) -> list[tuple[int, str]]:
+    """Column and label of each tick of an axis of `cells` for `total` seconds from `begin` on: steps of 1, 2, 5, …
+    seconds, minutes."""
     if total <= 0 or cells < least_apart:
         return [(0, "0s")]
     most = max(1, cells // least_apart)
@@ -57,6 +60,11 @@ def ticks(total: float, cells: int, least_apart: int = 9) -> list[tuple[int, str
     step = next((step for step in steps if total / step <= most), None)
     if step is None:
         step = 86400.0 * max(1, round(total / 86400 / most + 0.5))
+    if begin:
+        first = math.ceil(begin / step)
+        last = math.floor((begin + total) / step)
+        columns = [(int((place * step - begin) / total * cells), place * step) for place in range(first, last + 1)]
+        return [(column, _fine_tick(at, step)) for column, at in columns if column < cells]
     marks = []
     at = 0.0
     while at <= total:
@@ -65,6 +73,22 @@ def ticks(total: float, cells: int, least_apart: int = 9) -> list[tuple[int, str
             marks.append((column, _tick(at)))
         at += step
     return marks
+
+
+def _fine_tick(at: float, step: float) -> str:
+    """One that differs from the next, however far from the begin it is."""
+    minutes, seconds = divmod(at, 60)
+    if step >= 1:
+        hours, minutes = divmod(round(minutes), 60)
+        if hours >= 24 and step < 3600:
+            return f"{hours // 24}d{hours % 24:02d}h{minutes:02d}" + (f":{seconds:02.0f}" if step < 60 else "")
+        return f"{hours}h{minutes:02d}:{seconds:02.0f}" if hours and step < 60 else _tick(at)
+    if at < 1 and step < 0.1:
+        return f"{at * 1000:.0f}ms"
+    decimals = math.ceil(-math.log10(step))
+    if not minutes:
+        return f"{seconds:.{decimals}f}s"
+    return f"{minutes:.0f}m{seconds:0{decimals + 3}.{decimals}f}"
 
 
 def _tick(seconds: float) -> str:

@@ -58,6 +58,10 @@ def layout_of(width: int, *, full: bool) -> Layout:
     return Layout(name=name, status=status, took=took, what=left if left >= 8 else 0, **more)
 
 
+MARKS = {(False, False): "  ", (True, False): "●*", (False, True): "◆w", (True, True): "◈W"}
+"""Of executions that are marked, or watched: Unicode and ASCII."""
+
+
 def execution_row(
     run: RunRecord,
     width: int,
@@ -67,10 +71,11 @@ def execution_row(
     *,
     full: bool = False,
     is_marked: bool = False,
+    is_watched: bool = False,
 ) -> Line:
     layout = layout_of(width, full=full)
     glyph, style = glyphs.run(run.status)
-    mark = ("*" if glyphs.ascii_only else "●") if is_marked else " "
+    mark = MARKS[is_marked, is_watched][glyphs.ascii_only]
     line: Line = [(glyph, style), (mark, "active"), (f"{short_id(run.id)} ", "dim")]
     line.append((fit_name(safe(run.template), layout.name), ""))
     if layout.version:
@@ -129,12 +134,14 @@ class Listed(msgspec.Struct, frozen=True):
     read_at: datetime | None
 
 
-def list_title(listed: Listed, marked: int, width: int, glyphs: Glyphs, *, is_stale: bool) -> tuple[str, str]:
-    """Above: what is listed; below: how many, and how fresh it is."""
-    title = "Executions"
+def list_title(
+    listed: Listed, marked: int, width: int, glyphs: Glyphs, *, is_stale: bool, follows: bool = False
+) -> tuple[str, str]:
+    """Above: what is listed; below: how many, and how fresh it is. `follows`: the cursor stays on the first row."""
+    title = "2 Executions"
     if listed.filter:
         title += f"  /{fit(safe(listed.filter), min(len(listed.filter), max(8, width - 16))).rstrip()}"
-    if listed.matching is None:
+    if listed.matching is None and listed.filter:
         count = f"{listed.found:,} in {listed.looked_at:,} looked at, more below"
     elif listed.filter:
         count = f"{listed.matching:,} of {listed.total:,}"
@@ -145,6 +152,8 @@ def list_title(listed: Listed, marked: int, width: int, glyphs: Glyphs, *, is_st
     if (listed.sort, listed.reverse) != ("created", False):
         up, down = ("^", "v") if glyphs.ascii_only else ("▴", "▾")
         parts.append(f"{up if listed.reverse else down} {listed.sort}")
+    if follows:
+        parts.append("follows")
     if is_stale and listed.read_at is not None:
         parts.append(f"as of {listed.read_at.astimezone():%H:%M:%S}")
     return title, " · ".join(parts) if not glyphs.ascii_only else " - ".join(parts)

@@ -46,6 +46,7 @@ FIELDS: dict[str, str] = {
 
 _TERM = re.compile(r"(?P<not>-?)(?:(?P<field>[A-Za-z_]+)(?P<sign>[:~]))?")
 _ABOUT_RUNS = ("status", "template", "dur", "id")
+_INSIDE_RUNS = ("word", "err", "step")
 
 
 class FilterError(Exception):
@@ -162,6 +163,11 @@ class Filter(msgspec.Struct, frozen=True):
     # What is found inside executions
 
     @property
+    def looks_inside(self) -> bool:
+        """It is about more than executions themselves."""
+        return any(term.field in _INSIDE_RUNS for term in self.terms)
+
+    @property
     def inside(self) -> Filter:
         """What it says of the execution in which something is found."""
         return Filter(self.text, tuple(term for term in self.terms if term.field in _ABOUT_RUNS))
@@ -237,6 +243,11 @@ def parse_filter(text: str) -> Filter:
             return Filter(text.strip(), tuple(terms))
         term, at = _read_term(text, at)
         terms.append(term)
+
+
+def filter_of_template(name: str) -> Filter:
+    """Executions of this one alone."""
+    return parse_filter(f'template:"{name}"' if " " in name else f"template:{name}")
 
 
 def _read_term(text: str, at: int) -> tuple[Term, int]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
+from rich.cells import cell_len
 
 from stepflow.model.run import RunRecord
 from stepflow_tui.presentation.durations import short
@@ -119,6 +120,17 @@ def group_row(
     if group.fingerprint.step:
         line.append((f"{safe(group.fingerprint.step)}: ", "dim"))
     return [*line, (safe(group.example), "bad")]
+
+
+def short_group_row(group: Group, width: int, glyphs: Glyphs) -> Line:
+    """Where there is little room: how often, what, and where at the right end if that has room."""
+    style = glyphs.run(group.newest.status)[1]
+    line: Line = [(f" {len(group.runs):>3,}", style), ("x " if glyphs.ascii_only else "× ", style)]
+    place = safe(group.fingerprint.step or group.fingerprint.template)
+    left = width - 7
+    beside = min(cell_len(place), left // 3) if left >= 16 else 0
+    line.append((fit(safe(group.example), left - beside - 1 if beside else left), "bad"))
+    return [*line, (" ", ""), (fit_name(place, beside), "dim")] if beside else line
 
 
 def failure_row(run: RunRecord, width: int, now: datetime, glyphs: Glyphs, *, is_retried: bool) -> Line:

@@ -33,6 +33,11 @@ STEP_GLYPHS: dict[StepStatus, tuple[str, str, str]] = {
 }
 
 
+_PLAIN = str.maketrans(
+    {"⏎": "enter", "→": "right", "←": "left", "↓": "down", "↑": "up", "·": "-", "✗": "x", "…": "...", "×": "x"}
+)
+
+
 class Glyphs:
     """The set that a terminal can show. All screens have the same one, which the settings change."""
 
@@ -47,6 +52,10 @@ class Glyphs:
         """Glyph and style."""
         entry = RUN_GLYPHS[status]
         return entry[self._index], entry[2]
+
+    def plain(self, text: str) -> str:
+        """Our own words, without signs that the terminal cannot show."""
+        return text.translate(_PLAIN) if self.ascii_only else text
 
     def step(self, status: StepStatus) -> tuple[str, str]:
         entry = STEP_GLYPHS[status]

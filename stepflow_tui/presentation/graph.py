@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 
@@ -26,9 +26,6 @@ class Linked(Protocol):
     def key(self) -> str: ...
     @property
     def depends_on(self) -> tuple[str, ...]: ...
-
-
-Step = TypeVar("Step", bound=Linked)
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -53,12 +50,6 @@ class Layout(msgspec.Struct, frozen=True):
     edges: tuple[Edge, ...]
     width: int
     height: int
-
-
-def in_order(steps: Sequence[Step]) -> list[Step]:
-    """Each after what it depends on, else as they were."""
-    depth = depths(steps)
-    return sorted(steps, key=lambda step: depth[step.key])
 
 
 def depths(steps: Sequence[Linked]) -> dict[str, int]:

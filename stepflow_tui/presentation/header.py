@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import msgspec
 
 from stepflow.model.statuses import RunStatus
+from stepflow_tui.presentation.durations import short
+from stepflow_tui.presentation.fleet import Today
 from stepflow_tui.presentation.glyphs import Glyphs
-from stepflow_tui.presentation.spans import Line, safe
+from stepflow_tui.presentation.spans import Line, cells, safe
 
 _SHOWN = (
     RunStatus.RUNNING,
@@ -24,6 +26,10 @@ _SHOWN = (
 )
 
 
+LEAST_FOR_DIGIT = 60
+"""Columns from which on the view's digit matters more than the last of the counts."""
+
+
 class Standing(msgspec.Struct, frozen=True):
     """What the header says."""
 
@@ -35,25 +41,60 @@ class Standing(msgspec.Struct, frozen=True):
     """What is wrong with the storage or a worker."""
 
 
-def header_line(standing: Standing, width: int, glyphs: Glyphs) -> Line:
+def header_line(
+    standing: Standing, width: int, glyphs: Glyphs, place: tuple[str, str] = ("", ""), today: Today | None = None
+) -> Line:
+    """What has no room is left out whole: how today went first, then what is of least concern. `place`: the digit of
+    the view and its name, at the right."""
+    bar = " | " if glyphs.ascii_only else " │ "
     line: Line = [(" stepflow ", "title")]
+    if standing.trouble is not None:
+        return [*line, *_counts(standing, glyphs), (f"  ! {safe(standing.trouble)}", "bad")]
+    counts, worker = _counts(standing, glyphs), _worker(standing, glyphs)
+    database: Line = [(safe(standing.database), "dim")]
+    least = cells(line) + cells(counts) + len(bar) + cells(worker)
+    whole = least + len(bar) + cells(database)
+    digit: Line = [(f"{place[0]} ", "title")] if width >= LEAST_FOR_DIGIT else []
+    named: Line = [(f"{place[0]} {place[1]} ", "title")]
+    right: Line = []
+    if place[0] and width > whole + cells(named):
+        right = named
+    elif place[0]:
+        right = digit
+    while counts and least + cells(right) > width:
+        least -= cells(counts[-1:])
+        del counts[-1]
+    line += counts
+    told: Line = []
+    if today is not None and today.success is not None:
+        p95 = "" if today.p95_seconds is None else f" p95 {short(today.p95_seconds)}"
+        told = [
+            (f"{today.count:,}{'' if today.is_whole else '+'} in 24 h ", ""),
+            (f"{today.success:.1%}", "good"),
+            (p95, ""),
+        ]
+    for piece in (worker, database, told):
+        if piece and cells(line) + len(bar) + cells(piece) + cells(right) < width:
+            line += [(bar, "dim"), *piece]
+    gap = width - cells(line) - cells(right)
+    return [*line, (" " * gap, ""), *right] if right and gap > 0 else line
+
+
+def _counts(standing: Standing, glyphs: Glyphs) -> Line:
+    counts: Line = []
     for status in _SHOWN:
         count = standing.counts.get(status, 0)
         if count:
             glyph, style = glyphs.run(status)
-            line.append((f" {glyph}{count}", style))
-    if standing.trouble is not None:
-        line.append((f"  ! {safe(standing.trouble)}", "bad"))
-        return line
-    bar = "|" if glyphs.ascii_only else "│"
+            counts.append((f" {glyph}{count:,}", style))
+    return counts
+
+
+def _worker(standing: Standing, glyphs: Glyphs) -> Line:
     waits = sum(standing.counts.get(status, 0) for status in (RunStatus.QUEUED, RunStatus.RUNNING))
     if standing.workers is None:
-        worker, style = "worker …", "dim"
-    elif standing.workers == 0:
-        worker, style = ("no worker", "bad") if waits else ("no worker", "dim")
-    else:
-        worker, style = (f"{standing.workers} worker{'s' if standing.workers > 1 else ''}", "good")
-    line += [(f" {bar} ", "dim"), (worker, style)]
-    if width >= 60:
-        line += [(f" {bar} ", "dim"), (safe(standing.database), "dim")]
-    return line
+        return [("worker …" if not glyphs.ascii_only else "worker ...", "dim")]
+    if standing.workers == 0:
+        return [("no worker", "bad" if waits else "dim")]
+    sign = "*" if glyphs.ascii_only else "●"
+    return [(f"{sign} {standing.workers} worker{'s' if standing.workers > 1 else ''}", "good")]

@@ -12,7 +12,8 @@ from stepflow_tui.presentation.durations import short
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.graph import BOX_HEIGHT, Branch
 from stepflow_tui.presentation.spans import Line, fit, fit_name, safe
-from stepflow_tui.presentation.timeline import is_upstream_failure, note_of
+from stepflow_tui.presentation.timeline import note_of
+from stepflow_tui.presentation.timeline_folding import is_upstream_failure
 
 MOST_NAME, LEAST_NAME = 24, 8
 _LIGHT, _HEAVY, _ASCII = tuple("╭─╮│╰╯"), tuple("┏━┓┃┗┛"), tuple("+-+|++")

@@ -28,3 +28,11 @@ def problem_counts(problems: Sequence[Diagnostic], glyphs: Glyphs) -> Line:
             sign, style = mark(level, glyphs)
             line.append((f"{' ' if line else ''}{sign}{count}", style))
     return line
+
+
+def problems_note(name: str, problems: Sequence[Diagnostic]) -> tuple[str, str]:
+    """How many there are, and the style of saying so."""
+    counts = {level: sum(one.level == level for one in problems) for level in LEVELS}
+    said = [f"{count:,} {level}{'s' if count > 1 else ''}" for level, count in counts.items() if count]
+    worst = next((LEVELS[level][2] for level, count in counts.items() if count), "good")
+    return f"{safe(name)}: {', '.join(said) or 'nothing is wrong with it'}", worst

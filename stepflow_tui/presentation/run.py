@@ -15,7 +15,7 @@ from stepflow_tui.presentation.durations import short
 from stepflow_tui.presentation.executions import error_text, short_id
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, safe
-from stepflow_tui.presentation.timeline import EIGHTHS
+from stepflow_tui.presentation.timeline_bars import EIGHTHS
 
 _COUNTED = (
     StepStatus.COMPLETED,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
+
+import msgspec
 
 from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.run import RunRecord
@@ -21,6 +24,7 @@ ENDS = {
     EventType.STEP_SKIPPED: StepStatus.SKIPPED,
     EventType.STEP_CANCELLED: StepStatus.CANCELLED,
 }
+State = Literal["looks", "stopped", "over"]
 BEFORE_HIT = 12
 """Cells before a hit that would not be seen otherwise."""
 
@@ -103,15 +107,44 @@ def _taken(line: Line) -> int:
     return sum(len(text) for text, _ in line)
 
 
-def found_line(counts: Sequence[int], seconds: float, share: float, most: int, *, state: str) -> str:
-    """`14 executions, 31 steps, 208 log lines in 12 ms`; `state`: `looks`, `stopped` or `over`."""
-    what = [
+class Reach(msgspec.Struct, frozen=True):
+    """How far back something was searched."""
+
+    what: Literal["execution", "event"]
+    count: int = 0
+    """So many of them were looked at."""
+    back_to: datetime | None = None
+    """The oldest of them; None: none was yet."""
+
+
+def found_line(
+    counts: Sequence[int], seconds: float, reach: Reach | None, most: int, now: datetime, state: State
+) -> str:
+    """`14 executions, 31 steps, 208 log lines in 12 ms`; before it is over, when the tabs have the counts, `searched
+    back to 12:03, 2.1 M events; esc stops`. `counts` of executions alone: nothing else was looked for. `reach`: of
+    what is not all searched yet."""
+    if state != "over":
+        after = "esc stops" if state == "looks" else "stopped"
+        if reach is None or reach.back_to is None:
+            return after
+        what = f"{many_words(reach.count)} {reach.what}{'' if reach.count == 1 else 's'}"
+        return f"searched back to {moment_words(reach.back_to, now)}, {what}; {after}"
+    found = [
         f"{count:,}{'+' if count >= most else ''} {one if count == 1 else many}"
         for count, one, many in zip(
-            counts, ("execution", "step", "log line"), ("executions", "steps", "log lines"), strict=True
+            counts, ("execution", "step", "log line"), ("executions", "steps", "log lines"), strict=False
         )
     ]
-    said = ", ".join(what)
-    if state == "over":
-        return f"{said} in {short(seconds)}"
-    return f"{said}, {share:.0%} of the log {'looked at, esc stops' if state == 'looks' else 'was looked at'}"
+    inside = "; a word, err~ or step: looks inside them" if len(counts) == 1 else ""
+    return f"{', '.join(found)} in {short(seconds)}{inside}"
+
+
+def moment_words(moment: datetime, now: datetime) -> str:
+    """`12:03`, or `Jan 20 12:03`, of the local clock."""
+    local = moment.astimezone()
+    return f"{local:%H:%M}" if local.date() == now.astimezone().date() else f"{local:%b} {local.day} {local:%H:%M}"
+
+
+def many_words(count: int) -> str:
+    """`950`, `12,300`, `2.1 M`"""
+    return f"{count:,}" if count < 1_000_000 else f"{count / 1_000_000:.1f} M"

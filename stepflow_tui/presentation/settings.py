@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from stepflow_tui.presentation.glyphs import RUN_GLYPHS, Glyphs
-from stepflow_tui.presentation.spans import Line, fit, safe
+from stepflow_tui.presentation.spans import Line, fit, fit_name, safe
+
+if TYPE_CHECKING:
+    from stepflow_tui.profiles import Profile
 
 NAME_WIDTH = 11
 VALUE_WIDTH = 22
@@ -39,7 +45,7 @@ SETTINGS = (
             "off": "bars stand still; events still arrive",
         },
     ),
-    Setting("preset", "Keys", {"default": "as ? lists them", "vim": "h and l go from pane to pane, M is the log"}),
+    Setting("preset", "Keys", {"default": "as ? lists them", "vim": "h and l go from pane to pane; M log, Q history"}),
     Setting(
         "confirm",
         "Confirm",
@@ -54,6 +60,20 @@ SETTINGS = (
             "osc52": "the terminal's own escape; enter tests it",
             "native": "wl-copy, xclip or pbcopy; enter tests it",
         },
+    ),
+    Setting(
+        "notify",
+        "Notices",
+        {
+            "auto": "of watched ones: the bell, and the terminal's own",
+            "bell": "of watched ones: the bell alone",
+            "off": "of watched ones: a line here alone",
+        },
+    ),
+    Setting(
+        "restore",
+        "Begin",
+        {"on": "where it was left: view, filter, cursor", "off": "on the newest execution"},
     ),
 )
 
@@ -71,6 +91,22 @@ def setting_row(setting: Setting, value: str, width: int, winner: str | None, gl
         else:
             line.append((setting.means.get(value, setting.means.get("*", "")), "dim"))
     return line
+
+
+def profile_lines(profiles: Sequence[Profile], shown: str, width: int) -> list[Line]:
+    """What each leads to; none: how there come to be some. `shown`: the name of the one that is."""
+    if not profiles:
+        return []
+    lines: list[Line] = [[(" Profiles", "title"), ("  : and a name shows another", "dim")]]
+    for one in profiles:
+        style = "active" if one.name == shown else "dim" if one.trouble is not None else ""
+        line: Line = [(fit(f"   {safe(one.name) or '-'}", NAME_WIDTH), style), (" ", "")]
+        says = f"{'read-only  ' if one.read_only else ''}{'it is shown' if one.name == shown else ''}"
+        says = says if one.trouble is None else "cannot be opened, as said above"
+        place = safe(one.place)
+        line.append((fit_name(place, max(8, width - NAME_WIDTH - 1 - len(says) - 2)), style))
+        lines.append([*line, ("  ", ""), (says, "dim")])
+    return [*lines, []]
 
 
 def preview_lines(glyphs: Glyphs) -> list[Line]:

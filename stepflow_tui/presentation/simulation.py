@@ -10,7 +10,7 @@ from stepflow.model.statuses import StepStatus
 from stepflow_tui.presentation.durations import short, ticks
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, fit_name, safe
-from stepflow_tui.presentation.timeline import EIGHTHS
+from stepflow_tui.presentation.timeline_bars import EIGHTHS
 
 if TYPE_CHECKING:
     from stepflow.client.checks import Bar, Simulation

@@ -54,6 +54,10 @@ def fit_name(text: str, width: int) -> str:
     return set_cell_size(set_cell_size(text, width - 1 - cell_len(end)) + "…" + end, width)
 
 
+def cells(line: Sequence[Span]) -> int:
+    return sum(cell_len(text) for text, _ in line)
+
+
 def fit_line(line: Sequence[Span], width: int) -> Line:
     """`line` cut or padded to `width` cells."""
     fitted: Line = []
@@ -69,3 +73,36 @@ def fit_line(line: Sequence[Span], width: int) -> Line:
     if left > 0:
         fitted.append((" " * left, ""))
     return fitted
+
+
+def with_found(line: Sequence[Span], words: str, style: str = "late-reverse") -> Line:
+    """`line` with `words` in `style` wherever they stand in it."""
+    text, words = _lowered("".join(piece for piece, _ in line)), _lowered(words)
+    cuts: list[tuple[int, int]] = []
+    at = text.find(words)
+    while words and at >= 0:
+        cuts.append((at, at + len(words)))
+        at = text.find(words, at + len(words))
+    if not cuts:
+        return list(line)
+    found: Line = []
+    begin = 0
+    for piece, own in line:
+        at, end = begin, begin + len(piece)
+        for first, last in cuts:
+            if last <= at or first >= end:
+                continue
+            if first > at:
+                found.append((piece[at - begin : first - begin], own))
+            found.append((piece[max(first, at) - begin : min(last, end) - begin], style))
+            at = min(last, end)
+        if at < end:
+            found.append((piece[at - begin :], own))
+        begin = end
+    return found
+
+
+def _lowered(text: str) -> str:
+    """As long as `text`: some letters are two when they are small."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 from stepflow_tui.presentation.glyphs import Glyphs
 
@@ -16,6 +17,11 @@ def bar_of(value: float, usual: float, glyphs: Glyphs) -> str:
     """One bar, three eighths high where the value is the usual one."""
     level = USUAL if usual <= 0 else round(USUAL * value / usual)
     return _bars(glyphs)[max(1, min(level, 8)) - 1]
+
+
+def level_bar(share: float, glyphs: Glyphs) -> str:
+    """One bar as high as `share` of all, 0 to 1; the lowest is an eighth."""
+    return _bars(glyphs)[max(1, min(ceil(share * 8 - 0.001), 8)) - 1]
 
 
 def counts_line(counts: Sequence[int], glyphs: Glyphs) -> str:

@@ -14,7 +14,8 @@ from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.json_tree import JsonTree, json_row
 from stepflow_tui.presentation.log import event_line
 from stepflow_tui.presentation.spans import Line, fit_name, safe
-from stepflow_tui.presentation.timeline import is_upstream_failure, note_of
+from stepflow_tui.presentation.timeline import note_of
+from stepflow_tui.presentation.timeline_folding import is_upstream_failure
 from stepflow_tui.presentation.wrapping import wrap_text
 
 MOST_OF_VALUE = 12
@@ -124,6 +125,9 @@ def _error_lines(step: StepRecord, width: int, *, unfolded: bool) -> list[Line]:
 
 
 def _value_lines(name: str, value: Any, glyphs: Glyphs) -> list[Line]:
+    if isinstance(value, dict) and value.keys() == {"$omitted"}:
+        size = value["$omitted"].get("size", 0)
+        return [[(f'"{name}": ', ""), (f"{size:,} characters{'; i shows them' if name == 'output' else ''}", "dim")]]
     tree = JsonTree({name: value})
     lines = [json_row(tree.row_at(row), "json", glyphs) for row in range(min(tree.row_count, MOST_OF_VALUE))]
     if tree.row_count > MOST_OF_VALUE:

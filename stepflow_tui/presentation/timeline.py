@@ -1,110 +1,258 @@
-"""Steps as bars on a time axis, in eighths of a cell; attempts side by side, what failed by another dimmed."""
+"""The lines of a timeline: steps as bars on a time axis, what is known beside them, what is folded away."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import assert_never
 
 import msgspec
+from rich.cells import cell_len
 
 from stepflow.model.run import RunRecord, StepRecord
-from stepflow.model.statuses import StepStatus
-from stepflow_tui.presentation.durations import short, ticks
+from stepflow.model.statuses import RunStatus, StepStatus
+from stepflow_tui.presentation.durations import short
 from stepflow_tui.presentation.glyphs import Glyphs
-from stepflow_tui.presentation.spans import Line, fit, fit_name, safe
+from stepflow_tui.presentation.spans import Line, fit, fit_line, fit_name, safe
+from stepflow_tui.presentation.timeline_activity import Activity, profile
+from stepflow_tui.presentation.timeline_axis import BESIDE, Axis
+from stepflow_tui.presentation.timeline_bars import Cells, draw_attempts, draw_expected
+from stepflow_tui.presentation.timeline_folding import (
+    Choices,
+    Form,
+    GridRow,
+    GroupRow,
+    ItemRest,
+    ItemRow,
+    LegendRow,
+    NotRun,
+    Rest,
+    Row,
+    Shown,
+    is_upstream_failure,
+)
+from stepflow_tui.presentation.timeline_grid import grid_cells, legend
+from stepflow_tui.presentation.timeline_items import Item, Items, count_spans, items_note
+from stepflow_tui.presentation.timeline_prediction import Expected, Prediction, running_notes
 
-EIGHTHS = " ▏▎▍▌▋▊▉█"
-DURATION_WIDTH = 7
-
-
-class Axis(msgspec.Struct, frozen=True):
-    """The time that the bars span."""
-
-    begin: datetime
-    seconds: float
-
-    def eighth(self, moment: datetime, cells: int) -> int:
-        """The eighth of a cell at which `moment` stands."""
-        at = (moment - self.begin).total_seconds() / self.seconds
-        return max(0, min(cells * 8, round(at * cells * 8)))
-
-
-class Row(msgspec.Struct, frozen=True):
-    """A step with its attempts, oldest first."""
-
-    step: StepRecord
-    attempts: tuple[StepRecord, ...]
-
-
-def rows_of(records: Sequence[StepRecord]) -> list[Row]:
-    """From one record per attempt, in the flow's order."""
-    rows: list[Row] = []
-    attempts: list[StepRecord] = []
-    for index, record in enumerate(records):
-        attempts.append(record)
-        if index + 1 == len(records) or records[index + 1].index != record.index:
-            rows.append(Row(record, tuple(attempts)))
-            attempts = []
-    return rows
+LEAST_CELLS = 4
+"""In which bars are drawn at all."""
+LEAST_NOTE = 5
+LEAST_IN_GAP = 12
+"""Cells of a note that stands before its bar, or between two of its bars."""
+MOST_NAMED = 20
+"""Steps or items in the line that sums them up."""
 
 
-def axis_of(run: RunRecord, now: datetime) -> Axis:
-    begin = run.started_at or run.created_at
-    end = run.finished_at or now
-    return Axis(begin, max((end - begin).total_seconds(), 0.001))
+class Told(msgspec.Struct, frozen=True):
+    """What is known of a step beside its own record."""
+
+    is_critical: bool = False
+    ready_at: datetime | None = None
+    """Since when all was there that it waited for."""
+    expected: Expected | None = None
+    items: Items | None = None
+    form: Form | None = None
+    """In which its items are shown below it."""
 
 
-def label_width(rows: Sequence[Row], width: int) -> int:
+NOTHING = Told()
+
+
+class Scene(msgspec.Struct, frozen=True):
+    """All that the lines of a timeline are drawn from."""
+
+    run: RunRecord
+    axis: Axis
+    names: int
+    """Cells of the names."""
+    now: datetime
+    glyphs: Glyphs
+    critical: frozenset[str] = frozenset()
+    has_stars: bool = False
+    finished: Mapping[str, datetime | None] = {}
+    """When each step ended."""
+    prediction: Prediction | None = None
+    items: Mapping[str, Items] = {}
+    choices: Choices = Choices()
+
+    def told(self, row: Row) -> Told:
+        key = row.step.key
+        return Told(
+            self.has_stars and key in self.critical,
+            ready_at(row, self.run, self.finished),
+            None if self.prediction is None else self.prediction.steps.get(key),
+            self.items.get(key),
+            self.choices.forms.get(key),
+        )
+
+
+def line_of(row: Shown, scene: Scene, width: int) -> Line:
+    match row:
+        case Row():
+            return step_row(row, scene.axis, scene.names, width, scene.now, scene.glyphs, scene.told(row))
+        case ItemRow():
+            return item_row(row.item, scene, width)
+        case GroupRow():
+            return _group_row(row, scene, width)
+        case GridRow():
+            some = row.items
+            label = f"[{some.start:,}]" if len(some) == 1 else f"[{some.start:,}-{some.stop - 1:,}]"
+            beside = scene.names + BESIDE
+            return [(fit(f"  {label}", beside), "dim"), *grid_cells(scene.items[row.key], some, scene.glyphs)]
+        case LegendRow():
+            return [("  ", ""), *legend(scene.items[row.key], scene.glyphs)]
+        case ItemRest():
+            counts = count_spans(row.counts, row.not_begun, scene.glyphs, is_cut=scene.items[row.key].is_cut)
+            many = sum(row.counts.values()) + row.not_begun
+            return [("  ", ""), *_fold(scene.glyphs, many, "item", is_open=row.is_open), *counts]
+        case NotRun():
+            sign = fold_sign(scene.glyphs, is_open=row.is_open)
+            keys = ", ".join(map(safe, row.keys[:MOST_NAMED]))
+            return [(f"  {sign} {len(row.keys):,} not run because of it: {keys}", "dim")]
+        case Rest():
+            line = _fold(scene.glyphs, sum(row.counts.values()), "step", is_open=row.is_open)
+            for status, count in row.counts.items():
+                sign, style = scene.glyphs.step(status)
+                line.append((f"{count:,}{sign} ", style))
+            return line
+        case _:
+            assert_never(row)
+
+
+def _fold(glyphs: Glyphs, count: int, what: str, *, is_open: bool) -> Line:
+    sign = fold_sign(glyphs, is_open=is_open)
+    dots = "..." if glyphs.ascii_only else "…"
+    words = f"these {count:,}" if is_open else f"{dots} {count:,} more"
+    does = "x folds them" if is_open else "x unfolds"
+    return [(f"{sign} {words} {what}{'' if count == 1 else 's'}  {does}  ", "dim")]
+
+
+def fold_sign(glyphs: Glyphs, *, is_open: bool) -> str:
+    if glyphs.ascii_only:
+        return "v" if is_open else ">"
+    return "▾" if is_open else "▸"
+
+
+# Names
+
+
+def label_width(rows: Sequence[Row], width: int, items: Mapping[str, Items] | None = None, stars: int = 0) -> int:
     """How wide the names are: what they need, but never more than a third of the line."""
     longest = max((len(row.step.key) for row in rows[:500]), default=8)
-    return max(6, min(longest + 1, width // 3))
+    for key, own in (items or {}).items():
+        longest = max(longest, len(key) + len(f" ×{own.total:,} ▸"))
+    return max(6, min(longest + 1, width // 3)) + stars
 
 
-def axis_line(axis: Axis, names: int, width: int) -> Line:
-    cells = width - names - DURATION_WIDTH - 3
-    if cells < 4:
-        return [("", "")]
-    text = [" "] * cells
-    for column, label in ticks(axis.seconds, cells):
-        if column + len(label) <= cells and all(c == " " for c in text[column : column + len(label)]):
-            text[column : column + len(label)] = label
-    return [(" " * (names + DURATION_WIDTH + 3), ""), ("".join(text), "dim")]
+def name_of(step: StepRecord, told: Told, glyphs: Glyphs) -> str:
+    items = told.items
+    if items is None:
+        return safe(step.key)
+    times = "x" if glyphs.ascii_only else "×"
+    many = f" {times}{items.total:,}" if items.total > 1 else ""
+    return f"{safe(step.key)}{many} {fold_sign(glyphs, is_open=told.form is not None)}"
 
 
-def step_row(row: Row, axis: Axis, names: int, width: int, now: datetime, glyphs: Glyphs) -> Line:
+# Steps
+
+
+def step_row(row: Row, axis: Axis, names: int, width: int, now: datetime, glyphs: Glyphs, told: Told = NOTHING) -> Line:
     step = row.step
     glyph, style = glyphs.step(step.status)
     if is_upstream_failure(step):
         style = "dim"
-    name_style = "dim" if step.status in (StepStatus.PENDING, StepStatus.SKIPPED) or style == "dim" else ""
+    quiet = step.status in (StepStatus.PENDING, StepStatus.SKIPPED) or style == "dim"
+    name_style = "title" if told.is_critical else "dim" if quiet else ""
+    name = name_of(step, told, glyphs)
+    if told.is_critical:
+        star = "*" if glyphs.ascii_only else "★"
+        name = f"{fit_name(name, min(cell_len(name), names - 2))} {star}"
     line: Line = [
         (f"{glyph} ", style),
-        (fit_name(safe(step.key), names), name_style),
-        (f"{_took(row, now):>{DURATION_WIDTH - 1}} ", "dim"),
+        (fit_name(name, names), name_style),
+        (f"{_took(row, now, told.expected):>{BESIDE - 4}} ", "dim"),
     ]
-    cells = width - names - DURATION_WIDTH - 3
-    if cells < 4:
+    count = width - names - BESIDE
+    if count < LEAST_CELLS:
         return line
+    cells = Cells(count, glyphs)
+    begun = [one for one in row.attempts if one.started_at is not None]
+    has_items = told.items is not None and told.items.total > 1
+    if told.items is not None and has_items:
+        _draw_profile(cells, told.items, axis, now, style, glyphs)
+    else:
+        draw_attempts(cells, row.attempts, axis, now, style, told.ready_at)
+    drawn = cells.used
+    if told.expected is not None and step.status is not StepStatus.AWAITING_RETRY:
+        draw_expected(cells, max(now, told.expected.begin), told.expected.end, axis)
+    elif told.expected is not None:
+        draw_expected(cells, told.expected.begin, told.expected.end, axis)
+    if not cells.used and begun:
+        _point(cells, begun[-1], axis, glyphs)
     line.append((" ", ""))
-    bars, used = _bars(row, axis, cells, now, style, glyphs)
-    line += bars
+    return [*line, *_with_note(cells, drawn, _notes(row, told, now, style, glyphs), may_be_cut=not has_items)]
+
+
+def _took(row: Row, now: datetime, expected: Expected | None) -> str:
+    first = row.attempts[0].started_at
+    if first is None:
+        return "" if expected is None or row.step.status.is_final else f"~{short(expected.usual.median)}"
+    end = row.step.finished_at if row.step.status.is_final else now
+    return short(((end or now) - first).total_seconds())
+
+
+def _draw_profile(cells: Cells, items: Items, axis: Axis, now: datetime, style: str, glyphs: Glyphs) -> None:
+    drawn = profile(items.activity.levels(axis, cells.count, now), items.activity.peak, glyphs)
+    begin = len(drawn) - len(drawn.lstrip())
+    cells.put(begin, drawn.strip(), style)
+
+
+def _point(cells: Cells, attempt: StepRecord, axis: Axis, glyphs: Glyphs) -> None:
+    """Where it is, out of the part that is seen."""
+    assert attempt.started_at is not None
+    if axis.at(attempt.started_at, cells.count) > 0:
+        cells.put(cells.count - 1, ">" if glyphs.ascii_only else "›", "dim")
+    else:
+        cells.put(0, "<" if glyphs.ascii_only else "‹", "dim")
+
+
+def _notes(row: Row, told: Told, now: datetime, style: str, glyphs: Glyphs) -> list[Line]:
+    """What is to be said beside the bar, the longest way first; text in one piece may be cut."""
+    step = row.step
     note = note_of(step, now)
-    if note and cells - used > 5:
-        line.append(
-            (
-                " " + fit(note, cells - used - 1).rstrip(),
-                "bad" if step.status is StepStatus.FAILED and style != "dim" else "dim",
-            )
-        )
-    elif note:
-        # No room behind the bar: the note matters more than the part of the bar it covers.
-        text = f" {note} "[: max(0, cells - 2)]
-        line = [*line[:4], *_cut(bars, cells - len(text)), (text, "bad" if style == "bad" else "dim")]
-    return line
+    said: Line = [(note, "bad" if step.status is StepStatus.FAILED and style != "dim" else "dim")] if note else []
+    if told.items is not None and told.items.total > 1:
+        return [[*counts, *said] for counts in items_note(told.items, glyphs)]
+    if step.status is StepStatus.RUNNING and told.expected is not None and step.started_at is not None:
+        notes = running_notes(told.expected, step.started_at, now)
+        return [[(text, color), *([("  ", ""), *said] if said else [])] for text, color in notes] or [said]
+    return [said]
 
 
-def is_upstream_failure(step: StepRecord) -> bool:
-    return step.error is not None and step.error.get("code") == "UPSTREAM_FAILED"
+def _with_note(cells: Cells, drawn: int, notes: Sequence[Line], *, may_be_cut: bool = True) -> Line:
+    """`drawn`: the cells of what has happened; what is expected may give way."""
+    if not notes[-1]:
+        return cells.line()
+    for note in notes:
+        length = sum(cell_len(text) for text, _ in note)
+        if length < cells.count - cells.used:
+            return [*cells.line(), (" ", ""), *note]
+        if length + 2 <= cells.count - drawn:
+            return [*cells.line(cells.count - length - 1), (" ", ""), *note]
+    note = notes[-1]
+    if may_be_cut and cells.count - cells.used > LEAST_NOTE:
+        return [*cells.line(), (" ", ""), *fit_line(note, cells.count - cells.used - 1)]
+    length = sum(cell_len(text) for text, _ in note)
+    begin, end = cells.gap()
+    if end - begin - 2 >= min(length, LEAST_IN_GAP):
+        length = min(length, end - begin - 2)
+        cells.write(end - length - 1, fit_line(note, length))
+    else:
+        # No room beside the bar: it is written into it, so that both are seen.
+        length = min(length + 2, cells.count)
+        cells.write(cells.count - length, fit_line([(" ", ""), *note, (" ", "")], length))
+    return cells.line()
 
 
 def note_of(step: StepRecord, now: datetime) -> str:
@@ -131,75 +279,39 @@ def note_of(step: StepRecord, now: datetime) -> str:
             return ""
 
 
-def _took(row: Row, now: datetime) -> str:
-    first = row.attempts[0].started_at
-    if first is None:
-        return ""
-    end = row.step.finished_at if row.step.status.is_final else now
-    return short(((end or now) - first).total_seconds())
+# Items
 
 
-def _bars(row: Row, axis: Axis, cells: int, now: datetime, style: str, glyphs: Glyphs) -> tuple[Line, int]:
-    """The bars of all attempts, and the cells they take from the left."""
-    spans: Line = []
-    column = 0
-    for attempt in row.attempts:
-        if attempt.started_at is None:
-            continue
-        is_last = attempt is row.attempts[-1]
-        end = attempt.finished_at or now
-        first, last = axis.eighth(attempt.started_at, cells), axis.eighth(end, cells)
-        first = max(min(first, cells * 8 - 1), column * 8)
-        last = min(max(last, first + 1), cells * 8)
-        attempt_style = style if is_last else "bad"
-        if first // 8 > column:
-            spans.append((" " * (first // 8 - column), ""))
-            column = first // 8
-        pieces, column = _bar(first, last, column, attempt_style, glyphs)
-        spans += pieces
-        if not is_last and column < cells:
-            spans.append(("|" if glyphs.ascii_only else "┊", "dim"))
-            column += 1
-    waiting = row.step
-    if waiting.status in (StepStatus.SLEEPING, StepStatus.AWAITING_RETRY) and waiting.finished_at is not None:
-        until = axis.eighth(now, cells) // 8
-        if until > column:
-            spans.append((("." if glyphs.ascii_only else "╌") * (until - column), "dim"))
-            column = until
-    return spans, column
+def item_row(item: Item, scene: Scene, width: int) -> Line:
+    glyph, style = scene.glyphs.run(item.status)
+    took = "" if item.started_at is None else short(item.seconds(scene.now))
+    line: Line = [
+        (f"  {glyph} ", style),
+        (fit_name(f"[{item.number}]", scene.names - 2), ""),
+        (f"{took:>{BESIDE - 4}} ", "dim"),
+    ]
+    count = width - scene.names - BESIDE
+    if count < LEAST_CELLS:
+        return line
+    cells = Cells(count, scene.glyphs)
+    if item.started_at is not None:
+        end = item.finished_at or scene.now
+        cells.bar(scene.axis.at(item.started_at, count), scene.axis.at(end, count), style)
+    said: Line = [(safe(item.message), "bad")] if item.message else []
+    return [*line, (" ", ""), *_with_note(cells, cells.used, [said])]
 
 
-def _bar(first: int, last: int, column: int, style: str, glyphs: Glyphs) -> tuple[Line, int]:
-    """A bar from eighth `first` to `last`, beginning in cell `column`."""
-    if glyphs.ascii_only:
-        cells = max(1, (last + 7) // 8 - column)
-        return [("#" * cells, style)], column + cells
-    spans: Line = []
-    if first % 8 and last // 8 > first // 8:
-        # It begins inside a cell: the free left part is a block in reverse.
-        spans.append((EIGHTHS[first % 8], f"{style}-reverse"))
-        column += 1
-        first = column * 8
-    elif first % 8:
-        return [(EIGHTHS[max(1, last - first)], style)], column + 1
-    full, rest = divmod(last - column * 8, 8)
-    text = "█" * full + (EIGHTHS[rest] if rest else "")
-    if text:
-        spans.append((text, style))
-    return spans, column + full + (1 if rest else 0)
+def _group_row(row: GroupRow, scene: Scene, width: int) -> Line:
+    glyph, style = scene.glyphs.run(RunStatus.FAILED)
+    times = "x" if scene.glyphs.ascii_only else "×"
+    sign = fold_sign(scene.glyphs, is_open=row.is_open)
+    items = row.group.items
+    numbers = " ".join(f"[{item.number}]" for item in items[:MOST_NAMED])
+    line: Line = [(f"  {glyph} ", style), (f"{len(items):,}{times} {sign} ", style)]
+    return [*line, (safe(items[0].message), "bad"), (f"  {numbers}", "dim")]
 
 
-def _cut(spans: Line, cells: int) -> Line:
-    kept: Line = []
-    for text, style in spans:
-        if cells <= 0:
-            break
-        kept.append((text[:cells], style))
-        cells -= len(text[:cells])
-    if cells > 0:
-        kept.append((" " * cells, ""))
-    return kept
-
+# What moves, and since when it could have begun
 
 MOVING = (StepStatus.RUNNING, StepStatus.SLEEPING, StepStatus.AWAITING_RETRY)
 """What is drawn of these changes with time alone."""
@@ -208,3 +320,29 @@ MOVING = (StepStatus.RUNNING, StepStatus.SLEEPING, StepStatus.AWAITING_RETRY)
 def moves(rows: Sequence[Row]) -> bool:
     """Whether anything on it changes with time alone."""
     return any(row.step.status in MOVING for row in rows)
+
+
+def ready_at(row: Row, run: RunRecord, finished: Mapping[str, datetime | None]) -> datetime | None:
+    """Since when a step had all that it waited for, if it waits for room, or did. `finished`: when each step ended."""
+    step = row.step
+    if step.reused or (row.attempts[0].started_at is None and (step.status.is_final or run.status.is_final)):
+        return None
+    ends = [finished.get(key) for key in step.depends_on]
+    known = [end for end in ends if end is not None]
+    if len(known) < len(ends):
+        return None
+    return max(known, default=run.started_at or run.created_at)
+
+
+def activity_of(rows: Sequence[Row], items: Mapping[str, Items]) -> Activity:
+    """Of the attempts of steps, and of the items of those that have many."""
+    spans: list[tuple[float, float | None]] = []
+    for row in rows:
+        if row.step.key in items and items[row.step.key].total > 1:
+            spans += items[row.step.key].activity.spans
+            continue
+        for attempt in row.attempts:
+            if attempt.started_at is not None:
+                end = attempt.finished_at
+                spans.append((attempt.started_at.timestamp(), None if end is None else end.timestamp()))
+    return Activity(spans)

@@ -8,7 +8,7 @@ from stepflow.model.run import WorkerRecord
 from stepflow_tui.presentation.durations import short
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, fit_name, safe
-from stepflow_tui.presentation.timeline import EIGHTHS
+from stepflow_tui.presentation.timeline_bars import EIGHTHS
 
 SLOTS_WIDTH = 12
 
@@ -22,7 +22,7 @@ def worker_row(worker: WorkerRecord, width: int, now: datetime, glyphs: Glyphs) 
     else:
         sign, style = ("*" if glyphs.ascii_only else "●"), "good"
     line: Line = [(f"{sign} ", style), (fit_name(safe(worker.id), name), "" if worker.alive else "dim"), (" ", "")]
-    line += [(_bar(worker.held_runs, worker.slots, glyphs), style if worker.alive else "dim")]
+    line += [(slots_bar(worker.held_runs, worker.slots, SLOTS_WIDTH, glyphs), style if worker.alive else "dim")]
     line += [(f" {worker.held_runs}/{worker.slots}".ljust(9), "")]
     up = short((now - worker.started_at).total_seconds())
     line += [(f"{f'up {up}' if worker.alive else 'dead':<10}", "" if worker.alive else "bad")]
@@ -34,9 +34,10 @@ def worker_row(worker: WorkerRecord, width: int, now: datetime, glyphs: Glyphs) 
     return line
 
 
-def _bar(held: int, slots: int, glyphs: Glyphs) -> str:
+def slots_bar(held: int, slots: int, cells: int, glyphs: Glyphs) -> str:
+    share = held / max(1, slots)
     if glyphs.ascii_only:
-        return ("#" * round(SLOTS_WIDTH * held / slots)).ljust(SLOTS_WIDTH, ".")
-    eighths = min(SLOTS_WIDTH * 8, max(1 if held else 0, round(SLOTS_WIDTH * 8 * held / slots)))
+        return ("#" * round(cells * share)).ljust(cells, ".")
+    eighths = min(cells * 8, max(1 if held else 0, round(cells * 8 * share)))
     full, rest = divmod(eighths, 8)
-    return ("█" * full + (EIGHTHS[rest] if rest else "")).ljust(SLOTS_WIDTH, "░")
+    return ("█" * full + (EIGHTHS[rest] if rest else "")).ljust(cells, "░")

@@ -19,13 +19,14 @@ class AskText(Horizontal):
             super().__init__()
             self.text = text
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, proposed: str = "") -> None:
         super().__init__(id="ask")
         self._title = title
+        self._proposed = proposed
 
     def compose(self) -> ComposeResult:
         yield Static(f" {safe(self._title)} ", markup=False)
-        field = Input(id="input", select_on_focus=False)
+        field = Input(self._proposed, id="input", select_on_focus=False)
         field.cursor_blink = False
         yield field
 

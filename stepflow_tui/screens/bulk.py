@@ -18,6 +18,9 @@ AT_ONCE = 50
 """Requests that are made together, and committed together."""
 STANDING = (RunStatus.PAUSED, RunStatus.STALLED)
 
+ALL_AT_ONCE = ("cancel", "terminate", "retry", "pause")
+"""Ids of keys that act on all of them."""
+
 Does = Callable[[RunRecord], Awaitable[bool]]
 """With one execution; whether there was anything to do."""
 
@@ -33,6 +36,11 @@ class Bulk(Acting):
 
         wanted = [run for run in runs if not run.status.is_final]
         self._ask_for_all("Cancel", RunStatus.CANCELLED.value, wanted, runs, cancel, few)
+
+    def terminate_all(self, runs: Sequence[RunRecord]) -> None:
+        """Their number is always typed."""
+        wanted = [run for run in runs if not run.status.is_final]
+        self._ask_for_all("End", RunStatus.CANCELLED.value, wanted, runs, self.end, few=0)
 
     def retry_all(self, runs: Sequence[RunRecord], few: int = FEW) -> None:
         async def retry(run: RunRecord) -> bool:

@@ -5,48 +5,38 @@ It reads and asks; workers do the work. The first page is painted before anythin
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import time
-from datetime import UTC, datetime
-from typing import ClassVar, Literal
+from typing import ClassVar
 
+import msgspec
 from textual import work
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal
-from textual.timer import Timer
 
-from stepflow.client.workspace import Components, Round
-from stepflow.errors import WorkflowEngineError
-from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.keymap import bindings
-from stepflow_tui.live import follow_log
-from stepflow_tui.messages import EventsArrived, FilesChanged, StorageTrouble
 from stepflow_tui.panes.executions import Executions
+from stepflow_tui.panes.fleet import FleetPane
+from stepflow_tui.panes.graph import Graph
 from stepflow_tui.panes.log import Log
+from stepflow_tui.panes.recent_failures import RecentFailures
+from stepflow_tui.panes.run_log import RunLog
+from stepflow_tui.panes.saved_views import KeptViews, SavedView, SavedViews
 from stepflow_tui.panes.templates import Templates
 from stepflow_tui.panes.timeline import Timeline
+from stepflow_tui.presentation.arrangement import Contents
 from stepflow_tui.presentation.filters import Filter
-from stepflow_tui.screens.filtering import Filtering
-from stepflow_tui.screens.frame import Frame
+from stepflow_tui.remembering import Kept
+from stepflow_tui.screens.following import Following
 from stepflow_tui.session import Session
-from stepflow_tui.watching import note_of, watch_files
-from stepflow_tui.widgets.bar import Bar, Question
+from stepflow_tui.widgets.bar import Question
 from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.widgets.text import Text
 
-WATCH_SECONDS = 5.0
-"""How often the workers are looked at while there is something to do."""
-MANY_STEPS = 1000
-SLOW_RELOAD_SECONDS = 1.0
-QUICK_SECONDS = 0.02
-REST, MOST_REST_SECONDS = 5, 2.0
-"""So many times as long as slow reading took, and no longer, nothing is read."""
+LIKELY = 20
+"""Lines that a list will fill, before it is known."""
 
 
-class Dashboard(Filtering):
+class Dashboard(Following):
     view = "dashboard"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("dashboard")]
 
@@ -54,216 +44,60 @@ class Dashboard(Filtering):
         """`run`: the execution to begin on."""
         super().__init__(session)
         self._begin_on = run
-        self._slow_reload: Timer | None = None
-        self._reload_wanted: set[str] = set()
-        self._reloading = False
-        self._hurry = asyncio.Event()
-        """Somebody waits for what is read."""
-        self._log_of_selected = False
-        self._seq = 0
-        """The last event of the log that arrived."""
-        self._file_is: Literal["same", "gone", "other"] = "same"
-
-    def compose(self) -> ComposeResult:
-        yield Bar(id="header")
-        with Horizontal(id="top"):
-            yield Templates(self.glyphs, self.session.files, self.session.histories)
-            yield Executions(self.client, self.glyphs, self.session.histories)
-        yield Timeline(self.glyphs)
-        yield Log()
-        yield Bar(id="footer")
 
     # Panes
+
+    def make_pane(self, name: str) -> LineView:
+        match name:
+            case "templates":
+                return Templates(self.glyphs, self.session.files, self.session.histories)
+            case "executions":
+                return Executions(self.client, self.glyphs, self.session.histories)
+            case "timeline":
+                return Timeline(self.session)
+            case "fleet":
+                return FleetPane(self.glyphs)
+            case "failures":
+                return RecentFailures(self.glyphs)
+            case "kept":
+                return KeptViews()
+            case "detail":
+                return Text(id="detail")
+            case "graph":
+                return Graph(self.glyphs, self.now, least_width=60)
+            case "events":
+                return RunLog("Events", id="events", lines=False)
+            case _:
+                return Log()
+
+    def pane_came(self, name: str) -> None:
+        super().pane_came(name)
+        if isinstance(pane := self.pane(name), KeptViews):
+            pane.show(self.kept_views)
+        elif name in ("fleet", "failures"):
+            self.count_soon()
+
+    @property
+    def contents(self) -> Contents:
+        """Before anything was read: as much as there may be."""
+        if not self._panes:
+            return Contents(LIKELY, LIKELY, True, LIKELY, len(self.kept_views))
+        failures = self.pane("failures")
+        return Contents(
+            templates=self.templates.row_count,
+            executions=self.executions.row_count,
+            is_begun=self.executions.row_count > 0 or bool(self.executions.listing.filter.terms),
+            failures=failures.row_count if failures is not None else 0,
+            kept=len(self.kept_views),
+        )
 
     @property
     def templates(self) -> Templates:
         return self.query_one(Templates)
 
     @property
-    def executions(self) -> Executions:
-        return self.query_one(Executions)
-
-    @property
-    def timeline(self) -> Timeline:
-        return self.query_one(Timeline)
-
-    @property
     def log_pane(self) -> Log:
-        return self.query_one(Log)
-
-    # Beginning
-
-    async def on_mount(self) -> None:
-        self.executions.focus()
-        try:
-            seq = await self.client.last_seq()
-            if self._begin_on is not None:
-                self.executions.begin_on(self._begin_on)
-            await self._load(executions=True, templates=True)
-        except WorkflowEngineError as error:
-            seq = 0
-            self.note_trouble(error.message)
-        self.call_after_refresh(self._begin, seq)
-
-    def _begin(self, seq: int) -> None:
-        """After the first paint: the log, the worker, the follower; nor does anything begin anew before."""
-        self.set_interval(WATCH_SECONDS, self._watch)
-        self._seq = seq
-        self.follow(seq)
-        self._watch_files()
-        if self.session.troubles:
-            self.note(self.session.troubles[0], "bad")
-        self._after_first_paint()
-
-    @work(group="begin")
-    async def _after_first_paint(self) -> None:
-        await self.guarded(self.log_pane.load(self.client, None))
-        await self.guarded(self.ensure_worker())
-
-    @work(group="files")
-    async def _watch_files(self) -> None:
-        """One for the whole app, where there is a workspace."""
-        if self.client.workspace is not None and not self.session.read_only:
-            await self.guarded(watch_files(self.client, self.post_message))
-
-    def on_files_changed(self, message: FilesChanged) -> None:
-        note = note_of(self.session.files.take(message.round, datetime.now(UTC)))
-        self.templates.refresh()
-        seen = self._seen_frame
-        if seen is not None:
-            if note is not None:
-                seen.note(*note)
-            seen.files_changed()
-        self._renew_worker(message.round)
-
-    def _renew_worker(self, one: Round) -> None:
-        """Ours has the Python of when it began: while nothing is live it gives way to the next one."""
-        process = self.session.worker_process
-        changed = any(isinstance(outcome, Components) and not outcome.is_first for outcome in one.outcomes)
-        if changed and process is not None and process.is_alive() and not self.session.live_count:
-            process.stop()
-
-    @work(group="follow", exclusive=True)
-    async def follow(self, seq: int) -> None:
-        await follow_log(self.client, seq, self.post_message)
-
-    # Beginning anew
-
-    async def reload(self) -> None:
-        """With the database as it is now, which may be another file."""
-        is_other = self.session.look_at_file() != "same"
-        self.workers.cancel_group(self, "follow")
-        try:
-            await self.session.reconnect()
-            self._seq = await self.client.last_seq()
-            if is_other:
-                self.executions.choose()
-            await self._load(executions=True, templates=True, steps=True)
-            await self.log_pane.load(self.client, self.log_pane.run_id if self._log_of_selected else None)
-            self.note_trouble(None)
-        except WorkflowEngineError as error:
-            self.note_trouble(error.message)
-        self.follow(self._seq)
-
-    # What arrives
-
-    @property
-    def _seen_frame(self) -> Frame | None:
-        """The screen that is to hear of it, once its panes are there."""
-        seen = self.app.screen
-        return seen if isinstance(seen, Frame) and seen.is_mounted else None
-
-    def on_events_arrived(self, message: EventsArrived) -> None:
-        self.events_arrived(message.events)
-        seen = self._seen_frame
-        if seen is not None and seen is not self:
-            seen.events_arrived(message.events)
-
-    def events_arrived(self, events: list[WorkflowEvent]) -> None:
-        self._seq = events[-1].seq
-        self.log_pane.add(events)
-        self.executions.note(events)
-        self.session.histories.note(events)
-        wanted: set[str] = set()
-        selected = self.timeline.run
-        for event in events:
-            if event.event_type == EventType.TEMPLATE_SAVED:
-                wanted.add("templates")
-            elif event.event_type != EventType.LOG:
-                wanted.add("executions")
-                if selected is not None and event.run_id == selected.id:
-                    wanted.add("steps")
-        if "steps" in wanted and self.timeline.row_count > MANY_STEPS:
-            # Reading thousands of steps ten times a second would leave no time for keys.
-            wanted.discard("steps")
-            if self._slow_reload is None:
-                self._slow_reload = self.set_timer(SLOW_RELOAD_SECONDS, self._reload_many_steps)
-        self._reload(wanted)
-
-    def _reload_many_steps(self) -> None:
-        self._slow_reload = None
-        self._reload({"steps"})
-
-    def on_storage_trouble(self, message: StorageTrouble) -> None:
-        self.note_trouble(message.trouble)
-        if message.trouble is None:
-            self._reload({"executions", "templates", "steps"})
-        seen = self._seen_frame
-        if seen is not None and seen is not self:
-            seen.show_header()
-
-    def _reload(self, wanted: set[str]) -> None:
-        """Read these panes again; what is asked for while it reads is read once more after."""
-        self._reload_wanted |= wanted
-        if self._reload_wanted and not self._reloading:
-            self._reloading = True
-            self._do_reload()
-
-    @work(group="reload")
-    async def _do_reload(self) -> None:
-        try:
-            while self._reload_wanted:
-                wanted, self._reload_wanted = self._reload_wanted, set()
-                self._hurry.clear()
-                begun = time.monotonic()
-                await self.guarded(self._load(**dict.fromkeys(wanted, True)))
-                await self._rest(time.monotonic() - begun)
-        finally:
-            self._reloading = False
-
-    async def _rest(self, took: float) -> None:
-        """After reading that took long, unless somebody waits for it."""
-        if took < QUICK_SECONDS:
-            return
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._hurry.wait(), min(REST * took, MOST_REST_SECONDS))
-
-    async def _load(self, *, executions: bool = False, templates: bool = False, steps: bool = False) -> None:
-        if templates:
-            await self.templates.load(self.client)
-        if executions:
-            await self.executions.load()
-            is_all = self.executions.listing.is_all
-            self.templates.note_runs(self.executions.runs if is_all else (await self.client.list_runs(200)).items)
-            await self.session.read_counts()
-            self.show_header()
-            self.read_histories()
-        if steps or (executions and self.timeline.run is None):
-            await self._load_steps()
-
-    async def _load_steps(self) -> None:
-        selected = self.executions.selected
-        if selected is None and self.executions.listing.filter.terms:
-            self.timeline.clear("No execution matches.")
-            return
-        if selected is None:
-            self.timeline.clear()
-            return
-        run = await self.client.get_run(selected.id)
-        records = await self.client.get_steps(run.id, bodies=False, attempts=True)
-        if self.executions.selected is not None and self.executions.selected.id == run.id:
-            self.timeline.show(run, records)
-            self.set_clock()
+        return self.query_one("#log", Log)
 
     # What moves
 
@@ -272,31 +106,24 @@ class Dashboard(Filtering):
         return self.timeline.ticks
 
     def tick(self) -> None:
-        self.timeline.refresh()
+        self.timeline.tick()
         if any(run.status is RunStatus.RUNNING for run in self.executions.runs[:50]):
-            self.executions.refresh()
-
-    async def _watch(self) -> None:
-        """Whether the database is still the file that was opened, and somebody works on what there is to do; idle
-        screens look at nothing else."""
-        found = self.session.look_at_file()
-        # Trouble is looked after, too: a read that began before it was over may have said so after.
-        if found != self._file_is or (found == "same" and self.session.storage_trouble is not None):
-            self._file_is = found
-            await self.reload()
-            # What came back while it was read anew in vain is seen the next time.
-            self._file_is = "same" if self.session.storage_trouble is None else found
-        if not self.session.live_count:
-            return
-        await self.look_at_workers()
-        if self.session.standing.workers == 0:
-            await self.ensure_worker()
+            self.executions.refresh_moved()
 
     # Moving
 
     def on_line_view_moved(self, message: LineView.Moved) -> None:
         if message.view is self.executions:
             self._selection_changed()
+        elif message.view is self.graph and self.graph.selected_key is not None:
+            self.timeline.select(self.graph.selected_key)
+            self.read_beside()
+        elif message.view is self.timeline and self.tells_step:
+            if self.graph is not None and self.timeline.selected_key is not None:
+                self.graph.select(self.timeline.selected_key)
+            self.read_beside()
+        elif message.view is self.event_pane:
+            self._read_older_events()
         elif message.view is self.log_pane:
             self._read_older()
 
@@ -315,43 +142,14 @@ class Dashboard(Filtering):
     async def _read_older(self) -> None:
         await self.guarded(self.log_pane.load_older(self.client))
 
-    def _visible_panes(self) -> list[LineView]:
-        panes: list[LineView] = [self.templates, self.executions, self.timeline, self.log_pane]
-        return [pane for pane in panes if pane.display and pane.region.height > 0]
-
-    def action_next_pane(self) -> None:
-        self._to_pane(1)
-
-    def action_previous_pane(self) -> None:
-        self._to_pane(-1)
-
-    def _to_pane(self, by: int) -> None:
-        if self.has_class("-zoomed"):
-            self._unzoom()
-        panes = self._visible_panes()
-        focused = self.focused
-        index = panes.index(focused) if isinstance(focused, LineView) and focused in panes else 0
-        panes[(index + by) % len(panes)].focus()
-
-    def action_zoom(self) -> None:
-        if self.has_class("-zoomed"):
-            self._unzoom()
-            return
-        pane = self.focused
-        if isinstance(pane, LineView):
-            self.add_class("-zoomed")
-            pane.add_class("zoomed")
-            if pane.parent is not self:
-                self.query_one("#top").add_class("zoomed")
-
-    def _unzoom(self) -> None:
-        self.remove_class("-zoomed")
-        for widget in self.query(".zoomed"):
-            widget.remove_class("zoomed")
+    @work(group="older events")
+    async def _read_older_events(self) -> None:
+        if self.event_pane is not None:
+            await self.guarded(self.event_pane.load_older(self.client))
 
     async def action_back(self) -> None:
         if self.has_class("-zoomed"):
-            self._unzoom()
+            self.unzoom()
         elif self.focused is not self.executions:
             self.executions.focus()
         elif self.executions.listing.filter.terms:
@@ -369,6 +167,12 @@ class Dashboard(Filtering):
         super().show_histories()
         self.templates.refresh()
 
+    def _set_view(self, name: str, view: SavedView | None) -> bool:
+        is_kept = super()._set_view(name, view)
+        self._show_kept()
+        self.rearrange()
+        return is_kept
+
     async def action_open(self) -> None:
         if self.focused is self.templates and self.templates.selected is not None:
             name = self.templates.selected.name
@@ -378,10 +182,37 @@ class Dashboard(Filtering):
                 return
             self.executions.select(run.id)
             self.executions.focus()
-        elif self.focused is self.executions and self.timeline in self._visible_panes():
+        elif self.focused in self._beside:
+            await self._open_beside(self.focused)
+        elif self.focused is self.executions and self.timeline in self.seen_panes():
             self.timeline.focus()
+        elif self.focused is self.timeline and await self.open_of_timeline():
+            pass
         elif self.focused in (self.executions, self.timeline) and self.executions.selected is not None:
             await self.show_above("run", self.executions.selected.id, self.step_at_hand)
+
+    @property
+    def _beside(self) -> list[LineView]:
+        """Panes that are ways to somewhere."""
+        names = ("fleet", "failures", "kept", "detail", "graph", "events")
+        return [pane for pane in map(self.pane, names) if pane is not None]
+
+    async def _open_beside(self, pane: object) -> None:
+        if isinstance(pane, FleetPane):
+            await self.action_view("workers")
+        elif isinstance(pane, RecentFailures):
+            group = pane.selected_group
+            self.session.wanted_failure = None if group is None else group.fingerprint
+            await self.action_view("failures")
+        elif isinstance(pane, KeptViews):
+            if pane.selected is not None:
+                await self.on_saved_views_chosen(SavedViews.Chosen(pane.selected))
+        elif self.run_at_hand is not None:
+            tab = "events" if pane is self.event_pane else "graph" if pane is self.graph else None
+            await self.show_above("run", self.run_at_hand.id, self.step_at_hand, tab)
+
+    async def on_recent_failures_opened(self) -> None:
+        await self._open_beside(self.pane("failures"))
 
     def action_problem(self, direction: int) -> None:
         if not self.executions.next_problem(direction):
@@ -395,6 +226,38 @@ class Dashboard(Filtering):
             return
         self._log_of_selected = not self._log_of_selected
         await self.guarded(self.log_pane.load(self.client, selected.id if self._log_of_selected else None))
+
+    # As it was left
+
+    def kept(self) -> Kept:
+        zoomed = next((pane.id for pane in self.query(".zoomed").results(LineView)), None)
+        return msgspec.structs.replace(super().kept(), zoomed=zoomed)
+
+    async def take_up(self) -> None:
+        zoomed = None if self._kept is None else self.pane(self._kept.zoomed or "")
+        await super().take_up()
+        if zoomed is not None:
+            self.set_focus(zoomed)
+            self.action_zoom()
+            zoomed.focus()  # and once more, after the executions, which had it first
+
+    # The pane that has the keys
+
+    async def action_filter(self) -> None:
+        """The executions; in another pane words are looked for."""
+        if self.found_in in (None, self.executions):
+            await super().action_filter()
+        else:
+            await self.action_find()
+
+    def action_follow(self) -> None:
+        (self.focused if isinstance(self.focused, Log) else self.executions).toggle_follow()
+
+    def action_mark_line(self) -> None:
+        if isinstance(self.focused, Log):
+            self.focused.toggle_mark()
+        else:
+            self.note("That is for the log: tab goes there")
 
     # What is at hand
 

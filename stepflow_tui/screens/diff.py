@@ -18,8 +18,8 @@ from stepflow_tui.presentation.differences import (
 )
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line
-from stepflow_tui.screens.frame import Frame
-from stepflow_tui.session import Session
+from stepflow_tui.screens.finding import Finding
+from stepflow_tui.session import Place, Session
 from stepflow_tui.widgets.bar import Bar
 from stepflow_tui.widgets.lines import LineView
 from stepflow_tui.widgets.text import Text
@@ -52,7 +52,7 @@ class Pairs(LineView):
         return pair_row(self.pairs[row], names, self._longest, width, self._glyphs)
 
 
-class DiffView(Frame):
+class DiffView(Finding):
     view = "diff"
     CSS_PATH = "diff.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("diff")]
@@ -62,6 +62,10 @@ class DiffView(Frame):
         super().__init__(session)
         self._before = before
         self._after = after
+
+    @property
+    def place(self) -> Place:
+        return "diff", (self._before, self._after)
 
     def compose(self) -> ComposeResult:
         yield Bar(id="header")
@@ -133,4 +137,4 @@ class DiffView(Frame):
             await self.action_leave()
 
     async def action_leave(self) -> None:
-        await self.app.pop_screen()
+        await self.go_beneath()

@@ -14,7 +14,8 @@ from stepflow.model.statuses import RunStatus
 from stepflow_tui.keymap import Key, bindings
 from stepflow_tui.listing import SORTS
 from stepflow_tui.panes.executions import Executions
-from stepflow_tui.screens.bulk import Bulk
+from stepflow_tui.presentation.filters import filter_of_template
+from stepflow_tui.screens.bulk import ALL_AT_ONCE, Bulk
 from stepflow_tui.screens.filtering import Filtering
 from stepflow_tui.screens.frame import Frame
 from stepflow_tui.screens.reloading import Reloading
@@ -42,6 +43,8 @@ class ExecutionsView(Reloading, Filtering, Bulk):
         wanted, self.session.wanted_filter = self.session.wanted_filter, None
         if wanted is not None:
             self.executions.choose(filter=wanted)
+        else:
+            await self.guarded(self.take_up())
         self.reload_list()
 
     def focus_main(self) -> None:
@@ -85,11 +88,17 @@ class ExecutionsView(Reloading, Filtering, Bulk):
         return any(run.status is RunStatus.RUNNING or run.wake_at is not None for run in self.executions.seen)
 
     def tick(self) -> None:
-        self.executions.refresh()
+        self.executions.refresh_moved()
 
     def show_histories(self) -> None:
         super().show_histories()
         self.set_clock()
+
+    def action_follow(self) -> None:
+        self.executions.toggle_follow()
+
+    async def action_history(self) -> None:
+        self.choose(filter_of_template(self.the_template))
 
     # Sorting
 
@@ -107,10 +116,12 @@ class ExecutionsView(Reloading, Filtering, Bulk):
     # Marks
 
     def action_mark(self) -> None:
-        self.executions.toggle_mark()
+        with self.undoable():
+            self.executions.toggle_mark()
 
     def action_mark_range(self) -> None:
-        self.executions.mark_range()
+        with self.undoable():
+            self.executions.mark_range()
 
     @work(group="marks", exclusive=True)
     async def action_mark_all(self) -> None:
@@ -120,12 +131,14 @@ class ExecutionsView(Reloading, Filtering, Bulk):
     async def _mark_all(self) -> None:
         pane = self.executions
         if pane.runs and all(run.id in pane.marks for run in pane.runs):
-            pane.mark(())
+            with self.undoable():
+                pane.mark(())
             return
         while pane.listing.has_more and len(pane.runs) < MOST_MARKED:
             self.note(f"{len(pane.runs):,} match so far …")
             await pane.read_below()
-        pane.mark(pane.runs[:MOST_MARKED])
+        with self.undoable():
+            pane.mark(pane.runs[:MOST_MARKED])
         more = ", and there are more" if pane.listing.has_more or len(pane.runs) > MOST_MARKED else ""
         self.note(f"Marked {len(pane.marks):,}{more}; esc takes the marks away")
 
@@ -148,6 +161,12 @@ class ExecutionsView(Reloading, Filtering, Bulk):
             self.cancel_all(self.marked)
         else:
             super().action_cancel()
+
+    def action_terminate(self) -> None:
+        if self.marked:
+            self.terminate_all(self.marked)
+        else:
+            super().action_terminate()
 
     def action_retry(self) -> None:
         if self.marked:
@@ -176,7 +195,7 @@ class ExecutionsView(Reloading, Filtering, Bulk):
         self.executions.select(run_id)
 
     def why_not(self, key: Key) -> str | None:
-        if self.marked and key.id in ("cancel", "retry", "pause"):
+        if self.marked and key.id in ALL_AT_ONCE:
             return Frame.why_not(self, key)
         return super().why_not(key)
 

@@ -14,7 +14,7 @@ from stepflow.model.statuses import RunStatus
 from stepflow_tui.keymap import Key, bindings
 from stepflow_tui.panes.failures import Failures
 from stepflow_tui.presentation.fingerprints import Group
-from stepflow_tui.screens.bulk import Bulk
+from stepflow_tui.screens.bulk import ALL_AT_ONCE, Bulk
 from stepflow_tui.screens.frame import Frame
 from stepflow_tui.screens.reloading import Reloading
 from stepflow_tui.session import Session
@@ -72,6 +72,9 @@ class FailuresView(Reloading, Bulk):
         since = None if span is None else now - span
         page = await self.client.list_runs(MOST, status=FAILURES, since=since)
         self.pane.show(page.items, since)
+        wanted, self.session.wanted_failure = self.session.wanted_failure, None
+        if wanted is not None:
+            self.pane.select(wanted)
         found = len(page.items)
         if page.next_cursor is not None:
             said = f"the newest {found:,}, more are older"
@@ -116,7 +119,7 @@ class FailuresView(Reloading, Bulk):
         return selected if isinstance(selected, Group) else None
 
     def why_not(self, key: Key) -> str | None:
-        if self.group_at_hand is not None and key.id in ("cancel", "retry", "pause"):
+        if self.group_at_hand is not None and key.id in ALL_AT_ONCE:
             return Frame.why_not(self, key)
         return super().why_not(key)
 
@@ -125,6 +128,12 @@ class FailuresView(Reloading, Bulk):
             self.cancel_all(self.group_at_hand.runs, few=0)
         else:
             super().action_cancel()
+
+    def action_terminate(self) -> None:
+        if self.group_at_hand is not None:
+            self.terminate_all(self.group_at_hand.runs)
+        else:
+            super().action_terminate()
 
     def action_retry(self) -> None:
         if self.group_at_hand is not None:

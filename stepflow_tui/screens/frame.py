@@ -5,8 +5,8 @@ It reads and asks; workers do the work.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,24 +14,26 @@ from textual import events, work
 from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widget import Widget
 
 from stepflow.errors import WorkflowEngineError
 from stepflow.model.event import WorkflowEvent
-from stepflow_tui.keymap import KEYS, OPENED, VIEWS, Key, View, keys_of
+from stepflow_tui.keymap import OPENED, VIEWS, Key, View, keys_of
 from stepflow_tui.messages import RefreshAsked
+from stepflow_tui.presentation.fleet import Today
 from stepflow_tui.presentation.header import Standing, header_line
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.remapping import shown
-from stepflow_tui.session import Session
+from stepflow_tui.remembering import Kept
+from stepflow_tui.session import Place, Session
 from stepflow_tui.widgets.bar import Bar, Question
 
 if TYPE_CHECKING:
-    from stepflow_tui.panes.palette import Command, Palette
     from stepflow_tui.screens.ask_text import AskText
 
 NOTE_SECONDS = 6.0
-READ_ONLY = "Off: this screen only reads (--read-only)"
+NEEDING_TERMINAL = ("edit", "suspend")
+IN_BROWSER = "A browser cannot do that; `stepflow` in a terminal can"
+READ_ONLY = "Off: this screen only reads (--read-only, or so its profile says)"
 
 
 class Frame(Screen[int]):
@@ -50,7 +52,6 @@ class Frame(Screen[int]):
         self._note_timer: Timer | None = None
         self._asked: Callable[[str], Awaitable[None]] | None = None
         self._answered: Callable[[str], None] | None = None
-        self._focused_before: Widget | None = None
 
     async def on_mount(self) -> None:
         self._show_footer()
@@ -81,7 +82,17 @@ class Frame(Screen[int]):
         standing = self.session.standing
         trouble = self.session.storage_trouble or standing.trouble
         shown = Standing(standing.database, standing.counts, standing.workers, trouble)
-        self._set_bar("header", lambda width: header_line(shown, width, self.glyphs))
+        place, today = self._place_in_header, self.today
+        self._set_bar("header", lambda width: header_line(shown, width, self.glyphs, place, today))
+
+    @property
+    def _place_in_header(self) -> tuple[str, str]:
+        return next(((digit, title) for digit, (view, title, _) in VIEWS.items() if view == self.view), ("", ""))
+
+    @property
+    def today(self) -> Today | None:
+        """How it went, where it is counted."""
+        return None
 
     def _show_footer(self) -> None:
         self._set_bar("footer", self._footer_line)
@@ -89,7 +100,8 @@ class Frame(Screen[int]):
     def _footer_line(self, width: int) -> Line:
         """Hints that have no room are left out whole; how to get help and how to leave stay longest."""
         changed = self.session.changed_keys
-        hints = [(shown(key, changed), f" {key.label}  ") for key in keys_of(self.view) if key.label]
+        plain = self.glyphs.plain
+        hints = [(plain(shown(key, changed)), f" {key.label}  ") for key in keys_of(self.view) if key.label]
         sizes = [len(key) + len(label) for key, label in hints]
         while len(hints) > 2 and sum(sizes) + 1 > width:
             del hints[-3], sizes[-3]
@@ -110,6 +122,10 @@ class Frame(Screen[int]):
         if self._note_timer is not None:
             self._note_timer.stop()
         self._note_timer = self.set_timer(NOTE_SECONDS, self._show_footer)
+
+    def now(self) -> datetime:
+        """The moment that is shown."""
+        return datetime.now(UTC)
 
     # The clock: only while something on the screen moves and somebody can see it
 
@@ -162,24 +178,27 @@ class Frame(Screen[int]):
             question.must_be_typed()
         self.mount(question)
         self.set_focus(question)  # at once: the answer may be typed already
+        question.focus()  # and once more, after what was asked to have it before
 
     async def on_question_answered(self, message: Question.Answered) -> None:
         then, self._asked = self._asked, None
+        if message.answer is None:
+            self.session.left_as = []  # it goes on
         await self.query("#question").remove()
         self.focus_main()
         if then is not None and message.answer is not None:
             await then(message.answer)
 
-    def ask_text(self, title: str, then: Callable[[str], None]) -> None:
+    def ask_text(self, title: str, then: Callable[[str], None], proposed: str = "") -> None:
         """Words in one line; `then` is called if any are given."""
         self._answered = then
-        self.call_later(self._show_text_question, title)
+        self.call_later(self._show_text_question, title, proposed)
 
-    async def _show_text_question(self, title: str) -> None:
+    async def _show_text_question(self, title: str, proposed: str) -> None:
         from stepflow_tui.screens.ask_text import AskText
 
         await self.query("#ask").remove()
-        await self.mount(AskText(title))
+        await self.mount(AskText(title, proposed))
 
     async def on_ask_text_given(self, message: AskText.Given) -> None:
         then, self._answered = self._answered, None
@@ -200,10 +219,44 @@ class Frame(Screen[int]):
 
     # Other screens
 
+    @property
+    def place(self) -> Place:
+        """Where one comes back to."""
+        return self.view, ()
+
+    def kept(self) -> Kept:
+        """As it stands, to begin so the next time."""
+        return Kept(*self.place)
+
+    def begin_as(self, kept: Kept) -> None:
+        """It was left so; it is not shown yet."""
+
+    async def open_kept(self, screens: Sequence[Kept]) -> None:
+        """Those that lay above this one, as far as what they were of is still there."""
+        for kept in screens:
+            screen = await self._screen_as(kept)
+            if screen is None:
+                return
+            screen.begin_as(kept)
+            await self.app.push_screen(screen)
+
+    async def _screen_as(self, kept: Kept) -> Frame | None:
+        runs = {"run": 1, "diff": 2}.get(kept.view, 0)
+        ids = [one for one in kept.what[:runs] if one is not None]
+        there = await self.client.get_runs(ids) if ids else []
+        if len({run.id for run in there}) < runs:
+            return None
+        view = next((view for view in (*OPENED, *(name for name, _, _ in VIEWS.values())) if view == kept.view), None)
+        if view is None or view == "dashboard":
+            return None
+        return _screen_of(view, self.session, *(kept.what if runs else ()))
+
     async def action_view(self, view: View) -> None:
         """The dashboard is beneath all others; each is made when it is first seen."""
         if view == self.view:
             return
+        self.session.before = self.place
+        self.session.left_as = []
         for _ in self.app.screen_stack[1:]:
             await self.app.pop_screen()
         if view != "dashboard":
@@ -211,7 +264,29 @@ class Frame(Screen[int]):
 
     async def show_above(self, view: View, *what: str | None) -> None:
         """Above this one, which is there again when it is left."""
+        self.session.before = self.place
+        self.session.left_as = []
         await self.app.push_screen(_screen_of(view, self.session, *what))
+
+    async def go_beneath(self) -> None:
+        """To the one that it was opened from."""
+        self.session.before = self.place
+        await self.app.pop_screen()
+
+    async def action_last_view(self) -> None:
+        """The one that was seen before; again: back here."""
+        before = self.session.before
+        if before is None:
+            self.note("No other view was seen yet; 1 to 8 go there")
+            return
+        view, what = before
+        beneath = self.app.screen_stack[-2] if len(self.app.screen_stack) > 1 else None
+        if isinstance(beneath, Frame) and (beneath.view, beneath.place[1][:1]) == (view, what[:1]):
+            await self.go_beneath()
+        elif view in OPENED:
+            await self.show_above(view, *what)
+        else:
+            await self.action_view(view)
 
     async def action_back(self) -> None:
         await self.action_view("dashboard")
@@ -219,10 +294,18 @@ class Frame(Screen[int]):
     async def action_leave(self) -> None:
         await self.action_view("dashboard")
 
+    def close_overlay(self) -> None:
+        """What is asked and said by a key stands where it would hide it."""
+        if self.query("#overlay"):
+            from stepflow_tui.panes.overlay import Overlay
+
+            for overlay in self.query(Overlay):
+                overlay.action_close()
+
     def action_help(self) -> None:
         from stepflow_tui.screens.help import Help
 
-        self.app.push_screen(Help(self.view, self.session.changed_keys))
+        self.app.push_screen(Help(self.view, self.session.changed_keys, self.glyphs))
 
     # What cannot be done
 
@@ -230,63 +313,9 @@ class Frame(Screen[int]):
         """Why it does nothing now; None: it does."""
         if self.session.read_only and key.changes:
             return READ_ONLY
+        if self.app.is_web and key.id in NEEDING_TERMINAL:
+            return IN_BROWSER
         return None
-
-    # Finding by name
-
-    def action_commands(self) -> None:
-        if self.query("#palette"):
-            return
-        from stepflow_tui.panes.palette import Palette
-
-        self._focused_before = self.focused
-        palette = Palette(self._commands())
-        self.mount(palette)
-        self.set_focus(palette)  # at once: what is typed next is no key of the screen
-        self._add_commands()
-
-    def _commands(self) -> list[Command]:
-        """What has a key here, what has one elsewhere, the screens, the themes."""
-        from stepflow_tui.panes.palette import Command
-
-        changed, here = self.session.changed_keys, keys_of(self.view)
-        titles = {view: title for view, title, _ in VIEWS.values()}
-        commands = [
-            Command(key.help, shown(key, changed), partial(self.app.run_action, key.action, self), self.why_not(key))
-            for key in here
-            if key.id != "commands"
-        ]
-        for digit, (view, title, _) in VIEWS.items():
-            why_not = "it is here" if view == self.view else None
-            commands.append(Command(f"Screen: {title}", digit, partial(self.action_view, view), why_not))
-        for key in KEYS:
-            if key not in here:
-                where = " or ".join(titles.get(view, f"the {view} that enter opens") for view in key.views[:2])
-                commands.append(Command(key.help, shown(key, changed), None, f"on {where}"))
-        themes = self.session.themes
-        return [*commands, *(Command(f"Theme: {name}", "", partial(self._set, "theme", name)) for name in themes)]
-
-    @work(group="commands", exclusive=True)
-    async def _add_commands(self) -> None:
-        """What has to be read first."""
-
-    async def _set(self, name: str, value: str) -> None:
-        try:
-            self.session.set(name, value)
-        except WorkflowEngineError as error:
-            self.note(error.message, "bad")
-
-    async def on_palette_closed(self, message: Palette.Closed) -> None:
-        await self.query("#palette").remove()
-        if self._focused_before is not None and self._focused_before.is_mounted:
-            self.set_focus(self._focused_before)
-        else:
-            self.focus_main()
-        command = message.command
-        if command is not None and command.why_not is not None:
-            self.note(f"{command.text}: {command.why_not}")
-        elif command is not None and command.do is not None:
-            self.app.call_later(command.do)  # not from within: it may leave this screen
 
     # Being there
 
@@ -317,7 +346,9 @@ class Frame(Screen[int]):
         answers = {"y": ("yes", "quit, executions go on"), "ctrl+c": ("yes", "the same")}
 
         async def leave() -> None:
-            await self.action_view("dashboard")
+            left_as = [screen.kept() for screen in self.app.screen_stack if isinstance(screen, Frame)]
+            await self.action_view("dashboard")  # which may ask something
+            self.session.left_as = left_as
             await self.app.run_action("leave", self.app.screen)
 
         async def answered(_: str) -> None:

@@ -15,7 +15,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 
-from stepflow.errors import WorkflowEngineError
 from stepflow.model.event import LEVELS, EventType, WorkflowEvent
 from stepflow.model.paths import write_path
 from stepflow.model.run import RunRecord, StepRecord
@@ -25,15 +24,16 @@ from stepflow_tui.panes.attempts import Attempts
 from stepflow_tui.panes.graph import Graph
 from stepflow_tui.panes.run_log import RunLog
 from stepflow_tui.panes.run_timeline import RunTimeline
-from stepflow_tui.presentation.critical import critical_path, seconds_left
+from stepflow_tui.presentation.critical import critical_path
 from stepflow_tui.presentation.json_tree import as_text
 from stepflow_tui.presentation.run import run_header
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.step import event_detail, step_lines, step_title
-from stepflow_tui.presentation.timeline import is_upstream_failure, rows_of
-from stepflow_tui.presentation.timeline import moves as rows_move
+from stepflow_tui.presentation.timeline_folding import is_upstream_failure
+from stepflow_tui.remembering import Kept
+from stepflow_tui.screens.timing import Timing
 from stepflow_tui.screens.travelling import Travelling
-from stepflow_tui.session import Session
+from stepflow_tui.session import MOST_OF_BODY, Place, Session
 from stepflow_tui.widgets.bar import Bar, Question
 from stepflow_tui.widgets.find import Find
 from stepflow_tui.widgets.json_view import JsonView
@@ -48,19 +48,17 @@ WORDS = 6
 REST = 4
 """Times as long as reading took nothing is read again."""
 MOST_REST_SECONDS = 2.0
-HISTORY, HISTORY_OF_MANY = 20, 3
-MANY_STEPS = 1000
 PROBLEMS = (StepStatus.FAILED, StepStatus.AWAITING_RETRY)
 
 
-class RunView(Travelling):
+class RunView(Timing, Travelling):
     view = "run"
     CSS_PATH = "run.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-medium"), (100, "-wide"), (160, "-widest")]  # noqa: RUF012 - as Textual declares it
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("run")]
 
-    def __init__(self, session: Session, run_id: str, step: str | None = None) -> None:
-        """`step`: the one to begin on."""
+    def __init__(self, session: Session, run_id: str, step: str | None = None, tab: str | None = None) -> None:
+        """`step`, `tab`: those to begin on."""
         super().__init__(session, run_id)
         self.step_key = step
         self.run: RunRecord | None = None
@@ -69,20 +67,29 @@ class RunView(Travelling):
         self._records: list[StepRecord] = []
         self._steps: list[StepRecord] = []
         self._critical: tuple[str, ...] = ()
-        self._durations: dict[str, Sequence[int]] = {}
-        """By step, of earlier executions."""
-        self._tab = 0
+        self._tab = TABS.index(tab) if tab in TABS else 0
         self._unfolds = False
         self._told: object = None
         """What the detail is about."""
         self._wanted = self._reading = False
+
+    @property
+    def place(self) -> Place:
+        return "run", (self.run_id, self.step_key, TABS[self._tab])
+
+    def kept(self) -> Kept:
+        return msgspec.structs.replace(super().kept(), zoomed="main" if self.has_class("-zoomed") else None)
+
+    def begin_as(self, kept: Kept) -> None:
+        if kept.zoomed == "main":
+            self.add_class("-zoomed")
 
     def compose(self) -> ComposeResult:
         yield Bar(id="header")
         yield Tabs(TITLES, id="tabs")
         with Container(id="body"):
             with Container(id="main"):
-                yield RunTimeline(self.glyphs, self.now)
+                yield RunTimeline(self.session, self.now)
                 yield Graph(self.glyphs, self.now)
                 yield RunLog("Log", id="log", lines=True)
                 yield RunLog("Events", id="events", lines=False)
@@ -131,22 +138,8 @@ class RunView(Travelling):
 
     async def on_mount(self) -> None:
         self.values.border_title = "Input/Output"
-        self._choose_tab(0)
+        self._choose_tab(self._tab)
         self.reload_all()
-
-    @work(group="history", exclusive=True)
-    async def _read_history(self) -> None:
-        """What earlier executions say of how long it will take; not needed where it has ended."""
-        run = self.present
-        if run is None or run.status.is_final:
-            return
-        many = run.steps_total > MANY_STEPS
-        try:
-            history = await self.client.history(run.template, HISTORY_OF_MANY if many else HISTORY)
-        except WorkflowEngineError:
-            return  # it goes without
-        self._durations = dict(history.durations_ms)
-        self.show_header()
 
     async def reload(self) -> None:
         await self.guarded(self._read())
@@ -175,32 +168,25 @@ class RunView(Travelling):
     async def _read(self) -> None:
         run_id, past = self.run_id, self.past
         if past is None:
-            run = await self.client.get_run(run_id)
+            run = await self.client.get_run(run_id, bodies=False)
             records = await self.client.get_steps(run_id, bodies=False, attempts=True)
         else:
             run, records = await self.client.look_back(run_id, past.seq)
         if run_id != self.run_id or past is not self.past:
             return  # another one, or another moment, was asked for meanwhile
-        is_first = self.run is None
         self.run = run
         if past is None:
             self.present = run
         self._records = records
         self._steps = list({record.key: record for record in records}.values())
         self._critical = critical_path(self._steps, self.now())
-        self._fill(TABS[self._tab])
-        if self.step_key is None:
-            self.step_key = self._first_step()
+        self._fill("timeline")  # also unseen: it knows when all will end, and what to begin on
+        self.step_key = self.step_key or self.timeline.selected_key
+        if TABS[self._tab] != "timeline":
+            self._fill(TABS[self._tab])
         self.show_header()
         self.set_clock()
-        if is_first:
-            self._read_history()
         await self._fill_slowly()
-
-    def _first_step(self) -> str | None:
-        failed = next((step for step in self._steps if _is_problem(step)), None)
-        first = failed or next(iter(self._steps), None)
-        return None if first is None else first.key
 
     def _fill(self, tab: str) -> None:
         """What needs no reading of its own."""
@@ -232,13 +218,19 @@ class RunView(Travelling):
         await self.guarded(self._read_detail())
 
     async def _read_detail(self) -> None:
-        if TABS[self._tab] == "events":
-            await self._read_event()
-            return
+        match TABS[self._tab]:
+            case "events":
+                await self._read_event()
+            case "values":
+                await self._read_values()
+            case _:
+                await self._read_step()
+
+    async def _read_step(self) -> None:
         run, key, past = self.run, self.step_key, self.past
         if run is None or key is None:
             return
-        told = await self.client.get_steps(run.id, step=key, attempts=True)
+        told = await self.client.get_steps(run.id, step=key, attempts=True, largest=MOST_OF_BODY)
         words = await self.client.get_events(
             run.id,
             step=key,
@@ -248,13 +240,10 @@ class RunView(Travelling):
             before_seq=None if past is None else past.seq + 1,
             bodies=False,
         )
-        if (run, key, past) != (self.run, self.step_key, self.past) or TABS[self._tab] == "events":
+        if (run, key, past) != (self.run, self.step_key, self.past) or TABS[self._tab] in ("events", "values"):
             return
         attempts = _as_then(told, [one for one in self._records if one.key == key])
         if not attempts:
-            return
-        if TABS[self._tab] == "values":
-            self._show_values(run, attempts[-1])
             return
         unfolds, now = self._unfolds, self.now()
         title = step_title(attempts[-1], self.glyphs)
@@ -266,7 +255,7 @@ class RunView(Travelling):
         at = self.event_pane.selected
         if at is None:
             return
-        found = await self.client.get_events(self.run_id, after_seq=at.seq - 1, limit=1)
+        found = await self.client.get_events(self.run_id, after_seq=at.seq - 1, limit=1, largest=MOST_OF_BODY)
         if found and TABS[self._tab] == "events":
             title = f"#{found[0].run_seq:,} {safe(found[0].event_type)}"
             self._tell(title, lambda width: event_detail(found[0], self.glyphs), found[0].seq)
@@ -278,6 +267,16 @@ class RunView(Travelling):
         if what != self._told:
             self._told = what
             self.detail.scroll_home(animate=False)
+
+    async def _read_values(self) -> None:
+        run, key, past = self.run, self.step_key, self.past
+        if run is None or key is None:
+            return
+        whole = await self.client.get_run(run.id, None if past is None else past.seq)
+        told = await self.client.get_steps(run.id, step=key, attempts=True)
+        attempts = _as_then(told, [one for one in self._records if one.key == key])
+        if attempts and (run, key, past) == (self.run, self.step_key, self.past) and TABS[self._tab] == "values":
+            self._show_values(whole, attempts[-1])
 
     def _show_values(self, run: RunRecord, step: StepRecord) -> None:
         shown = {"input": run.input, "output": run.output}
@@ -299,12 +298,14 @@ class RunView(Travelling):
     def _header_line(self, width: int) -> Line:
         assert self.run is not None
         now = self.now()
-        left = seconds_left(self._steps, self._durations, now) if self._durations else None
+        prediction = self.timeline.prediction
+        left = None if prediction is None else prediction.seconds_left(now) or None
         return run_header(self.run, self._steps, self._critical, left, width, now, self.glyphs)
 
     # What arrives
 
     def events_arrived(self, events: list[WorkflowEvent]) -> None:
+        self.timeline.note(events)
         mine = [event for event in events if event.run_id == self.run_id]
         if not mine:
             return
@@ -326,6 +327,7 @@ class RunView(Travelling):
         if self.run is not None:
             for pane in (self.log_pane, self.event_pane):
                 pane.run_id = None
+            self.timeline.look_again()
             self.reload_all()
 
     # What moves
@@ -333,12 +335,13 @@ class RunView(Travelling):
     @property
     def moves(self) -> bool:
         is_live = self.past is None and self.run is not None and not self.run.status.is_final
-        return is_live and rows_move(rows_of(self._records))
+        return is_live and self.timeline.ticks
 
     def tick(self) -> None:
         self.show_header()
-        if TABS[self._tab] in ("timeline", "graph", "attempts"):
-            self.pane.refresh()
+        self.timeline.tick()
+        if TABS[self._tab] in ("graph", "attempts"):
+            self.pane.refresh_moved()
 
     # Moving
 
@@ -417,7 +420,7 @@ class RunView(Travelling):
             await self.action_leave()
 
     async def action_leave(self) -> None:
-        await self.app.pop_screen()
+        await self.go_beneath()
 
     async def action_open(self) -> None:
         pane = self.pane
@@ -426,6 +429,8 @@ class RunView(Travelling):
         elif pane is self.log_pane and pane.selected is not None and pane.selected.step_key is not None:
             self.step_key = pane.selected.step_key
             await self._to_tab(TABS.index("timeline"))
+        elif self.focused is self.timeline and await self.open_of_timeline():
+            pass
         elif self.focused is not self.detail:
             self._to_detail()
 
@@ -455,6 +460,24 @@ class RunView(Travelling):
             return pane
         self.note("That is for the log and the events; l goes there")
         return None
+
+    def action_follow(self) -> None:
+        pane = self._log_seen()
+        if pane is not None and self.past is not None:
+            self.note("In the past nothing comes; esc goes back to now")
+        elif pane is not None:
+            pane.toggle_follow()
+
+    def action_mark_line(self) -> None:
+        pane = self._log_seen()
+        if pane is not None:
+            pane.toggle_mark()
+
+    async def has_more_to_look_through(self, view: LineView) -> bool:
+        if not isinstance(view, RunLog) or view.is_whole:
+            return False
+        await self.guarded(view.read_above(self.client))
+        return self.session.storage_trouble is None
 
     async def action_wrap(self) -> None:
         if self.past is not None:
@@ -490,21 +513,28 @@ class RunView(Travelling):
         else:
             await self._to_tab(TABS.index("values"))
 
-    def action_fold(self) -> None:
+    async def action_fold(self) -> None:
+        pane = self.focused
         if TABS[self._tab] == "values":
             self.values.toggle()
-        else:
+        elif isinstance(pane, RunLog) and pane.selected is not None:
+            await self.guarded(self._unfold_line(pane, pane.selected))
+        elif pane is not self.timeline or not self.timeline.fold():
             self._unfolds = not self._unfolds
             self._show_detail()
 
-    async def action_find(self) -> None:
-        if TABS[self._tab] != "values":
-            await self._to_tab(TABS.index("values"))
-        field = Find()
-        await self.mount(field)
-        field.focus()
+    async def _unfold_line(self, pane: RunLog, event: WorkflowEvent) -> None:
+        """All that it says; what is big of it is read only now."""
+        says: list[Line] = []
+        if not pane.is_unfolded(event):
+            whole = await self.client.get_events(self.run_id, after_seq=event.seq - 1, limit=1)
+            says = [[("    ", ""), *line] for line in event_detail(whole[0] if whole else event, self.glyphs)]
+        pane.toggle_unfolded(event, says)
 
     async def on_find_asked(self, message: Find.Asked) -> None:
+        if self._seeks_in is not self.values:
+            return  # as everywhere
+        message.prevent_default()
         await self.query(Find).remove()
         self.focus_main()
         if message.text is not None:
@@ -516,7 +546,9 @@ class RunView(Travelling):
             self.note(f"Nothing has '{text}'")
 
     def action_match(self, by: int) -> None:
-        if not self.values.next_match(by):
+        if self.found_in is not self.values:
+            super().action_match(by)
+        elif not self.values.next_match(by):
             self.note("Nothing was found; / searches")
 
     def action_yank(self) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
+from textual.timer import Timer
 
 from stepflow.model.run import RunRecord
 from stepflow_tui.keymap import bindings
 from stepflow_tui.panes.found import KINDS, Found
 from stepflow_tui.panes.saved_views import SavedView
 from stepflow_tui.presentation.filters import Filter
-from stepflow_tui.presentation.search import found_line
+from stepflow_tui.presentation.search import State, found_line
 from stepflow_tui.screens.querying import Querying
 from stepflow_tui.searching import MOST_FOUND, Search
 from stepflow_tui.session import Session
@@ -37,6 +39,8 @@ class SearchView(Querying):
         self.search = Search(Filter())
         self._looks = False
         self._shown_at = 0.0
+        self._shown_any = False
+        self._show_later: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Bar(id="header")
@@ -69,6 +73,7 @@ class SearchView(Querying):
 
     def look_for(self, wanted: Filter) -> None:
         self.search = Search(wanted)
+        self._shown_any = False
         self._look(self.search)
 
     @work(group="search", exclusive=True)
@@ -79,24 +84,31 @@ class SearchView(Querying):
         finally:
             if search is self.search:
                 self._looks = False
-                if self.is_mounted:
+                if self.query(Tabs):  # else the screen is being left
                     self._show()
                     self._show_some()
 
     def _seen(self) -> None:
         """A piece more; what comes soon after is drawn with it."""
-        if time.monotonic() - self._shown_at >= SHOWN_EVERY_SECONDS:
+        wait = self._shown_at + SHOWN_EVERY_SECONDS - time.monotonic()
+        if wait <= 0 or (not self._shown_any and any(self.search.counts)):
             self._show()
+        elif self._show_later is None:
+            self._show_later = self.set_timer(wait, self._show)
 
     def _show(self) -> None:
+        if self._show_later is not None:
+            self._show_later.stop()
+            self._show_later = None
         self._shown_at = time.monotonic()
         search = self.search
-        counts = (len(search.runs), len(search.steps), len(search.lines))
-        self.query_one(Tabs).rename([f"{kind} {count:,}" for kind, count in zip(KINDS, counts, strict=True)])
+        self._shown_any = any(search.counts)
+        names = [f"{kind} {count:,}" for kind, count in zip(KINDS, search.counts, strict=False)]
+        self.query_one(Tabs).rename([*names, *KINDS[len(names) :]])
         self.found.show(search)
-        state = "over" if search.is_over else "looks" if self._looks else "stopped"
-        said = found_line(counts, search.seconds, search.share, MOST_FOUND, state=state)
-        self.found.border_title = Content(f"Found  /{search.filter.text}")
+        state: State = "over" if search.is_over else "looks" if self._looks else "stopped"
+        said = found_line(search.counts, search.seconds, search.reach, MOST_FOUND, datetime.now(UTC), state)
+        self.found.border_title = Content(f"6 Found  /{search.filter.text}")
         self.found.border_subtitle = Content(said)
 
     def _show_some(self) -> None:

@@ -13,9 +13,9 @@ from textual.binding import BindingType
 
 from stepflow_tui.config import CHOICES, ConfigError
 from stepflow_tui.keymap import bindings
-from stepflow_tui.presentation.settings import SETTINGS, preview_lines, setting_row
+from stepflow_tui.presentation.settings import SETTINGS, preview_lines, profile_lines, setting_row
 from stepflow_tui.presentation.spans import Line, safe
-from stepflow_tui.screens.frame import Frame
+from stepflow_tui.screens.commanding import Commanding
 from stepflow_tui.session import Session
 from stepflow_tui.theme import DEFAULT, stamp_of
 from stepflow_tui.widgets.bar import Bar
@@ -29,7 +29,7 @@ WINNERS = {"theme": "STEPFLOW_THEME", "glyphs": "STEPFLOW_ASCII"}
 
 
 class SettingsList(LineView):
-    BORDER_TITLE = "Settings"
+    BORDER_TITLE = "8 Settings"
 
     def __init__(self, session: Session) -> None:
         super().__init__(id="settings")
@@ -80,14 +80,16 @@ class Preview(LineView, can_focus=False):
         for one in self._session.troubles:
             first, *others = wrap(safe(one), width)
             troubles += [[(f"! {first}", "bad")], *([(f"  {other}", "bad")] for other in others)]
-        self._lines = [*troubles, *preview_lines(self._session.glyphs)]
+        profile = self._session.profile
+        profiles = profile_lines(self._session.profiles(), "" if profile is None else profile.name, width)
+        self._lines = [*troubles, *profiles, *preview_lines(self._session.glyphs)]
         self.set_rows(len(self._lines))
 
     def line_at(self, row: int, width: int) -> Line:
         return self._lines[row]
 
 
-class SettingsView(Frame):
+class SettingsView(Commanding):
     view = "settings"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("settings")]
     CSS = "SettingsView #settings { height: auto; max-height: 60%; }"

@@ -6,8 +6,9 @@ import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
 from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -22,14 +23,20 @@ from stepflow_tui.keymap import Key, bindings
 from stepflow_tui.panes.source import Source
 from stepflow_tui.panes.template_list import MOST, TemplateList
 from stepflow_tui.panes.template_tabs import Problems, Simulated, SourceDiff, Tab, Versions
+from stepflow_tui.presentation.problems import problems_note
 from stepflow_tui.presentation.source import LEVELS
 from stepflow_tui.presentation.spans import safe
 from stepflow_tui.presentation.templates import LAST_RUNS, Entry
 from stepflow_tui.presentation.versions import diff_of, version_rows
+from stepflow_tui.remembering import Kept
 from stepflow_tui.screens.acting import Acting
+from stepflow_tui.screens.frame import READ_ONLY
 from stepflow_tui.session import Session
 from stepflow_tui.widgets.bar import Bar
 from stepflow_tui.widgets.lines import LineView
+
+if TYPE_CHECKING:
+    from stepflow_tui.screens.dashboard import Dashboard
 
 MOST_VERSIONS = 100
 LEAST_FOR_TABS = 46
@@ -67,6 +74,14 @@ class TemplatesView(Acting):
                 for tab in (Problems, Versions, SourceDiff, Simulated):
                     yield tab(self.glyphs)
         yield Bar(id="footer")
+
+    def kept(self) -> Kept:
+        zoomed = self.pane.id if self._is_zoomed else None
+        return msgspec.structs.replace(super().kept(), cursor=self.template_at_hand, zoomed=zoomed)
+
+    def begin_as(self, kept: Kept) -> None:
+        self.session.template_at_hand = kept.cursor
+        self._is_zoomed = kept.zoomed is not None
 
     # Panes
 
@@ -364,6 +379,34 @@ class TemplatesView(Acting):
         elif self.pane is self.entries:
             self.go_to_pane(self.source)
 
+    @work(group="validate", exclusive=True)
+    async def action_validate(self) -> None:
+        entry = self.entries.selected
+        if entry is not None:
+            await self.guarded(self._validate(entry))
+
+    async def _validate(self, entry: Entry) -> None:
+        """Its file as it is now, saved or not; else its text. What is wrong with it is shown."""
+        await self._to_tab(self.problems)
+        await self._read_entry()
+        text = self.source.text
+        if entry.file is not None and os.path.isfile(entry.file):  # noqa: ASYNC240, PTH113 - one look
+            text = await asyncio.to_thread(_read, entry.file)
+        if text != self.source.text:
+            self.source.show(entry.key, f"{safe(Path(entry.file or '').name)} · not saved", text)
+        self._looked.pop(entry.name, None)
+        await self._read_problems(entry, text)
+        self.note(*problems_note(entry.name, self.problems.problems))
+
+    def action_watch_files(self) -> None:
+        """The dashboard does it, for all screens."""
+        dashboard = self._dashboard
+        dashboard.set_watching(not dashboard.watches_files)
+        if dashboard.watches_files:
+            self.note("Templates are saved whenever their files change")
+        else:
+            self.note("Files are not watched: what changes in them is saved when w watches them again", "late")
+
     def action_problem(self, by: int) -> None:
         problems = self.problems.problems
         at = self._at_problem
@@ -431,6 +474,12 @@ class TemplatesView(Acting):
     def why_not(self, key: Key) -> str | None:
         if key.id == "edit" and self._file_alone is not None and not self.session.read_only:
             return None
+        if key.id == "validate" and self.entries.selected is None:
+            return "There is no template to check"
+        if key.id == "watch_files" and self.client.workspace is None:
+            return "There is no workspace whose files could be watched; stepflow init makes one"
+        if key.id == "watch_files" and self.session.read_only:
+            return READ_ONLY
         return super().why_not(key)
 
     @property
@@ -448,11 +497,15 @@ class TemplatesView(Acting):
 
     async def show_run(self, run_id: str) -> None:
         """It shows in the list; its steps are on the dashboard."""
+        await self._dashboard.show_run(run_id)
+
+    @property
+    def _dashboard(self) -> Dashboard:
         from stepflow_tui.screens.dashboard import Dashboard
 
         beneath = self.app.screen_stack[0]
-        if isinstance(beneath, Dashboard):
-            await beneath.show_run(run_id)
+        assert isinstance(beneath, Dashboard)
+        return beneath
 
     async def show_simulation(self, name: str) -> None:
         await self._to_tab(self.query_one(Simulated))

@@ -14,7 +14,7 @@ from stepflow_tui.keymap import Key, bindings
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.workers import worker_row
-from stepflow_tui.screens.frame import Frame
+from stepflow_tui.screens.finding import Finding
 from stepflow_tui.widgets.bar import Bar, Question
 from stepflow_tui.widgets.lines import LineView
 
@@ -22,7 +22,7 @@ LOOK_SECONDS = 2.0
 
 
 class WorkerList(LineView):
-    BORDER_TITLE = "Workers"
+    BORDER_TITLE = "5 Workers"
 
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(id="workers")
@@ -46,7 +46,7 @@ class WorkerList(LineView):
         return worker_row(self.records[row], width, datetime.now(UTC), self._glyphs)
 
 
-class WorkersView(Frame):
+class WorkersView(Finding):
     view = "workers"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("workers")]
 

@@ -5,19 +5,21 @@ Subclasses answer what stands in a row; rows are known by an id, so that the cur
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from stepflow_tui.presentation.spans import Line, fit_line
+from stepflow_tui.presentation.spans import Line, fit_line, with_found
 
 STYLES = (
     "good",
@@ -35,6 +37,8 @@ STYLES = (
 
 MOST_SELECTED = 10_000
 """Rows that are copied at most."""
+SOUGHT_AT_ONCE = 500
+"""Rows that are looked through before keys are heard again."""
 
 
 @lru_cache(8192)
@@ -100,7 +104,11 @@ class LineView(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.row_count = 0
         self.cursor = 0
+        self.sought = ""
+        """Words that are shown wherever they stand."""
         self._styles: dict[str, Style] = {}
+        self._drawn_lines: list[Strip] = []
+        """The lines at the last tick, if nothing was drawn since."""
         self.show_horizontal_scrollbar = False
 
     # For subclasses
@@ -112,15 +120,71 @@ class LineView(ScrollView, can_focus=True):
     def header_at(self, width: int) -> Line:
         return []
 
+    def may_move(self, row: int) -> bool:
+        """It may look otherwise when nothing but time has changed."""
+        return True
+
     def set_rows(self, count: int, cursor: int | None = None) -> None:
         """There are `count` rows now; the cursor belongs on row `cursor`, or stays where it is."""
         self.row_count = count
-        self.virtual_size = Size(1, count + self.header_lines)
+        self.resize_inside(Size(1, count + self.header_lines))
         wanted = self.cursor if cursor is None else cursor
         self.cursor = max(0, min(wanted, count - 1))
         if self.has_cursor:
             self._scroll_to_cursor()
         self.refresh()
+
+    def resize_inside(self, size: Size) -> None:
+        """What can be scrolled over has this size. Textual would lay out the whole screen for each line that comes,
+        where nothing but the scrollbar is another."""
+        if not self.is_mounted or self.styles.auto_dimensions:
+            self.virtual_size = size
+        elif size != self.virtual_size:
+            self.set_reactive(LineView.virtual_size, size)
+            self._scroll_update(size)  # which lays out where the scrollbar comes or goes
+
+    # Finding
+
+    @property
+    def marked_rows(self) -> Sequence[int]:
+        """Rows that somebody marked to find them again."""
+        return ()
+
+    @property
+    def place_found(self) -> int:
+        """The row from which it is looked further."""
+        return self.cursor
+
+    def go_to_found(self, row: int) -> None:
+        self.move_to(row)
+
+    def seek(self, words: str) -> None:
+        """Show them; none: nothing is looked for any more."""
+        self.sought = words
+        self.refresh()
+
+    async def next_found(self, by: int) -> bool:
+        """Go to the next row that has the words, round and round; `by` 0: this one counts too. False: none has."""
+        words, width, count = self.sought.lower(), self.scrollable_content_region.width, self.row_count
+        at = self.place_found
+        for step in range(0 if by == 0 else 1, count + (1 if by else 0)):
+            row = (at + step * (by or 1)) % count
+            if words in "".join(text for text, _ in self.line_at(row, width)).lower():
+                self.go_to_found(row)
+                return True
+            if step % SOUGHT_AT_ONCE == SOUGHT_AT_ONCE - 1:
+                await asyncio.sleep(0)
+                if self.row_count != count or self.sought.lower() != words:
+                    return False
+        return False
+
+    def go_to_mark(self, by: int) -> None:
+        """To the next marked row, round and round."""
+        at, rows = self.place_found, sorted(self.marked_rows)
+        if rows and by > 0:
+            self.go_to_found(next((row for row in rows if row > at), rows[0]))
+        elif rows:
+            self.go_to_found(next((row for row in reversed(rows) if row < at), rows[-1]))
 
     # Drawing
 
@@ -140,9 +204,31 @@ class LineView(ScrollView, can_focus=True):
         super().notify_style_update()
         self._styles.clear()
 
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        self._drawn_lines = []
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def refresh_moved(self) -> None:
+        """Draw those lines again that look otherwise by now, after nothing but time has changed."""
+        width, height = self.scrollable_content_region.size
+        height = min(height, self.header_lines + self.row_count)
+        before, top = self._drawn_lines, self.scroll_offset.y - self.header_lines
+        is_known = len(before) == height
+        now = [
+            before[y] if is_known and y >= self.header_lines and not self.may_move(top + y) else self.render_line(y)
+            for y in range(height)
+        ]
+        if not is_known:
+            self.refresh()
+        else:
+            moved = [Region(0, y, width, 1) for y in range(height) if before[y] != now[y]]
+            if moved:
+                self.refresh(*moved)
+        self._drawn_lines = now
+
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
-        plain = self.rich_style
+        plain = self.style_of("")
         if y < self.header_lines:
             return self._strip(self.header_at(width), width, plain)
         row = self.scroll_offset.y + y - self.header_lines
@@ -176,6 +262,8 @@ class LineView(ScrollView, can_focus=True):
 
     def _row_strip(self, row: int, width: int, plain: Style) -> Strip:
         line = self.line_at(row, width)
+        if self.sought:
+            line = with_found(line, self.sought)
         if self.has_cursor and row == self.cursor:
             behind = self.style_of("cursor" if self.has_focus else "cursor-blurred")
             over = Style(bgcolor=behind.bgcolor, bold=behind.bold, reverse=behind.reverse)
@@ -194,10 +282,16 @@ class LineView(ScrollView, can_focus=True):
     def move_to(self, row: int) -> None:
         row = max(0, min(row, self.row_count - 1))
         if row != self.cursor and self.row_count:
-            self.cursor = row
+            before, self.cursor = self.cursor, row
             self._scroll_to_cursor()
-            self.refresh()
+            for changed in (before, row):
+                self.refresh_line(changed + self.header_lines)
             self.post_message(self.Moved(self))
+
+    def watch_show_vertical_scrollbar(self, is_shown: bool) -> None:
+        """It does not hear of what was scrolled before it was there."""
+        if is_shown:
+            self.vertical_scrollbar.position = self.scroll_y
 
     def on_resize(self) -> None:
         """The first time too: before it there is nothing to scroll."""

@@ -28,8 +28,8 @@ WAITS = "steps:\n  - {id: ask, type: wait_event, input: {name: 'manager; $(reboo
 
 FREE = {
     "--concurrency", "--cursor", "--data", "--delay", "--description", "--from", "--grace", "--idempotency-key",
-    "--input", "--keep", "--lease", "--limit", "--mock", "--offset", "--older-than", "--priority", "--reason",
-    "--since", "--var",
+    "--host", "--input", "--keep", "--lease", "--limit", "--mock", "--offset", "--older-than", "--port", "--priority",
+    "--reason", "--since", "--var",
 }  # fmt: skip
 """Texts, numbers and times: there is nothing to choose from."""
 
@@ -278,3 +278,15 @@ def test_fish_completes_what_is_typed(run: Run, orders: Path, environment: dict[
     assert "order.yaml" in completions("stepflow create x --dsl ")
     assert completions("stepflow executions --status=runn") == ["--status=running"]
     assert sorted(completions("stepflow completion ")) == ["bash", "fish", "zsh"]
+
+
+def test_profiles_are_completed(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "stepflow"
+    folder.mkdir(parents=True)
+    environment["XDG_CONFIG_HOME"] = str(folder.parent)
+    assert asked(environment, "stepflow ui --profile ") == []
+    (folder / "ui.toml").write_text('[profiles]\nproduction = {db = "/p.db"}\nproof = {workspace = "/w"}\nwrong = {}\n')
+    assert asked(environment, "stepflow ui --profile ") == ["plain,production", "plain,proof"]
+    assert asked(environment, "stepflow open --profile proo") == ["plain,proof"]
+    (folder / "ui.toml").write_text("[[[")
+    assert asked(environment, "stepflow ui --profile ") == []

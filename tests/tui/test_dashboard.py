@@ -109,7 +109,10 @@ async def test_an_empty_storage_says_what_to_do(storage: SQLiteStorage) -> None:
         await screen.expect("No other execution failed")
 
 
-@pytest.mark.parametrize("size", [(40, 10), (80, 24), (200, 60), *(pytest.param(size, marks=pytest.mark.full) for size in ((120, 40), (20, 5)))])
+@pytest.mark.parametrize(
+    "size",
+    [(40, 10), (80, 24), (200, 60), *(pytest.param(size, marks=pytest.mark.full) for size in ((120, 40), (20, 5)))],
+)
 async def test_it_works_at_every_size(storage: SQLiteStorage, size: tuple[int, int]) -> None:
     run_id = start(storage, failing())
     async with working(storage):
@@ -287,10 +290,12 @@ async def test_ten_thousand_steps_are_shown_and_keys_still_answer(storage: SQLit
         await until(storage, run_id)
     async with screen_on(storage) as screen:
         timeline = screen.dashboard.timeline
-        await screen.until(lambda: timeline.row_count == 10_000)
+        await screen.until(lambda: len(timeline.rows) == 10_000)
         screen.dashboard.set_focus(timeline)
-        await screen.press("G")
-        await screen.expect("s9999")
+        await screen.expect("more steps  x unfolds")
+        await screen.press("G", "x", "G")
+        await screen.expect("s9998", "x folds them")
+        assert timeline.row_count == 10_001
 
 
 async def test_zoom_gives_a_pane_the_whole_screen_and_takes_it_back(storage: SQLiteStorage) -> None:

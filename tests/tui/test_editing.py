@@ -29,6 +29,8 @@ EDITOR = """\
 # Named as one that is told of a line by +LINE.
 echo "$@" >> {folder}/given
 [ -e {folder}/fails ] && exit 3
+[ -e {folder}/deletes ] && exec rm "$2"
+[ -e {folder}/bytes ] && {{ printf '# \\377\\n' >> "$2"; exit 0; }}
 sed -i "$(cat {folder}/does)" "$2"
 """
 
@@ -127,3 +129,36 @@ def test_a_template_without_a_file_is_edited_as_a_copy_and_nothing_typed_is_lost
     terminal.type("e")
     terminal.expect("Nothing was changed")
     assert not Path(editor.given[-1].partition(" ")[2]).exists()
+
+
+def test_what_an_editor_may_leave_behind_is_said_and_harms_nothing(
+    terminal: Terminal, editor: Editor, tmp_path: Path
+) -> None:
+    (tmp_path / "alone.yaml").write_text(FLOW.replace("sleeper", "alone"))
+    environment = {**os.environ, "STEPFLOW_DB": str(tmp_path / "shop" / "x.db")}
+    create = stepflow("create", "alone", "--dsl", str(tmp_path / "alone.yaml")).split()
+    subprocess.run(create, env=environment, check=True)
+    (tmp_path / "alone.yaml").unlink()
+    terminal.type(stepflow(), "Enter")
+    terminal.expect("q Quit", "alone")
+    terminal.type("3")
+    terminal.expect("name: alone")
+    (editor.folder / "deletes").touch()
+    terminal.type("e")
+    terminal.expect("cannot be read: No such file")
+    (editor.folder / "deletes").unlink()
+    (editor.folder / "bytes").touch()
+    terminal.type("e")
+    terminal.expect("Not saved: it is not UTF-8 text")
+    (editor.folder / "bytes").unlink()
+    editor.will("/^#/d; s/600/60/")
+    terminal.type("e")
+    terminal.expect("Saved alone v2", "seconds: 60}")
+    terminal.type("j")
+    terminal.expect("name: sleeper")
+    (editor.folder / "deletes").touch()
+    terminal.type("e")
+    terminal.expect("sleeper", "gone")
+    terminal.type("q", "q")
+    terminal.expect("stepflow.cli.main")
+    assert "defect" not in terminal.text

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from stepflow.model.statuses import StepStatus
-from stepflow_tui.presentation.critical import critical_path, seconds_left
+from stepflow_tui.presentation.critical import critical_path
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.graph import (
     ASCII,
@@ -233,15 +233,3 @@ def test_the_critical_path_is_what_each_step_waited_for() -> None:
     running = msgspec.structs.replace(steps[1], status=StepStatus.RUNNING, finished_at=None)
     assert critical_path([steps[0], running, *steps[2:]], NOW) == ("a", "quick")
     assert critical_path([step("a", StepStatus.PENDING)], NOW) == ()
-
-
-def test_what_is_left_is_the_longest_way_through_what_has_not_ended() -> None:
-    steps = [
-        step("last", StepStatus.PENDING, 0, depends_on=("b",)),
-        step("a", StepStatus.RUNNING, 1, started_at=ago(3)),
-        step("b", StepStatus.PENDING, 2, depends_on=("a",)),
-        step("c", StepStatus.PENDING, 3),
-    ]
-    assert seconds_left(steps, {"a": [10_000], "b": [4000, 5000, 6000], "last": [1000], "c": [2000]}, NOW) == 13.0
-    assert seconds_left(steps, {}, NOW) is None
-    assert seconds_left([step("a", StepStatus.COMPLETED)], {"a": [1]}, NOW) is None

@@ -115,10 +115,10 @@ def test_a_row_never_needs_more_than_there_is_but_in_its_last_column(width: int,
 @pytest.mark.parametrize(
     ("listed", "title", "subtitle"),
     [
-        ({}, "Executions", "1,234"),
-        ({"filter": "status:x"}, "Executions  /status:x", "9 of 1,234"),
-        ({"filter": "err~[5]", "matching": None}, "Executions  /err~[5]", "9 in 200 looked at, more below"),
-        ({"sort": "duration", "reverse": True}, "Executions", "1,234 · ▴ duration"),
+        ({}, "2 Executions", "1,234"),
+        ({"filter": "status:x"}, "2 Executions  /status:x", "9 of 1,234"),
+        ({"filter": "err~[5]", "matching": None}, "2 Executions  /err~[5]", "9 in 200 looked at, more below"),
+        ({"sort": "duration", "reverse": True}, "2 Executions", "1,234 · ▴ duration"),
     ],
 )
 def test_a_list_says_what_it_shows(listed: dict[str, Any], title: str, subtitle: str) -> None:

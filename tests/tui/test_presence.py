@@ -39,7 +39,7 @@ async def test_refresh_reads_the_settings_too(storage: SQLiteStorage, tmp_path: 
 async def test_another_file_in_the_place_of_the_database_is_read(
     storage: SQLiteStorage, open_storage: OpenStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepflow_tui.screens.dashboard.WATCH_SECONDS", 0.05)
+    monkeypatch.setattr("stepflow_tui.screens.following.WATCH_SECONDS", 0.05)
     old = start(storage, sleeping())
     other = open_storage("other.db")
     new = start(other, chain(1))
@@ -50,7 +50,7 @@ async def test_another_file_in_the_place_of_the_database_is_read(
             os.remove(storage.url + suffix)
         os.replace(other.url, storage.url)
         await screen.expect(short_id(new))
-        assert short_id(old) not in screen.text
+        await screen.until(lambda: short_id(old) not in screen.text, "the log is read anew, too")
         # And its log is followed from there.
         async with Client(storage.url, durability="normal") as client:
             later = await client.start_run("flow", {})
@@ -58,7 +58,7 @@ async def test_another_file_in_the_place_of_the_database_is_read(
 
 
 async def test_a_database_that_went_away_comes_back(storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stepflow_tui.screens.dashboard.WATCH_SECONDS", 0.05)
+    monkeypatch.setattr("stepflow_tui.screens.following.WATCH_SECONDS", 0.05)
     start(storage, sleeping())
     async with screen_on(storage) as screen:
         await screen.expect("queued")
@@ -122,7 +122,10 @@ async def test_ctrl_c_copies_what_is_selected(storage: SQLiteStorage, monkeypatc
     async with screen_on(storage) as screen:
         await screen.expect(short_id(run_id))
         executions = screen.dashboard.executions
-        await screen.until(lambda: executions.region.x == 32, "its place is that of a wide screen")
+        await screen.until(
+            lambda: executions.region.x == screen.dashboard.templates.region.right > 0,
+            "its place is that of a wide screen",
+        )
         await screen.pilot.mouse_down(executions, offset=(3, 1))
         await screen.pilot.hover(executions, offset=(7, 1))
         await screen.pilot.mouse_up(executions, offset=(7, 1))

@@ -16,8 +16,10 @@ from stepflow_tui.presentation.executions import execution_row, short_id
 from stepflow_tui.presentation.glyphs import RUN_GLYPHS, STEP_GLYPHS, Glyphs
 from stepflow_tui.presentation.header import Standing, header_line
 from stepflow_tui.presentation.log import event_line
-from stepflow_tui.presentation.spans import Line, fit, fit_line, fit_name, safe
-from stepflow_tui.presentation.timeline import Axis, axis_line, axis_of, rows_of, step_row
+from stepflow_tui.presentation.spans import Line, cells, fit, fit_line, fit_name, safe
+from stepflow_tui.presentation.timeline import step_row
+from stepflow_tui.presentation.timeline_axis import Axis, axis_line, axis_of
+from stepflow_tui.presentation.timeline_folding import rows_of
 from tests.tui.records import NOW, ago, run, step
 
 UNICODE, ASCII = Glyphs(), Glyphs(ascii_only=True)
@@ -136,7 +138,8 @@ def test_attempts_stand_side_by_side() -> None:
     line = bar_row(step("a", StepStatus.RUNNING, attempt=2, started_at=ago(40)), attempts=(first,))
     assert "┊" in text(line)
     assert style_of(line, "█" * 10) == "bad"
-    assert text(line).rstrip().endswith("█ attempt 2")
+    assert text(line).endswith("█ attempt 2 ")
+    assert style_of(line, " attempt 2 ") == "active-reverse"  # within the bar, which is seen all the same
 
 
 def test_a_failure_says_why_and_what_another_caused_is_dim() -> None:
@@ -197,7 +200,12 @@ def test_a_log_line_says_who_and_what() -> None:
 
 def test_the_header_counts_and_names_trouble() -> None:
     standing = Standing("shop", {RunStatus.RUNNING: 3, RunStatus.FAILED: 1}, 1)
-    assert text(header_line(standing, 80, UNICODE)) == " stepflow  ▶3 ✗1 │ 1 worker │ shop"
+    assert text(header_line(standing, 80, UNICODE)) == " stepflow  ▶3 ✗1 │ ● 1 worker │ shop"
+    assert text(header_line(standing, 80, UNICODE, ("5", "Workers"))).endswith("│ shop" + " " * 34 + "5 Workers ")
+    assert text(header_line(standing, 30, UNICODE, ("5", "Workers"))) == " stepflow  ▶3 ✗1 │ ● 1 worker"
+    counts = dict.fromkeys(RunStatus, 1_000_000)
+    for width in range(20, 200):
+        assert cells(header_line(Standing("shop", counts, 2), width, UNICODE, ("5", "Workers"))) <= max(width, 25)
     standing = Standing("shop", {RunStatus.QUEUED: 2}, 0)
     assert style_of(header_line(standing, 80, UNICODE), "no worker") == "bad"
     standing = Standing("shop", {}, 1, "the disk is full")

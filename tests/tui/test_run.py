@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from stepflow.client import Client
+from stepflow.model import jsontext
 from stepflow.model.flow import Flow, OnError, Step
 from stepflow.model.statuses import RunStatus, StepStatus
 from stepflow.storages.sqlite import SQLiteStorage
@@ -532,3 +533,39 @@ def test_wrapped_lines_lose_nothing_and_fit(texts: list[str], width: int) -> Non
     assert joined == "".join(text for text, _ in line)
     told = wrap_text(" ".join(texts), width, "")
     assert all(sum(cell_len(text) for text, _ in part) <= width for part in told)
+
+
+async def test_a_large_output_is_read_only_where_all_of_it_is_asked_for(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ended(storage, flow(echo("big", "needle " * 20_000), name="large"), {"n": 1})
+    decoded: list[int] = []
+    decode = jsontext.decode
+
+    def counted(text: str) -> Any:
+        decoded.append(len(text))
+        return decode(text)
+
+    monkeypatch.setattr(jsontext, "decode", counted)
+    async with screen_on(storage) as screen:
+        await screen.until(lambda: screen.dashboard.timeline.run is not None)
+        await screen.press("enter", "enter")
+        await screen.until(lambda: isinstance(screen.app.screen, RunView))
+        view = screen.app.screen
+        assert isinstance(view, RunView)
+        await screen.expect("✓ big", '"output": 140,002 characters; i shows them')
+        await tab(screen, view, "events")
+        await screen.expect("$omitted")
+        assert max(decoded) < 1000
+        await screen.press("i")
+        await screen.expect('"n": 1', '"big": "needle')
+        assert max(decoded) > 140_000
+
+
+async def test_the_values_of_the_past_are_those_of_then(storage: SQLiteStorage) -> None:
+    run_id = await ended(storage, flow(echo("a", "given"), name="then"), {"n": 1})
+    async with run_shown(storage, run_id) as (screen, _):
+        await screen.press("i")
+        await screen.expect('"output": {1}')
+        await screen.press("H", *["less_than_sign"] * 3)
+        await screen.expect('"n": 1', '"output": null')

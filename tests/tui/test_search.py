@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,11 +14,12 @@ from stepflow.client import Client
 from stepflow.errors import StorageError
 from stepflow.model.flow import Flow, Step
 from stepflow.storages.sqlite import SQLiteStorage
+from stepflow_tui import searching
 from stepflow_tui.config import Config
 from stepflow_tui.panes.found import Found
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.presentation.filters import parse_filter
-from stepflow_tui.presentation.search import emphasised
+from stepflow_tui.presentation.search import Reach, emphasised, found_line
 from stepflow_tui.screens.dashboard import Dashboard
 from stepflow_tui.screens.run import RunView
 from stepflow_tui.screens.search import SearchView
@@ -107,18 +109,109 @@ async def found_by(storage: SQLiteStorage, text: str) -> tuple[list[str], list[s
 
 async def test_what_is_said_of_executions_holds_for_what_is_found_inside_them(storage: SQLiteStorage) -> None:
     await some(storage)
-    assert await found_by(storage, "status:failed") == (["etl"], ["load", "fetch"], [])
+    assert await found_by(storage, "status:failed -nowhere") == (["etl"], ["load", "fetch"], [])
     assert await found_by(storage, "template:flow epoch") == ([], [], ["epoch 2", "epoch 1"])
     assert await found_by(storage, "epoch -2") == ([], [], ["epoch 1"])
     assert await found_by(storage, "err~503 step:load*") == (["etl"], ["load"], [])
     assert await found_by(storage, "s1") == ([], ["s1"], [])
-    assert await found_by(storage, "since:1h template:flow") == (
+    assert await found_by(storage, "since:1h template:flow -nowhere") == (
         ["flow"],
         ["s1", "s0"],
         ["epoch 2", "epoch 1", "got HTTP 503, trying again"],
     )
-    assert await found_by(storage, "-since:1h") == ([], [], [])
-    assert await found_by(storage, "since:2099-01-01") == ([], [], [])
+    assert await found_by(storage, "-since:1h -nowhere") == ([], [], [])
+    assert await found_by(storage, "since:2099-01-01 -nowhere") == ([], [], [])
+
+
+async def test_a_filter_of_executions_alone_never_touches_the_log(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await some(storage)
+
+    def never(*arguments: Any, **options: Any) -> Any:
+        raise AssertionError("the log was looked at")
+
+    monkeypatch.setattr(SQLiteStorage, "search_log", never)
+    for text in ("status:failed", "dur:<1h template:etl", "-status:completed since:1h", "template:e*"):
+        assert await found_by(storage, text) == (["etl"], [], [])
+    async with screen_on(storage) as screen:
+        found = await shown(screen)
+        await look_for(screen, "status:failed")
+        await screen.until(lambda: str(found.border_subtitle).startswith("1 execution in "))
+        assert "a word, err~ or step: looks inside them" in str(found.border_subtitle)
+        await screen.press("right_square_bracket")
+        await screen.expect("[Steps]", "Only executions were looked for")
+
+
+async def test_what_is_found_is_there_while_it_looks_on_and_it_says_how_far_it_came(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = start(storage, chain(1))
+    say(storage, run_id, [f"line {n}" for n in range(100)])
+    monkeypatch.setattr(searching, "PIECE_SECONDS", 0.0)  # so that none grows
+    monkeypatch.setattr(searching, "LEAST_EVENTS", 10)
+    search = Search(parse_filter("line"))
+    counts, reaches = [], []
+
+    def seen() -> None:
+        counts.append(len(search.lines))
+        reaches.append(search.reach)
+
+    async with Client(storage.url, durability="normal") as client:
+        await search.look(client, seen)
+        last = await client.last_seq()
+    assert len(search.lines) == 100
+    assert counts == sorted(counts)
+    assert len(set(counts)) >= 10
+    said = [one for one in reaches if one is not None and one.what == "event"]
+    assert [one.count for one in said][:3] == [10, 20, 30]
+    assert all(one.back_to is not None and one.count <= last for one in said)
+    assert search.reach is None
+
+
+async def test_what_is_remembered_of_a_long_log_is_bounded(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "PIECE_SECONDS", 0.0)
+    monkeypatch.setattr(searching, "LEAST_EVENTS", 3)
+    monkeypatch.setattr(searching, "MOST_KNOWN", 2)
+    for _ in range(12):
+        say(storage, start(storage, chain(1)), ["line"])
+    search = Search(parse_filter("line"))
+    known = []
+    async with Client(storage.url, durability="normal") as client:
+        await search.look(client, lambda: known.append(len(search._known)))
+    assert len(search.lines) == 12
+    assert max(known) <= 5
+
+
+def test_how_far_it_came_is_said_in_a_line() -> None:
+    now = datetime(2025, 1, 20, 14, 0).astimezone()
+    today, before = now.replace(hour=12, minute=3), now - timedelta(days=2)
+    events, runs = Reach("event", 2_134_567, today), Reach("execution", 12_300, before)
+    assert found_line((1, 0, 2000), 0.5, events, 2000, now, "looks") == (
+        "searched back to 12:03, 2.1 M events; esc stops"
+    )
+    assert found_line((7,), 0.5, runs, 2000, now, "stopped") == (
+        "searched back to Jan 18 14:00, 12,300 executions; stopped"
+    )
+    assert found_line((0,), 0.5, Reach("execution"), 2000, now, "looks") == "esc stops"
+    assert found_line((1, 0, 2000), 0.5, None, 2000, now, "over") == ("1 execution, 0 steps, 2,000+ log lines in 0.5s")
+
+
+def test_a_piece_is_as_large_as_there_is_time_for() -> None:
+    pieces = searching.Pieces(100, 1000)
+    pieces.took(0.0)
+    assert pieces.size == 200
+    for _ in range(9):
+        pieces.took(0.001)
+    assert pieces.size == 1000
+    pieces.took(searching.PIECE_SECONDS * 2)
+    assert pieces.size == 500
+    pieces.took(10.0)
+    assert pieces.size == 125
+    pieces.took(10.0)
+    assert pieces.size == 100
 
 
 async def test_esc_stops_it_and_it_says_how_far_it_came(
@@ -139,9 +232,10 @@ async def test_esc_stops_it_and_it_says_how_far_it_came(
         found = await shown(screen)
         screen.app.screen.query_one(FilterField).set("http")
         await screen.press("enter")
-        await screen.until(lambda: "of the log looked at, esc stops" in str(found.border_subtitle))
+        await screen.until(lambda: str(found.border_subtitle).endswith("; esc stops"))
+        assert "searched back to " in str(found.border_subtitle)
         await screen.press("escape")
-        await screen.until(lambda: "of the log was looked at" in str(found.border_subtitle))
+        await screen.until(lambda: str(found.border_subtitle).endswith(" 1 event; stopped"))
         assert not search_of(screen).is_over
         assert isinstance(screen.app.screen, SearchView)
         holds.set()

@@ -52,11 +52,12 @@ async def test_right_chooses_the_next_theme_and_the_file_has_it(storage: SQLiteS
 async def test_each_setting_can_be_changed_and_says_what_it_means(storage: SQLiteStorage, file: Path) -> None:
     async with screen_on(storage, config=Config(file)) as screen:
         pane = await open_settings(screen)
-        for _ in range(5):
+        for _ in range(7):
             await screen.press("j", "right")
-        assert pane.selected == "clipboard"
+        assert pane.selected == "restore"
         await screen.expect("with bars and arrows", "drawn twice a second", "h and l go from pane", "yes, typed")
         written = {"glyphs": "unicode", "clock": "fast", "preset": "vim", "confirm": "typed", "clipboard": "tmux"}
+        written |= {"notify": "bell", "restore": "off"}
         assert tomllib.loads(file.read_text()) == written
         await screen.press("1")
         await screen.press("l")
@@ -152,7 +153,7 @@ async def test_enter_on_the_clipboard_copies_a_test(storage: SQLiteStorage, monk
     monkeypatch.setattr(clipboard, "copy", lambda app, text, way: copied.append((text, way)) or "tmux")
     async with screen_on(storage) as screen:
         await open_settings(screen)
-        await screen.press("G", "enter")
+        await screen.press(*"jjjjj", "enter")
         await screen.expect("Copied 'copied by stepflow' by tmux")
         assert copied == [("copied by stepflow", "auto")]
         await screen.press("g", "enter")
@@ -165,7 +166,7 @@ async def test_every_theme_paints_every_sign(
 ) -> None:
     if no_color:
         monkeypatch.setenv("NO_COLOR", "1")
-    async with screen_on(storage, (60, 20)) as screen:
+    async with screen_on(storage, (60, 24)) as screen:
         pane = await open_settings(screen)
         pictures = set()
         for theme in screen.app.session.themes:
@@ -180,7 +181,9 @@ async def test_every_theme_paints_every_sign(
         assert len(pictures) == len(screen.app.session.themes)
 
 
-@pytest.mark.parametrize("size", [(40, 10), *(pytest.param(size, marks=pytest.mark.full) for size in ((80, 24), (200, 60)))])
+@pytest.mark.parametrize(
+    "size", [(40, 10), *(pytest.param(size, marks=pytest.mark.full) for size in ((80, 24), (200, 60)))]
+)
 async def test_it_works_at_every_size(storage: SQLiteStorage, size: tuple[int, int]) -> None:
     async with screen_on(storage, size) as screen:
         await open_settings(screen)

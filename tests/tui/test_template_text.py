@@ -242,6 +242,8 @@ def test_what_is_told_of_files_is_said_in_one_line_the_worst_first(
     both = told(Saved("a.yaml", "a", 2, "version"), Problem("b.yaml", (wrong,)))
     assert note_of(files.take(both, NOW)) == ("b.yaml:3:4 not saved: No such step · and 1 more", "bad")
     assert files.problem_of(str(tmp_path / "b.yaml")) == (wrong,)
+    nowhere = Problem("c.yaml", (Diagnostic("E181", "error", "It is not UTF-8 text"),))
+    assert note_of(files.take(told(nowhere), NOW)) == ("c.yaml not saved: It is not UTF-8 text", "bad")
     assert files.saved["a"] == SavedFile(NOW, 31.4)
     note = note_of(files.take(told(Gone("a.yaml", "a")), NOW))
     assert note == ("a.yaml is gone; template 'a' stays", "late")

@@ -294,7 +294,9 @@ async def test_the_form_says_what_is_wrong_field_by_field(storage: SQLiteStorage
         assert view(screen).entries.has_focus
 
 
-@pytest.mark.parametrize("size", [(40, 10), *(pytest.param(size, marks=pytest.mark.full) for size in ((80, 24), (20, 5)))])
+@pytest.mark.parametrize(
+    "size", [(40, 10), *(pytest.param(size, marks=pytest.mark.full) for size in ((80, 24), (20, 5)))]
+)
 async def test_it_works_at_every_size(storage: SQLiteStorage, size: tuple[int, int]) -> None:
     async with screen_with(storage, size) as screen:
         for key in ("tab", "tab", "z", "escape", "G", "right_square_bracket", "D", "J", "K", "enter", "z", "z"):

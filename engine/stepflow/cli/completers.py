@@ -137,6 +137,14 @@ def _statuses(context: click.Context, incomplete: str) -> Iterable[tuple[str, st
     return [(before + status.value, "") for status in RunStatus]
 
 
+def _profiles(context: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+    """As the screen knows them."""
+    from importlib.metadata import entry_points
+
+    offered: Callable[[], list[tuple[str, str]]] = entry_points(group="stepflow.screens")["profiles"].load()
+    return offered()
+
+
 def _first(context: click.Context, *names: str) -> str | None:
     """The first value that the command line gives one of these parameters."""
     params = _params(context)
@@ -176,6 +184,7 @@ signals = _completer(_signals)
 workers = _completer(_workers)
 components = _completer(_components)
 statuses = _completer(_statuses)
+profiles = _completer(_profiles)
 templates_or_files = _or_files(templates)
 versions_or_files = _or_files(versions)
 

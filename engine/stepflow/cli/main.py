@@ -59,6 +59,7 @@ SECTIONS = {
         "demo": "See what it is for",
     },
     "This machine": {
+        "ui": "Open the terminal UI, here or in a browser",
         "worker": "Work until stopped",
         "workers": "List workers, or stop them",
         "stats": "Count executions, failures, durations",
@@ -72,7 +73,6 @@ SECTIONS = {
 }
 _INSTEAD = {
     "schedules": "; this release has no schedules: let cron call `stepflow run TEMPLATE --async`",
-    "ui": "; `stepflow` alone opens the terminal UI, and `stepflow open` on an execution",
 }
 """Of commands that other releases have, or that people look for."""
 EXIT_CODES = {0: "done", 1: "it failed or was refused", 2: "the command line was wrong", 130: "interrupted"}
@@ -135,7 +135,13 @@ class Verbs(click.Group):
 @click.option("--version", is_flag=True, help="Show the version.")
 @click.pass_context
 def group(
-    ctx: click.Context, db: str | None, workspace: str | None, read_only: bool, plain: bool, version: bool
+    ctx: click.Context,
+    db: str | None,
+    workspace: str | None,
+    read_only: bool,
+    plain: bool,
+    profile: str | None,
+    version: bool,
 ) -> None:
     """Durable workflows on this machine. Without a command: the terminal UI.
 
@@ -154,10 +160,11 @@ def group(
         if not plain and not has_terminal():
             click.echo(ctx.get_help(), err=True)
             ctx.exit(2)
-        ctx.exit(open_screen(ctx.obj, read_only=read_only, plain=plain))
-    elif read_only or plain:
-        option = "--read-only" if read_only else "--plain"
-        raise click.UsageError(f"{option} is for the terminal UI, which opens without a command, or by `open`", ctx)
+        ctx.exit(open_screen(ctx.obj, read_only=read_only, plain=plain, profile=profile))
+    elif read_only or plain or profile is not None:
+        option = "--read-only" if read_only else "--plain" if plain else "--profile"
+        way_out = "which opens without a command, by `ui`, or by `open`"
+        raise click.UsageError(f"{option} is for the terminal UI, {way_out}", ctx)
 
 
 def _call(name: str, arguments: list[str]) -> None:

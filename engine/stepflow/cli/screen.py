@@ -9,8 +9,9 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from stepflow.cli.session import Place, fail
-from stepflow.cli.text import safe
+from stepflow.cli.completers import profiles
+from stepflow.cli.session import Place, fail, note, say
+from stepflow.cli.text import paint, safe
 from stepflow.errors import WorkflowEngineError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -23,8 +24,11 @@ def has_terminal() -> bool:
 
 
 def screen_options(command: F) -> F:
-    """What both ways of opening it take."""
+    """What all ways of opening it take."""
     command = click.option("--plain", is_flag=True, help="Lines instead of a screen, to be read out.")(command)
+    command = click.option(
+        "--profile", metavar="NAME", help="The storage that ui.toml has under this name.", shell_complete=profiles
+    )(command)
     return click.option("--read-only", is_flag=True, help="Change nothing, start no worker.")(command)
 
 
@@ -37,18 +41,40 @@ def _refuse_to_make(place: Place) -> None:
         fail(f"There is no database {safe(database)} to read; name another with --db, or leave --read-only out")
 
 
-def open_screen(place: Place, run: str | None = None, *, read_only: bool = False, plain: bool = False) -> int:
+def open_screen(
+    place: Place, run: str | None = None, *, read_only: bool = False, plain: bool = False, profile: str | None = None
+) -> int:
     """The exit code of the screen on that database, which begins on `run`."""
+    return _call("dashboard", place, run, read_only=read_only, plain=plain, profile=profile)
+
+
+def serve_screen(place: Place, *, host: str, port: int, read_only: bool = False, profile: str | None = None) -> int:
+    """The same for browsers, until it is interrupted."""
+    return _call("web", place, host, port, read_only=read_only, profile=profile, say=_tell, warn=_warn)
+
+
+def _tell(text: str) -> None:
+    say(safe(text))
+
+
+def _warn(text: str) -> None:
+    note(f"{paint('⚠', 'yellow', sys.stderr)} {safe(text)}")
+
+
+def _call(name: str, place: Place, *what: Any, read_only: bool, profile: str | None, **options: Any) -> int:
     from importlib.metadata import entry_points  # no other command waits for it
 
+    if profile is not None and (given := next((one for one in place._fields if getattr(place, one)), None)):
+        option = "--db" if given == "database" else "--workspace"
+        raise click.UsageError(f"--profile and {option} say the same; give one of them")
     found = entry_points(group="stepflow.screens")
-    if "dashboard" not in found.names:
+    if name not in found.names:
         fail("The terminal UI is not installed; install the distribution `stepflow-tui` as a whole")
-    screen = cast(Screen, found["dashboard"].load())
+    screen = cast(Screen, found[name].load())
     try:
-        if read_only:
+        if read_only and profile is None:
             _refuse_to_make(place)
-        return screen(place.database, place.workspace, run, read_only=read_only, plain=plain)
+        return screen(place.database, place.workspace, *what, read_only=read_only, profile=profile, **options)
     except WorkflowEngineError as error:
         fail(safe(error.message))
     except KeyboardInterrupt:

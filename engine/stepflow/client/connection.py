@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from stepflow.contracts.clock import SystemClock
 from stepflow.contracts.storage import Storage
 from stepflow.errors import InvalidInputError, WorkflowEngineError
-from stepflow.location import find_database, find_workspace, open_storage
+from stepflow.location import database_of, find_database, find_workspace, open_storage, split_url
 from stepflow.model import jsontext
 from stepflow.runtime.direct import Direct
 
@@ -38,6 +38,23 @@ class Connection:
         self._storage: Storage | None = None
         self._bridge: Bridge | Direct | None = None
 
+    @classmethod
+    def only(cls, url: str | None, workspace: str | None, *, read_only: bool = False) -> Self:
+        """On just these, of which one is given: neither the environment nor the folder where the user stands has a say.
+        Without a workspace there is none."""
+        folder = None if workspace is None else find_workspace(workspace)
+        if url is None:
+            assert folder is not None
+            url = database_of(folder).value
+        client = cls(url, folder, read_only=read_only)
+        client.workspace = folder
+        return client
+
+    @property
+    def database_file(self) -> Path:
+        """Where it is, or would be. `StorageError`: the URL names none."""
+        return Path(split_url(self.url)[0]).expanduser().absolute()
+
     async def __aenter__(self) -> Self:
         self._storage = open_storage(
             self.url, durability=self._durability, workspace=self.workspace, read_only=self._read_only
@@ -56,8 +73,14 @@ class Connection:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """At the end of `async with`, or before it."""
+        if self._storage is None:
+            return
         self._open_bridge.close()
-        self._open_storage.close()
+        self._storage.close()
         self._storage = self._bridge = None
 
     async def reopen(self) -> None:

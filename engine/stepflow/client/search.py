@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -17,6 +18,8 @@ class LogPage(msgspec.Struct, frozen=True):
     events: list[WorkflowEvent]
     before_seq: int
     """Where the piece begins, for the next one; 0: nothing is before it."""
+    begins_at: datetime | None = None
+    """When its first event was; None: it has none."""
 
 
 class Search(Connection):
@@ -30,7 +33,11 @@ class Search(Connection):
 
         def search() -> LogPage:
             before = storage.last_seq() + 1 if before_seq is None else before_seq
-            return LogPage(*storage.search_log(needles, before, look_at))
+            events, begin = storage.search_log(needles, before, look_at)
+            first = storage.get_events(
+                None, after_seq=begin - 1, before_seq=before, limit=1, newest=False, bodies=False
+            )
+            return LogPage(events, begin, first[0].timestamp if first else None)
 
         return await self._open_bridge.call(search)
 

@@ -16,7 +16,7 @@ from stepflow.cli.text import paint, safe
 @click.argument("run_id", required=False, shell_complete=runs)
 @screen_options
 @click.pass_context
-def command(ctx: click.Context, run_id: str | None, read_only: bool, plain: bool) -> None:
+def command(ctx: click.Context, run_id: str | None, read_only: bool, plain: bool, profile: str | None) -> None:
     """Open the terminal UI, on an execution if one is named.
 
     \b
@@ -28,4 +28,5 @@ def command(ctx: click.Context, run_id: str | None, read_only: bool, plain: bool
         see = "`stepflow executions`" if run_id is None else f"`stepflow execution {safe(run_id)}`"
         note(f"{paint('✗', 'red', sys.stderr)} The terminal UI needs a terminal; without one see {see}")
         ctx.exit(2)
-    ctx.exit(open_screen(ctx.find_object(Place) or Place(), run_id, read_only=read_only, plain=plain))
+    place = ctx.find_object(Place) or Place()
+    ctx.exit(open_screen(place, run_id, read_only=read_only, plain=plain, profile=profile))

@@ -1,0 +1,138 @@
+"""Finding what can be done: all of it by its name, and that of the pane that has the keys in a menu."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual import work
+from textual.widget import Widget
+
+from stepflow.errors import WorkflowEngineError
+from stepflow_tui.keymap import KEYS, MENUS, VIEWS, Key, keys_of
+from stepflow_tui.messages import ProfileAsked
+from stepflow_tui.remapping import shown
+from stepflow_tui.screens.frame import Frame
+
+if TYPE_CHECKING:
+    from stepflow_tui.panes.menu import Menu
+    from stepflow_tui.panes.palette import Command, Palette
+
+
+class Commanding(Frame):
+    _focused_before: Widget | None = None
+    """What had the keys before they were asked for."""
+
+    def action_commands(self) -> None:
+        if self.query("#palette"):
+            return
+        from stepflow_tui.panes.palette import Palette
+
+        self._focused_before = self.focused
+        palette = Palette(self._commands())
+        self.mount(palette)
+        self.set_focus(palette)  # at once: what is typed next is no key of the screen
+        self._add_commands()
+
+    def _commands(self) -> list[Command]:
+        """What has a key here, what has one elsewhere, the screens, the themes."""
+        from stepflow_tui.panes.palette import Command
+
+        changed, here = self.session.changed_keys, keys_of(self.view)
+        titles = {view: title for view, title, _ in VIEWS.values()}
+        commands = [self._command_of(key) for key in here if key.id != "commands"]
+        for digit, (view, title, _) in VIEWS.items():
+            why_not = "it is here" if view == self.view else None
+            commands.append(Command(f"Screen: {title}", digit, partial(self.action_view, view), why_not))
+        for key in KEYS:
+            if key not in here:
+                where = " or ".join(titles.get(view, f"the {view} that enter opens") for view in key.views[:2])
+                commands.append(Command(key.help, shown(key, changed), None, f"on {where}"))
+        commands += self._profile_commands()
+        themes = self.session.themes
+        return [*commands, *(Command(f"Theme: {name}", "", partial(self._set, "theme", name)) for name in themes)]
+
+    def _profile_commands(self) -> list[Command]:
+        from stepflow_tui.panes.palette import Command
+
+        shown_one = "" if self.session.profile is None else self.session.profile.name
+        commands = []
+        for profile in self.session.profiles():
+            name = profile.name or "none, as it began"
+
+            async def ask(name: str = profile.name) -> None:
+                self.app.post_message(ProfileAsked(name))
+
+            why_not = "it is shown" if profile.name == shown_one else profile.trouble
+            commands.append(Command(f"Profile: {name}", "", ask, why_not))
+        return commands
+
+    def _command_of(self, key: Key) -> Command:
+        from stepflow_tui.panes.palette import Command
+
+        changed = self.session.changed_keys
+        return Command(
+            key.help,
+            shown(key, changed),
+            partial(self.app.run_action, key.action, self),
+            self.why_not(key),
+            self.command_line(key),
+            tuple(changed.get(key.id, key.keys).split(",")),
+        )
+
+    def command_line(self, key: Key) -> str | None:
+        """What does the same in a shell."""
+        return None
+
+    @work(group="commands", exclusive=True)
+    async def _add_commands(self) -> None:
+        """What has to be read first."""
+
+    async def _set(self, name: str, value: str) -> None:
+        try:
+            self.session.set(name, value)
+        except WorkflowEngineError as error:
+            self.note(error.message, "bad")
+
+    def action_menu(self) -> None:
+        """Of the pane that has the keys."""
+        if self.query("#palette"):
+            return
+        from stepflow_tui.panes.menu import Menu
+
+        pane = self.focused
+        own = () if pane is None else MENUS.get(pane.id or "", ())
+        keys = [key for key in keys_of(self.view) if key.id in own or (key.views and key.group == "Act")]
+        commands = [*map(self._command_of, keys), *self.more_commands()]
+        if not commands:
+            self.note("Nothing is to be done here but to look")
+            return
+        self._focused_before = pane
+        titles = {view: title for view, title, _ in VIEWS.values()}
+        menu = Menu((pane.id if pane is not None and pane.id else titles.get(self.view, self.view)).title(), commands)
+        self.mount(menu)
+        self.set_focus(menu)  # at once: what is typed next is no key of the screen
+
+    def more_commands(self) -> list[Command]:
+        """What can be done in the pane that has the keys, and has no key."""
+        return []
+
+    async def on_menu_yanked(self, message: Menu.Yanked) -> None:
+        await self.query("#palette").remove()
+        self._focus_again()
+        self.note(f"Copied {message.line} by {self.copy(message.line)}")
+
+    def _focus_again(self) -> None:
+        if self._focused_before is not None and self._focused_before.is_mounted:
+            self.set_focus(self._focused_before)
+        else:
+            self.focus_main()
+
+    async def on_palette_closed(self, message: Palette.Closed) -> None:
+        await self.query("#palette").remove()
+        self._focus_again()
+        command = message.command
+        if command is not None and command.why_not is not None:
+            self.note(f"{command.text}: {command.why_not}")
+        elif command is not None and command.do is not None:
+            self.app.call_later(command.do)  # not from within: it may leave this screen
