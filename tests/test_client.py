@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from stepflow.client import Client
@@ -306,6 +307,29 @@ async def test_a_large_input_is_taken_and_not_copied_into_every_step(client: Cli
         run = await until(storage, run_id)
     assert run.status is RunStatus.COMPLETED
     assert storage.statistics()["bytes"] < 60_000_000
+
+
+async def test_of_large_values_only_the_size_is_told_to_those_who_ask_for_no_more(
+    client: Client, storage: SQLiteStorage
+) -> None:
+    await client.create_template("x", {"steps": [{"id": "a", "type": "echo", "input": "$.input.n"}]})
+    run_id = await client.start_run("x", {"n": "x" * 998}, metadata={"who": "me"})
+    async with working(storage):
+        whole = await until(storage, run_id)
+    without = await client.get_run(run_id, bodies=False)
+    assert (without.input, without.output, without.metadata) == (None, None, {})
+    assert msgspec.structs.replace(without, input=whole.input, output=whole.output, metadata=whole.metadata) == whole
+    for largest, told in ((1000, "x" * 998), (999, {"$omitted": {"size": 1000}})):
+        assert (await client.get_run(run_id, largest=largest + 6)).output == (
+            {"a": told} if largest == 1000 else {"$omitted": {"size": 1006}}
+        )
+        (step,) = await client.get_steps(run_id, step="a", largest=largest)
+        assert step.output == told
+        (end,) = [one for one in await client.get_events(run_id, largest=largest) if one.event_type == "step.completed"]
+        assert end.payload["result"] == told
+    async for events in client.follow_batches(0, run_id, bodies=False):
+        assert {event.payload.get("result") for event in events} == {None}
+        break
 
 
 async def test_a_worker_is_started_only_when_none_is_alive(client: Client, storage: SQLiteStorage) -> None:

@@ -191,9 +191,7 @@ class LineView(ScrollView, can_focus=True):
     def style_of(self, name: str) -> Style:
         style = self._styles.get(name)
         if style is None:
-            if not name:
-                style = self.rich_style
-            elif name.endswith("-reverse"):
+            if name.endswith("-reverse"):
                 style = self.style_of(name.removesuffix("-reverse")) + Style(reverse=True)
             else:
                 style = self.get_component_rich_style(name)
@@ -228,7 +226,7 @@ class LineView(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
-        plain = self.style_of("")
+        plain = self.rich_style  # not kept: it hangs on what lies behind
         if y < self.header_lines:
             return self._strip(self.header_at(width), width, plain)
         row = self.scroll_offset.y + y - self.header_lines

@@ -14,3 +14,12 @@ async def test_each_save_is_measured(tmp_path: Path) -> None:
         times, many = await measure(folder, 2, 3)
         assert len(times) == 2
         assert min(*times, many) > 0
+
+
+def test_each_wrong_save_is_measured_until_it_is_seen(tmp_path: Path) -> None:
+    for save in (saving._save, saving._write):
+        folder = tmp_path / save.__name__
+        folder.mkdir()
+        times = saving.shown(folder, 2, save)
+        assert len(times) == 2
+        assert min(times) > 0

@@ -107,7 +107,7 @@ async def open_run(screen: Screen, name: str) -> None:
     await screen.press("enter")
     await screen.press("enter")
     await screen.until(lambda: isinstance(screen.app.screen, Frame) and screen.app.screen.view == "run")
-    await screen.expect("┬" if False else "%" if name == "train-model" else name)
+    await screen.expect("%" if name == "train-model" else name)
 
 
 def tab(number: int, name: str) -> Callable[[Screen], Awaitable[None]]:
@@ -170,6 +170,16 @@ SCENES: dict[str, Callable[[Screen], Awaitable[None]]] = {
 }
 
 
+def unseen(app: StepFlowApp) -> list[str]:
+    """Words in the colour of what they stand on."""
+    return [
+        text
+        for strip in app.screen._compositor.render_strips()
+        for text, style, _ in strip
+        if style is not None and style.color == style.bgcolor and any(letter.isalnum() for letter in text)
+    ]
+
+
 async def picture(folder: Path, made: Path, scene: str, size: tuple[int, int], config: Config | None = None) -> str:
     """`made`: the database of `demo`, which stays as it is."""
     file = folder / "demo.db"
@@ -183,6 +193,7 @@ async def picture(folder: Path, made: Path, scene: str, size: tuple[int, int], c
             for _ in range(3):
                 await screen.until(lambda: all(one.is_finished or one.group in ENDLESS for one in app.workers))
                 await pilot.pause()
+            assert unseen(app) == []
             return app.export_screenshot(title=f"{scene} {size[0]}x{size[1]}", simplify=True)
 
 
