@@ -405,7 +405,7 @@ async def test_thousands_of_steps_are_followed_while_they_run(storage: SQLiteSto
         assert all(row.step.status == "completed" for row in timeline.rows)
 
 
-@pytest.mark.parametrize("place", [0, 150, 199, 200, 430])
+@pytest.mark.parametrize("place", [200, *(pytest.param(place, marks=pytest.mark.full) for place in (0, 150, 199, 430))])
 async def test_it_begins_on_the_execution_that_was_named_on_whichever_page(storage: SQLiteStorage, place: int) -> None:
     ids = [start(storage, chain(1)) for _ in range(431)][::-1]
     async with screen_on(storage, begin_on=ids[place]) as screen:

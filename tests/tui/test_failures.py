@@ -38,7 +38,9 @@ async def failed(storage: SQLiteStorage, *flows: Flow) -> list[str]:
     return ids
 
 
-@pytest.mark.parametrize("size", [(40, 10), (80, 24), (200, 60)])
+@pytest.mark.parametrize(
+    "size", [(40, 10), *(pytest.param(size, marks=pytest.mark.full) for size in ((80, 24), (200, 60)))]
+)
 async def test_failures_are_grouped_unfolded_and_opened(storage: SQLiteStorage, size: tuple[int, int]) -> None:
     ids = await failed(storage, failing("HTTP 503 for 1"), failing("no file"), failing("HTTP 503 for 22"), chain(1))
     async with screen_on(storage, size) as screen:

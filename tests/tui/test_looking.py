@@ -251,7 +251,7 @@ async def test_x_unfolds_a_line_of_the_log_to_all_it_says(storage: SQLiteStorage
 
 @pytest.mark.parametrize(
     "name",
-    ["graph", "log", *(pytest.param(name, marks=pytest.mark.full) for name in ("timeline", "events", "attempts"))],
+    ["log", *(pytest.param(name, marks=pytest.mark.full) for name in ("timeline", "graph", "events", "attempts"))],
 )
 async def test_slash_finds_words_in_the_tab_that_is_shown(storage: SQLiteStorage, name: str) -> None:
     run_id = await ended(storage, chain(12))

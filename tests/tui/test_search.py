@@ -68,7 +68,9 @@ async def look_for(screen: Screen, text: str) -> None:
     await screen.until(lambda: search_of(screen) is not before and search_of(screen).is_over)
 
 
-@pytest.mark.parametrize("size", [(40, 10), (80, 24), (200, 60)])
+@pytest.mark.parametrize(
+    "size", [(40, 10), *(pytest.param(size, marks=pytest.mark.full) for size in ((80, 24), (200, 60)))]
+)
 async def test_words_are_found_in_executions_steps_and_log_lines(storage: SQLiteStorage, size: tuple[int, int]) -> None:
     bad, ok = await some(storage)
     async with screen_on(storage, size) as screen:

@@ -160,7 +160,7 @@ async def test_enter_on_the_clipboard_copies_a_test(storage: SQLiteStorage, monk
         await screen.until(lambda: screen.app.theme != DEFAULT)
 
 
-@pytest.mark.parametrize("no_color", [False, True])
+@pytest.mark.parametrize("no_color", [False, pytest.param(True, marks=pytest.mark.full)])
 async def test_every_theme_paints_every_sign(
     storage: SQLiteStorage, no_color: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -321,7 +321,7 @@ async def test_its_keys_say_where_they_work(storage: SQLiteStorage) -> None:
 
 
 @pytest.mark.parametrize(
-    "size", [(40, 10), (80, 24), *(pytest.param(size, marks=pytest.mark.full) for size in ((20, 5), (200, 60)))]
+    "size", [(40, 10), *(pytest.param(size, marks=pytest.mark.full) for size in ((20, 5), (80, 24), (200, 60)))]
 )
 async def test_all_of_it_works_at_every_size(storage: SQLiteStorage, size: tuple[int, int]) -> None:
     run_id = await ended(storage, mapped(list(range(30))))
