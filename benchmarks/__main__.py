@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import commands, engine, language, raw, saving, screen
+from benchmarks import commands, engine, language, million, raw, saving, screen
 from benchmarks.machine import machine
 from benchmarks.report import Figure, write
 
@@ -69,12 +69,15 @@ def main(arguments: list[str]) -> int:
             figures += engine_figures(folder)
         if only in (None, "language"):
             figures += language.figures()
+        large = folder / "million.db"
+        if only in (None, "commands", "screen"):
+            million.make(large)
         if only in (None, "commands"):
-            figures += commands.figures(_new(folder))
+            figures += commands.figures(_new(folder), large)
         if only in (None, "saving"):
             figures += saving.figures(_new(folder))
         if only in (None, "screen"):
-            figures += screen.figures(_new(folder))
+            figures += screen.figures(_new(folder), large)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     text = write(figures, machine(), datetime.now(UTC).date().isoformat())

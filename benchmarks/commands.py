@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from benchmarks import million
+from benchmarks.processes import environment, stepflow
 from benchmarks.report import Figure
-from benchmarks.screen import stepflow
 from stepflow.client import Client
 from stepflow.model.statuses import RunStatus
 
@@ -53,12 +51,6 @@ async def places(database: Path, page: int) -> tuple[str, str]:
         return cursor, (await client.list_runs(1, cursor)).items[0].id
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """As a user has it, whose Python keeps what it compiled: ours is kept in `folder`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "STEPFLOW_"))}
-    return {**kept, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
-
-
 def times_ms(folder: Path, lines: dict[str, list[str]], rounds: int = ROUNDS) -> dict[str, list[float]]:
     """Of each command, sorted. They are called in turn, so that what else the machine does hits all of them alike; the
     first round, which compiles and fills the page cache, does not count."""
@@ -73,10 +65,9 @@ def times_ms(folder: Path, lines: dict[str, list[str]], rounds: int = ROUNDS) ->
     return {name: sorted(found) for name, found in times.items()}
 
 
-def figures(folder: Path) -> list[Figure]:
-    database = folder / "million.db"
-    million.make(database)
-    times = times_ms(folder, commands(database, *asyncio.run(places(database, FAR_PAGE))))
+def figures(folder: Path, large: Path) -> list[Figure]:
+    """`large`: a database as `million` makes it."""
+    times = times_ms(folder, commands(large, *asyncio.run(places(large, FAR_PAGE))))
     medians = {name: statistics.median(found) for name, found in times.items()}
     bare = medians.pop(BARE)
     over = medians.pop(HELP) - bare

@@ -1,5 +1,5 @@
-"""A watched workspace: from the rename that an editor saves with to the durable version, one file and a thousand. The
-raw bound is the same save until the bare watcher, set as ours is, tells of it."""
+"""A watched workspace: from the rename that an editor saves with to the durable version, one file and a thousand, and
+to the problem on the screen. The raw bound is the same save until the bare watcher, set as ours is, tells of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pathlib import Path
 from watchfiles import awatch
 from watchfiles.main import FileChange
 
+from benchmarks.processes import environment, stepflow
 from benchmarks.report import Figure
+from benchmarks.terminal import Terminal
 from stepflow.client import Client
 from stepflow.client.workspace import Round, Saved
 from stepflow.workspace.changes import MOST_MS, STEP_MS
@@ -99,6 +101,33 @@ async def ours(folder: Path, saves: int, files: int) -> tuple[list[float], float
         return times, time.perf_counter() - began
 
 
+def _write(file: Path, text: str) -> float:
+    """As other editors do; when they have written it."""
+    file.write_text(text)
+    return time.perf_counter()
+
+
+def shown(folder: Path, saves: int, save: Callable[[Path, str], float] = _save) -> list[float]:
+    """Milliseconds from each of `saves` of a wrong text to its problem on the screen of templates."""
+    (folder / "stepflow.toml").touch()
+    file = folder / "x.yaml"
+    file.write_text(_text("x", 0))
+    times = []
+    command = [*stepflow(folder / ".stepflow" / "x.db"), "--workspace", str(folder)]
+    (folder / ".stepflow").mkdir()
+    with Terminal(command, environment=environment(folder)) as terminal:
+        terminal.expect("Executions")
+        terminal.press("3")
+        for n in range(saves):
+            terminal.expect("has no description", "1 · watching")
+            terminal.pass_time(0.05 + n % 20 / 1000)
+            began = save(file, _text("x", n).replace("type: echo", f"type: wrong{n}", 1))
+            times.append((terminal.expect(f"/wrong{n}'") - began) * 1000)
+            terminal.pass_time(0.05)
+            _save(file, _text("x", n))
+    return times
+
+
 def _p99(times: list[float]) -> float:
     return sorted(times)[len(times) * 99 // 100]
 
@@ -110,8 +139,15 @@ def figures(folder: Path) -> list[Figure]:
     raw_times, raw_many = asyncio.run(bare(places[0], SAVES, FILES))
     times, many = asyncio.run(ours(places[1], SAVES, FILES))
     middle, late = statistics.median(times), _p99(times)
+    wrong = []
+    for name, save in (("renamed", _save), ("written", _write)):
+        place = folder / name
+        place.mkdir()
+        wrong.append(_p99(shown(place, SAVES, save)))
     return [
         Figure("Save to durable version", middle, "ms", "at most 150", middle <= 150, statistics.median(raw_times)),
         Figure("Save to durable version, slowest", late, "ms p99", "at most 150", late <= 150, _p99(raw_times)),
         Figure("1,000 files saved at once to durable versions", many, "s", "at most 3", many <= 3, raw_many),
+        Figure("Wrong save to the problem on the screen", wrong[0], "ms p99", "at most 200", wrong[0] <= 200),
+        Figure("The same, written in place", wrong[1], "ms p99", "at most 200", wrong[1] <= 200),
     ]
