@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -21,18 +22,20 @@ from textual.strip import Strip
 
 from stepflow_tui.presentation.spans import Line, fit_line, with_found
 
-STYLES = (
-    "good",
-    "bad",
-    "active",
-    "late",
-    "wait",
-    "quiet",
-    "off",
-    "dim",
-    "title",
-)
-"""Names of styles that spans use; `name-reverse` is the same in reverse video."""
+STYLES = {
+    "good": ("success", "none"),
+    "bad": ("error", "bold"),
+    "active": ("primary", "none"),
+    "late": ("warning", "none"),
+    "wait": ("accent", "none"),
+    "quiet": ("secondary", "$quiet-style"),
+    "off": ("secondary", "$quiet-style"),
+    "dim": ("secondary", "$quiet-style"),
+    "title": ("primary", "bold"),
+}
+"""What spans call a style, its colour in the theme, and how it stands out; `name-reverse` is the same in reverse video.
+They are no component classes: Textual would work out each of them for each list again, which is a third of what it does
+until the first paint."""
 
 
 MOST_SELECTED = 10_000
@@ -57,19 +60,10 @@ def _with_places(strip: Strip, row: int) -> Strip:
 
 
 class LineView(ScrollView, can_focus=True):
-    COMPONENT_CLASSES: ClassVar[set[str]] = {*STYLES, "cursor", "cursor-blurred"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"cursor", "cursor-blurred"}
 
     DEFAULT_CSS = """
     LineView { height: 1fr; background: $background; scrollbar-size: 1 1; }
-    LineView > .good { color: $success; }
-    LineView > .bad { color: $error; text-style: bold; }
-    LineView > .active { color: $primary; }
-    LineView > .late { color: $warning; }
-    LineView > .wait { color: $accent; }
-    LineView > .quiet { color: $secondary; text-style: $quiet-style; }
-    LineView > .off { color: $secondary; text-style: $quiet-style; }
-    LineView > .dim { color: $secondary; text-style: $quiet-style; }
-    LineView > .title { color: $primary; text-style: bold; }
     LineView > .cursor { background: $boost; text-style: $cursor-style; }
     LineView > .cursor-blurred { background: $surface; }
     """
@@ -107,6 +101,10 @@ class LineView(ScrollView, can_focus=True):
         self.sought = ""
         """Words that are shown wherever they stand."""
         self._styles: dict[str, Style] = {}
+        self._variables: dict[str, str] = {}
+        """Of the theme from which these are."""
+        self._plain: Style | None = None
+        """What is behind all lines, while they are drawn."""
         self._drawn_lines: list[Strip] = []
         """The lines at the last tick, if nothing was drawn since."""
         self.show_horizontal_scrollbar = False
@@ -189,10 +187,20 @@ class LineView(ScrollView, can_focus=True):
     # Drawing
 
     def style_of(self, name: str) -> Style:
+        """Of what is written, whatever lies behind it."""
+        variables = self.app.theme_variables
+        if variables is not self._variables:
+            self._styles.clear()
+            self._variables = variables
         style = self._styles.get(name)
         if style is None:
             if name.endswith("-reverse"):
                 style = self.style_of(name.removesuffix("-reverse")) + Style(reverse=True)
+            elif name in STYLES:
+                colour, text_style = STYLES[name]
+                if text_style.startswith("$"):
+                    text_style = variables.get(text_style[1:], "none")
+                style = Style(color=Color.parse(variables[colour]).rich_color) + Style.parse(text_style)
             else:
                 style = self.get_component_rich_style(name)
             self._styles[name] = style
@@ -224,9 +232,16 @@ class LineView(ScrollView, can_focus=True):
                 self.refresh(*moved)
         self._drawn_lines = now
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._plain = self.rich_style  # for these lines and no longer: it hangs on what lies behind
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._plain = None
+
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
-        plain = self.rich_style  # not kept: it hangs on what lies behind
+        plain = self.rich_style if self._plain is None else self._plain
         if y < self.header_lines:
             return self._strip(self.header_at(width), width, plain)
         row = self.scroll_offset.y + y - self.header_lines
@@ -271,7 +286,7 @@ class LineView(ScrollView, can_focus=True):
     def _strip(self, line: Line, width: int, plain: Style, over: Style | None = None) -> Strip:
         segments = []
         for text, name in fit_line(line, width):
-            style = self.style_of(name) if name else plain
+            style = plain + self.style_of(name) if name else plain
             segments.append(Segment(text, style + over if over is not None else style))
         return Strip(segments, width).simplify()
 

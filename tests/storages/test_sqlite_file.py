@@ -196,11 +196,12 @@ def test_another_programs_lock_is_waited_for_then_said_and_nothing_is_written(
 def test_a_turnstile_that_somebody_holds_for_long_is_said(
     open_storage: OpenStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepflow.storages.sqlite.writer.PATIENCE_SECONDS", 0.2)
     storage = open_storage()
     holder = Turnstile(Path(storage.url))
-    with holder.pass_through(), pytest.raises(StorageBusyError, match="nothing was written, try again"):
-        save(storage, chain(1))
+    with monkeypatch.context() as hurried:
+        hurried.setattr("stepflow.storages.sqlite.writer.PATIENCE_SECONDS", 0.2)
+        with holder.pass_through(), pytest.raises(StorageBusyError, match="nothing was written, try again"):
+            save(storage, chain(1))
     holder.close()
     save(storage, chain(2))
     assert storage.get_template("flow").version == 1
