@@ -157,7 +157,7 @@ async def test_a_save_is_seen_a_wrong_one_keeps_what_was_and_is_pointed_at(
 async def test_files_that_never_were_templates_or_are_gone_are_seen(storage: SQLiteStorage, workspace: Path) -> None:
     async with screen_in(storage, workspace) as screen:
         (workspace / "new.yaml").write_text("steps:\n  - id: a\n    type: eco\n")
-        await screen.expect("new.yaml", "not saved")
+        await screen.expect("new.yaml", "✗ not saved")  # in its row, not in the note that comes before
         await screen.press("g")
         await screen.expect("type: eco", "Unknown component")
         await screen.press("r")
