@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 
@@ -25,6 +26,8 @@ class StepHistories:
         self._client = client
         self._known: dict[Version, StepHistory] = {}
         self._read_at: dict[Version, float] = {}
+        self._reading: dict[Version, asyncio.Task[None]] = {}
+        """Of which each is for all who ask meanwhile."""
         self._stale: set[str] = set()
 
     def of(self, run: RunRecord) -> StepHistory | None:
@@ -40,12 +43,25 @@ class StepHistories:
         version = (run.template, run.version)
         if run.status.is_final:
             return False
+        if version in self._reading:
+            return True
         is_old = time.monotonic() - self._read_at.get(version, 0.0) > AGAIN_SECONDS
         return version not in self._read_at or (run.template in self._stale and is_old)
 
     async def read(self, run: RunRecord) -> None:
         """That of its version; where none of that has completed, that of the versions before it."""
         version = (run.template, run.version)
+        if version not in self._reading:
+            reading = self._reading[version] = asyncio.create_task(self._read(version, run))
+            reading.add_done_callback(lambda done: self._has_read(version, done))
+        await asyncio.shield(self._reading[version])
+
+    def _has_read(self, version: Version, done: asyncio.Task[None]) -> None:
+        del self._reading[version]
+        if not done.cancelled():
+            done.exception()  # heard, also where nobody waits for it any more
+
+    async def _read(self, version: Version, run: RunRecord) -> None:
         self._read_at[version] = time.monotonic()
         self._stale.discard(run.template)
         last = LAST_OF_MANY if run.steps_total > MANY_STEPS else LAST

@@ -325,8 +325,12 @@ async def test_of_large_values_only_the_size_is_told_to_those_who_ask_for_no_mor
         )
         (step,) = await client.get_steps(run_id, step="a", largest=largest)
         assert step.output == told
+        (step,) = await client.get_steps(run_id, step="a", at_seq=whole.last_seq, largest=largest)
+        assert step.output == told
         (end,) = [one for one in await client.get_events(run_id, largest=largest) if one.event_type == "step.completed"]
         assert end.payload["result"] == told
+    past = await client.get_run(run_id, whole.last_seq, largest=10)
+    assert past.input == past.output == {"$omitted": {"size": 1006}}
     async for events in client.follow_batches(0, run_id, bodies=False):
         assert {event.payload.get("result") for event in events} == {None}
         break

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.message import Message
 
-from stepflow_tui.panes.palette import Command, CommandLine, CommandList, Palette
-from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.panes.palette import Choosing, Command, CommandLine, CommandList, Palette
 
 MOVES = {"down": 1, "j": 1, "up": -1, "k": -1, "pagedown": 10, "pageup": -10}
 
 
-class Menu(Vertical, can_focus=True):
+class Menu(Choosing):
     class Yanked(Message):
         """The command line of one is to be copied."""
 
@@ -31,19 +29,8 @@ class Menu(Vertical, can_focus=True):
         yield CommandList()
         yield CommandLine(f"{self._title}: a key or enter does it · esc", copies=True)
 
-    @property
-    def list(self) -> CommandList:
-        return self.query_one(CommandList)
-
     def on_mount(self) -> None:
         self.list.show([(command, ()) for command in self._commands], 0)
-        self._say()
-
-    def _say(self) -> None:
-        self.query_one(CommandLine).say(self.list.selected)
-
-    def on_line_view_moved(self, message: LineView.Moved) -> None:
-        message.stop()
         self._say()
 
     def on_key(self, event: events.Key) -> None:

@@ -85,7 +85,22 @@ class CommandLine(Bar):
         self.show(lambda width: [(f" {text}", "late")])
 
 
-class Palette(Vertical, can_focus=True):
+class Choosing(Vertical, can_focus=True):
+    """A list of commands, and beneath it what does the same as the selected one."""
+
+    @property
+    def list(self) -> CommandList:
+        return self.query_one(CommandList)
+
+    def _say(self) -> None:
+        self.query_one(CommandLine).say(self.list.selected)
+
+    def on_line_view_moved(self, message: LineView.Moved) -> None:
+        message.stop()
+        self._say()
+
+
+class Palette(Choosing):
     BINDINGS = [  # noqa: RUF012 - as Textual declares it
         Binding("up", "move(-1)", show=False),
         Binding("down", "move(1)", show=False),
@@ -122,10 +137,6 @@ class Palette(Vertical, can_focus=True):
         self._commands += commands
         self._narrow(self.query_one(Input).value, self.list.selected)
 
-    @property
-    def list(self) -> CommandList:
-        return self.query_one(CommandList)
-
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         if event.value != self._narrowed_to:
@@ -139,13 +150,6 @@ class Palette(Vertical, can_focus=True):
             found.sort(key=lambda one: (-one[0][0], one[1].why_not is not None, len(one[1].text)))
         row = next((row for row, (_, command) in enumerate(found) if command is keep), 0)
         self.list.show([(command, places) for (_, places), command in found], row)
-        self._say()
-
-    def _say(self) -> None:
-        self.query_one(CommandLine).say(self.list.selected)
-
-    def on_line_view_moved(self, message: LineView.Moved) -> None:
-        message.stop()
         self._say()
 
     def action_move(self, by: int) -> None:

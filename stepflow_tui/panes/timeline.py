@@ -193,7 +193,6 @@ class Timeline(LineView):
 
     def on_resize(self) -> None:
         self._arrange()
-        super().on_resize()
 
     # What is known beside the records
 

@@ -78,27 +78,27 @@ def _begin_with(schema: Any) -> Any:
     """What stands in a form at first: what its schema says, and nothing made up."""
     if not isinstance(schema, dict):
         return {}
-    if "default" in schema:
-        return schema["default"]
-    if isinstance(schema.get("examples"), list) and schema["examples"]:
-        return schema["examples"][0]
     properties = schema.get("properties") or {}
-    return {name: one["default"] for name, one in properties.items() if isinstance(one, dict) and "default" in one}
+    defaults = {name: one["default"] for name, one in properties.items() if isinstance(one, dict) and "default" in one}
+    return next(iter(_suggested(schema)), defaults)
 
 
 def _example_of(schema: Any) -> Any:
     """A value to begin with: defaults, examples, or empty ones of the right type."""
     if not isinstance(schema, dict):
         return {}
-    if "default" in schema:
-        return schema["default"]
-    if isinstance(schema.get("examples"), list) and schema["examples"]:
-        return schema["examples"][0]
-    if isinstance(schema.get("enum"), list) and schema["enum"]:
-        return schema["enum"][0]
     kind = schema.get("type", "object" if "properties" in schema else None)
+    suggested = [*_suggested(schema), *(schema.get("enum") or ())]
+    if suggested:
+        return suggested[0]
     if kind == "object":
         required = schema.get("required", [])
         properties = schema.get("properties", {})
         return {name: _example_of(one) for name, one in properties.items() if name in required or "default" in one}
     return {"string": "", "integer": 0, "number": 0, "boolean": False, "array": []}.get(kind or "", {})
+
+
+def _suggested(schema: dict[str, Any]) -> list[Any]:
+    """By the one who wrote it, the best first."""
+    examples = schema.get("examples")
+    return [*([schema["default"]] if "default" in schema else ()), *(examples if isinstance(examples, list) else ())]

@@ -100,9 +100,7 @@ def test_e_edits_the_file_at_the_line_and_the_screen_is_back(
     assert "Traceback" not in terminal.text
 
 
-def test_a_template_without_a_file_is_edited_as_a_copy_and_nothing_typed_is_lost(
-    terminal: Terminal, editor: Editor, tmp_path: Path
-) -> None:
+def look_at_one_without_a_file(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "alone.yaml").write_text(FLOW.replace("sleeper", "alone"))
     environment = {**os.environ, "STEPFLOW_DB": str(tmp_path / "shop" / "x.db")}
     create = stepflow("create", "alone", "--dsl", str(tmp_path / "alone.yaml")).split()
@@ -112,6 +110,12 @@ def test_a_template_without_a_file_is_edited_as_a_copy_and_nothing_typed_is_lost
     terminal.expect("q Quit", "alone")
     terminal.type("3")
     terminal.expect("name: alone")
+
+
+def test_a_template_without_a_file_is_edited_as_a_copy_and_nothing_typed_is_lost(
+    terminal: Terminal, editor: Editor, tmp_path: Path
+) -> None:
+    look_at_one_without_a_file(terminal, tmp_path)
     editor.will("s/600/60/")
     terminal.type("e")
     terminal.expect("Saved alone v2", "seconds: 60}")
@@ -134,15 +138,7 @@ def test_a_template_without_a_file_is_edited_as_a_copy_and_nothing_typed_is_lost
 def test_what_an_editor_may_leave_behind_is_said_and_harms_nothing(
     terminal: Terminal, editor: Editor, tmp_path: Path
 ) -> None:
-    (tmp_path / "alone.yaml").write_text(FLOW.replace("sleeper", "alone"))
-    environment = {**os.environ, "STEPFLOW_DB": str(tmp_path / "shop" / "x.db")}
-    create = stepflow("create", "alone", "--dsl", str(tmp_path / "alone.yaml")).split()
-    subprocess.run(create, env=environment, check=True)
-    (tmp_path / "alone.yaml").unlink()
-    terminal.type(stepflow(), "Enter")
-    terminal.expect("q Quit", "alone")
-    terminal.type("3")
-    terminal.expect("name: alone")
+    look_at_one_without_a_file(terminal, tmp_path)
     (editor.folder / "deletes").touch()
     terminal.type("e")
     terminal.expect("cannot be read: No such file")

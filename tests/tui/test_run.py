@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from rich.cells import cell_len
 from stepflow.client import Client
 from stepflow.model import jsontext
 from stepflow.model.flow import Flow, OnError, Step
+from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus, StepStatus
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui import clipboard
@@ -24,6 +26,7 @@ from stepflow_tui.presentation.wrapping import wrap_line, wrap_text
 from stepflow_tui.screens.dashboard import Dashboard
 from stepflow_tui.screens.diff import DiffView, Pairs
 from stepflow_tui.screens.run import TABS, RunView
+from stepflow_tui.step_histories import StepHistories, Version
 from stepflow_tui.widgets.find import Find
 from tests.runtime.test_children import one_step
 from tests.support.engine import start, until, working
@@ -295,6 +298,29 @@ async def test_what_earlier_executions_took_says_when_it_will_end(storage: SQLit
         second = start(storage, shape, 3600)
         await until(storage, second, RunStatus.SLEEPING)
         async with run_shown(storage, second) as (screen, _):
+            await screen.expect("sleeping", "ETA 59m")
+
+
+async def test_what_another_screen_is_reading_of_earlier_executions_is_told_to_this_one_too(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_read = asyncio.Event()
+    read = StepHistories._read
+
+    async def read_later(histories: StepHistories, version: Version, run: RunRecord) -> None:
+        await may_read.wait()
+        await read(histories, version, run)
+
+    monkeypatch.setattr(StepHistories, "_read", read_later)
+    shape = flow(Step(key="nap", component="/builtin/sleep", input={"seconds": {"$from": {"workflow": "input"}}}))
+    async with working(storage):
+        await until(storage, start(storage, shape, 0.01))
+        run_id = start(storage, shape, 3600)
+        await until(storage, run_id, RunStatus.SLEEPING)
+        async with run_shown(storage, run_id) as (screen, view):
+            await screen.until(lambda: view._clock is not None)
+            assert "ETA" not in screen.text
+            may_read.set()
             await screen.expect("sleeping", "ETA 59m")
 
 

@@ -80,20 +80,20 @@ class Runs(Templates, Log):
     ) -> RunRecord:
         """`last_seq` is where to follow from. `at_seq`: as it was after that event of the log; `RunNotFoundError` where
         it was not made yet. Without `bodies` its input, output and metadata are left out, which is quick where they are
-        large; `largest` as `get_steps` has it, for the input too, of a run as it is now."""
+        large; `largest` as `get_steps` has it, for the input too."""
         storage = self._open_storage
         if at_seq is None:
             return await self._open_bridge.call(
                 lambda: storage.get_run(storage.find_run(run), bodies=bodies, largest=largest)
             )
-        return (await self._open_bridge.call(self._past, run, at_seq, of_run=bodies))[0]
+        return (await self._open_bridge.call(self._past, run, at_seq, of_run=bodies, largest=largest))[0]
 
     async def look_back(self, run: str, at_seq: int) -> tuple[RunRecord, list[StepRecord]]:
         """Both as they were after that event, without bodies: the run, and its steps, one record per attempt."""
         return await self._open_bridge.call(self._past, run, at_seq)
 
     def _past(
-        self, ref: str, at_seq: int, *, of_run: bool = False, of_steps: bool = False
+        self, ref: str, at_seq: int, *, of_run: bool = False, of_steps: bool = False, largest: int | None = None
     ) -> tuple[RunRecord, list[StepRecord]]:
         """The run and its steps, one record per attempt, with the bodies that are asked for."""
         from stepflow.core.past import fold_log, run_then, steps_then
@@ -104,8 +104,8 @@ class Runs(Templates, Log):
         events = storage.get_events(run_id, after_seq=0, before_seq=at_seq + 1, limit=ALL, newest=False, bodies=False)
         if not events:
             raise RunNotFoundError(run_id, f"; it was made after event {at_seq}")
-        run = storage.get_run(run_id, bodies=of_run)
-        attempts = storage.get_steps(run_id, bodies=of_steps, attempts=True)
+        run = storage.get_run(run_id, bodies=of_run, largest=largest)
+        attempts = storage.get_steps(run_id, bodies=of_steps, attempts=True, largest=largest)
         state, steps = fold_log(events, list(dict.fromkeys(step.key for step in attempts)))
         return run_then(run, state, steps, events), steps_then(attempts, steps)
 
@@ -163,7 +163,7 @@ class Runs(Templates, Log):
         `{"$omitted": {"size": 10485760}}`."""
         storage = self._open_storage
         if at_seq is not None:
-            found = (await self._open_bridge.call(self._past, run, at_seq, of_steps=bodies))[1]
+            found = (await self._open_bridge.call(self._past, run, at_seq, of_steps=bodies, largest=largest))[1]
             found = [one for one in found if step in (None, one.key)]
             return found if attempts else list({step.key: step for step in found}.values())
         return await self._open_bridge.call(
