@@ -119,9 +119,13 @@ class Flow(msgspec.Struct, frozen=True, omit_defaults=True):
     @classmethod
     def from_json(cls, text: str) -> Flow:
         try:
-            return msgspec.json.decode(text, type=cls)
+            return _READ.decode(text)
         except msgspec.DecodeError:
             return msgspec.convert(jsontext.decode(text), cls)
+
+
+_READ = msgspec.json.Decoder(Flow)
+"""Made here, by the one thread that imports: where two are the first ones to read a type, msgspec crashes."""
 
 
 def is_whole_schema(variables: Json) -> bool:
