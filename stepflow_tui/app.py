@@ -17,6 +17,7 @@ from textual.app import App
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.driver import Driver
+from textual.timer import Timer
 from textual.worker import WorkerFailed
 
 from stepflow.client import Client
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 ASK_WHETHER_TAKEN = "\x1b[?2026$p"
 """A question that terminals with synchronised output answer, in its turn: when they have taken what came before."""
+RESIZED_SECONDS = 0.1
+"""So long after the last change of the size all is drawn once more."""
 SETTLED_SECONDS = 1.5
 """After this all is there that stays."""
 MOST_WAIT_SECONDS = 2.0
@@ -90,6 +93,7 @@ class StepFlowApp(App[int]):
         self.add_mode(self.DEFAULT_MODE, lambda: self._dashboard)
         self._drafts = {client.url: self.session.drafts}
         """By storage, what could not be saved yet."""
+        self._resized: Timer | None = None
         self._answered = asyncio.Event()
         self._answers = False
         """The terminal does, when it is asked whether it has taken what was written."""
@@ -165,9 +169,19 @@ class StepFlowApp(App[int]):
         if self._dashboard.is_mounted or self.get_css_variables() != self._first_variables:
             super().refresh_css(animate)
 
+    def on_resize(self) -> None:
+        """A terminal that was smaller for a moment has lost what it showed, also where it is as large as before by the
+        time we look: Textual draws nothing then."""
+        if self._resized is not None:
+            self._resized.stop()
+        self._resized = self.set_timer(RESIZED_SECONDS, self._draw_all)
+
+    def _draw_all(self) -> None:
+        self.refresh(repaint=True, layout=True)
+
     def on_mount(self) -> None:
         # Back from the shell, the terminal is empty.
-        self.app_resume_signal.subscribe(self, lambda _: self.refresh(repaint=True, layout=True))
+        self.app_resume_signal.subscribe(self, lambda _: self._draw_all())
 
     def configure(self) -> None:
         """Make all as the settings say, now: theme, signs, keys."""

@@ -16,6 +16,11 @@ from tests.support.invariants import check_all_runs
 OpenStorage = Callable[..., SQLiteStorage]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait for processes that they started."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session", autouse=True)
 def heard_interrupts() -> None:
     """What a shell starts with `&` is told to ignore them, and so would be all that the tests start."""

@@ -225,6 +225,11 @@ class Executions(LineView):
             return [(" No execution matches: esc shows all", "dim")]
         return [(" Nothing has run yet", "dim")]
 
+    @property
+    def moves(self) -> bool:
+        """Whether any that is seen looks otherwise as time goes by."""
+        return any(run.status is RunStatus.RUNNING or run.wake_at is not None for run in self.seen)
+
     def may_move(self, row: int) -> bool:
         return row < len(self.runs) and not self.runs[row].status.is_final
 

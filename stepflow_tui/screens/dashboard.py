@@ -12,7 +12,6 @@ from textual import work
 from textual.binding import BindingType
 
 from stepflow.model.run import RunRecord
-from stepflow.model.statuses import RunStatus
 from stepflow_tui.keymap import bindings
 from stepflow_tui.panes.executions import Executions
 from stepflow_tui.panes.fleet import FleetPane
@@ -103,12 +102,11 @@ class Dashboard(Following):
 
     @property
     def moves(self) -> bool:
-        return self.timeline.ticks
+        return self.timeline.ticks or self.executions.moves
 
     def tick(self) -> None:
         self.timeline.tick()
-        if any(run.status is RunStatus.RUNNING for run in self.executions.runs[:50]):
-            self.executions.refresh_moved()
+        self.executions.refresh_moved()
 
     # Moving
 

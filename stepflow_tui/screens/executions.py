@@ -10,7 +10,6 @@ from textual.binding import BindingType
 
 from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.run import RunRecord
-from stepflow.model.statuses import RunStatus
 from stepflow_tui.keymap import Key, bindings
 from stepflow_tui.listing import SORTS
 from stepflow_tui.panes.executions import Executions
@@ -85,7 +84,7 @@ class ExecutionsView(Reloading, Filtering, Bulk):
 
     @property
     def moves(self) -> bool:
-        return any(run.status is RunStatus.RUNNING or run.wake_at is not None for run in self.executions.seen)
+        return self.executions.moves
 
     def tick(self) -> None:
         self.executions.refresh_moved()

@@ -256,6 +256,7 @@ class Following(Beside, Counting, Filtering):
             self.show_header()
             self.tell_counts()
             self.read_histories()
+            self.set_clock()
         if executions or templates:
             self.rearrange()
         if steps or (executions and self.timeline.run is None):

@@ -369,6 +369,7 @@ def test_an_input_file_may_begin_with_a_byte_order_mark(run: Run, files: Path) -
         assert json.loads(done.stdout)["input"] == {"orderId": "1"}
 
 
+@pytest.mark.full
 def test_a_large_input_comes_from_a_file(run: Run, files: Path) -> None:
     (files / "big.json").write_text(json.dumps({"orderId": "1", "big": "x" * 50_000_000}))
     done = run("run", "order.yaml", "--input", "@big.json")

@@ -122,6 +122,7 @@ def test_signals_that_are_waited_for_are_completed_and_no_shell_obeys_them(
     assert asked(environment, f"stepflow signal {run_id} ", "fish") == ["plain,manager; $(reboot) ok\tstep ask"]
 
 
+@pytest.mark.full
 def test_zsh_and_fish_are_told_what_a_word_is(run: Run, orders: Path, environment: dict[str, str]) -> None:
     run_id = started(run, "order-flow", "--no-worker")
     assert asked(environment, "stepflow get ", "zsh") == ["plain", "order-flow", "Order processing"]

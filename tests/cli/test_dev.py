@@ -233,6 +233,7 @@ def test_json_is_an_object_a_line(dev: Start, workspace: Path) -> None:
     assert all("at" in one for one in found)
 
 
+@pytest.mark.full
 def test_a_step_of_two_seconds_survives_changed_python(dev: Start, workspace: Path, call: Call) -> None:
     (workspace / "components" / "own.py").write_text(SLOW.replace("{says}", "old"))
     (workspace / "x.yaml").write_text(

@@ -379,6 +379,7 @@ async def test_a_start_that_fails_fails_all_who_wait_and_is_tried_again(world: W
     assert await world.call("pid") > 0, "the process is kept"
 
 
+@pytest.mark.full
 async def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_stdio_process, "EOF_SECONDS", 0.05)
     programs.write(tmp_path, programs.GOOD, start_timeout=3)

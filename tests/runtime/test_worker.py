@@ -50,6 +50,7 @@ async def test_a_chain_hands_values_on_and_completes(storage: SQLiteStorage) -> 
     assert (run.steps_done, run.steps_total) == (5, 5)
 
 
+@pytest.mark.full
 async def test_ten_thousand_steps_fan_out_and_in(storage: SQLiteStorage) -> None:
     wide = fan_out(10_000)
     join = flow(*wide.steps, echo("join", [ref(f"s{index}") for index in range(10_000)]))

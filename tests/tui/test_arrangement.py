@@ -128,6 +128,7 @@ async def pane_of(screen: Screen, name: str) -> LineView:
     return pane
 
 
+@pytest.mark.full
 async def test_panes_come_and_go_with_the_size(storage: SQLiteStorage) -> None:
     run_id = start(storage, failing())
     async with working(storage):

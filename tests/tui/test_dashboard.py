@@ -109,6 +109,25 @@ async def test_an_empty_storage_says_what_to_do(storage: SQLiteStorage) -> None:
         await screen.expect("No other execution failed")
 
 
+async def test_rows_go_on_with_time_though_the_selected_execution_has_ended(storage: SQLiteStorage) -> None:
+    async with working(storage):
+        asleep = start(storage, sleeping())
+        await until(storage, asleep, RunStatus.SLEEPING)
+        ended = start(storage, chain(1))
+        await until(storage, ended)
+        async with screen_on(storage) as screen:
+            await screen.expect("ok", short_id(asleep))
+            assert screen.dashboard.executions.selected is not None
+            assert screen.dashboard.executions.selected.id == ended
+
+            def row() -> str:
+                lines = screen.text_of(screen.dashboard.executions).splitlines()
+                return next(line for line in lines if short_id(asleep) in line)
+
+            before = row()
+            await screen.until(lambda: row() != before)
+
+
 @pytest.mark.parametrize(
     "size",
     [(40, 10), (80, 24), (200, 60), *(pytest.param(size, marks=pytest.mark.full) for size in ((120, 40), (20, 5)))],
@@ -396,6 +415,7 @@ async def test_help_lists_every_key_and_every_key_does_something(storage: SQLite
         await screen.until(lambda: isinstance(screen.app.screen, Dashboard))
 
 
+@pytest.mark.full
 async def test_thousands_of_steps_are_followed_while_they_run(storage: SQLiteStorage) -> None:
     async with screen_on(storage) as screen, working(storage):
         run_id = start(storage, fan_out(3000))

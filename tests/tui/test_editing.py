@@ -135,6 +135,7 @@ def test_a_template_without_a_file_is_edited_as_a_copy_and_nothing_typed_is_lost
     assert not Path(editor.given[-1].partition(" ")[2]).exists()
 
 
+@pytest.mark.full
 def test_what_an_editor_may_leave_behind_is_said_and_harms_nothing(
     terminal: Terminal, editor: Editor, tmp_path: Path
 ) -> None:

@@ -269,6 +269,7 @@ async def test_slash_finds_words_in_the_tab_that_is_shown(storage: SQLiteStorage
         await screen.expect("Nothing is looked for here")
 
 
+@pytest.mark.full
 async def test_what_is_found_may_be_far_above_in_the_log(
     storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

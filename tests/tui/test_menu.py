@@ -88,6 +88,7 @@ async def test_a_key_of_it_does_it_and_so_does_enter(storage: SQLiteStorage) -> 
         assert storage.count_runs(None, None) == 3
 
 
+@pytest.mark.full
 async def test_each_pane_has_its_own(storage: SQLiteStorage) -> None:
     run_id = await ended(storage, chain(3))
     async with run_shown(storage, run_id) as (screen, view):

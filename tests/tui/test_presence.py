@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from stepflow.client import Client
 from stepflow.errors import StorageError
@@ -55,6 +56,17 @@ async def test_another_file_in_the_place_of_the_database_is_read(
         async with Client(storage.url, durability="normal") as client:
             later = await client.start_run("flow", {})
         await screen.expect(short_id(later), "run.created")
+
+
+async def test_what_a_terminal_lost_that_was_smaller_for_a_moment_is_drawn_again(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with screen_on(storage) as screen:
+        await screen.expect("no worker")
+        drawn: list[dict[str, bool]] = []
+        monkeypatch.setattr(screen.app, "refresh", lambda **options: drawn.append(options))
+        screen.app.post_message(events.Resize.from_dimensions(screen.app.size, None))
+        await screen.until(lambda: {"repaint": True, "layout": True} in drawn, "all of it is drawn")
 
 
 async def test_a_database_that_went_away_comes_back(storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch) -> None:

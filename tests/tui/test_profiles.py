@@ -96,6 +96,7 @@ async def test_a_profile_that_only_reads_changes_nothing(
     await screen.app.client.close()
 
 
+@pytest.mark.full
 async def test_what_only_reads_goes_on_only_reading_elsewhere(
     storage: SQLiteStorage, other: SQLiteStorage, config: Callable[[str], Config]
 ) -> None:
@@ -106,6 +107,7 @@ async def test_what_only_reads_goes_on_only_reading_elsewhere(
     await screen.app.client.close()
 
 
+@pytest.mark.full
 async def test_where_another_cannot_be_opened_this_one_stays(
     storage: SQLiteStorage, config: Callable[[str], Config], tmp_path: Path
 ) -> None:

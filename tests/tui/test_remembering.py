@@ -77,6 +77,7 @@ async def test_filter_cursor_and_zoom_of_the_dashboard_come_back(storage: SQLite
         assert not screen.dashboard.has_class("-zoomed")
 
 
+@pytest.mark.full
 async def test_screens_that_lay_above_come_back_with_what_they_were_of(storage: SQLiteStorage, memory: Memory) -> None:
     bad = await ended(storage, failing())
     await ended(storage, chain(2))

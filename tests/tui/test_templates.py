@@ -263,6 +263,7 @@ async def test_a_simulation_that_fails_says_where(storage: SQLiteStorage) -> Non
         await screen.expect("✗ would be failed", "no·[2J luck", "Error  bad:")
 
 
+@pytest.mark.full
 async def test_the_form_says_what_is_wrong_field_by_field(storage: SQLiteStorage) -> None:
     async with screen_with(storage) as screen, working(storage):
 

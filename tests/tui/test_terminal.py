@@ -93,8 +93,9 @@ def test_a_run_started_elsewhere_is_seen_cancelled_and_left(terminal: Terminal, 
     terminal.resize(120, 40)
     terminal.expect("sleeper", "run.sleeping")
     terminal.resize(40, 10)
-    terminal.expect("sleeper")
+    terminal.expect_gone("s Simulate")  # there is no room for it
     terminal.resize(80, 24)
+    terminal.expect("s Simulate")
     terminal.type("c")
     terminal.expect("Cancel", "cancel it")
     terminal.type("y")

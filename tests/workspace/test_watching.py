@@ -285,6 +285,7 @@ async def test_a_template_that_was_created_from_the_file_keeps_its_name(folder: 
         assert await watched.comes(Saved) == Saved("order-workflow.yaml", "order-flow", 2, "version")
 
 
+@pytest.mark.full
 async def test_a_thousand_files_at_once_lose_none(folder: Path) -> None:
     async with watching(folder) as watched:
         for n in range(1000):
