@@ -220,6 +220,8 @@ class Timeline(LineView):
             return
         if self.moment is None and self._session.step_histories.is_wanted(run):
             self._read_history(run)
+        elif self.prediction is None:
+            self._show_prediction()  # it may have been read for another timeline since this one was shown
         has_items = any(is_fan_out(row.step) and row.step.started_at is not None for row in self.rows)
         if has_items and self._children.is_wanted(run):
             self._read_items(run)
@@ -230,9 +232,13 @@ class Timeline(LineView):
             await self._session.step_histories.read(run)
         except WorkflowEngineError:
             return  # it goes without
+        self._show_prediction()
+
+    def _show_prediction(self) -> None:
         self._predict()
-        self._arrange()
-        self.post_message(self.Learned())
+        if self.prediction is not None:
+            self._arrange()
+            self.post_message(self.Learned())
 
     @work(group="items", exclusive=True)
     async def _read_items(self, run: RunRecord) -> None:

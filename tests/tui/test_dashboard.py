@@ -61,7 +61,7 @@ class Screen:
         return "\n".join(self.text_of(widget) for widget in widgets if widget.display)
 
     async def expect(self, *words: str) -> None:
-        await self.until(lambda: all(word in self.text for word in words), f"{words} in\n{self.text}")
+        await self.until(lambda: all(word in self.text for word in words), f"it holds {words}")
 
     async def until(self, holds: Callable[[], bool], what: str = "it holds") -> None:
         try:

@@ -19,6 +19,7 @@ from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus, StepStatus
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui import clipboard
+from stepflow_tui.panes.run_timeline import RunTimeline
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.presentation.places import line_of_step
 from stepflow_tui.presentation.spans import Line, safe
@@ -32,6 +33,8 @@ from tests.runtime.test_children import one_step
 from tests.support.engine import start, until, working
 from tests.support.flows import chain, echo, fan_out, flow, quick_retry, ref
 from tests.tui.test_dashboard import Screen, failing, screen_on, sleeping
+
+NAPPING = flow(Step(key="nap", component="/builtin/sleep", input={"seconds": {"$from": {"workflow": "input"}}}))
 
 
 def work(**options: Any) -> Flow:
@@ -291,11 +294,10 @@ def storage_events(storage: SQLiteStorage, run_id: str) -> list[Any]:
 
 
 async def test_what_earlier_executions_took_says_when_it_will_end(storage: SQLiteStorage) -> None:
-    shape = flow(Step(key="nap", component="/builtin/sleep", input={"seconds": {"$from": {"workflow": "input"}}}))
     async with working(storage):
-        first = start(storage, shape, 0.01)
+        first = start(storage, NAPPING, 0.01)
         await until(storage, first)
-        second = start(storage, shape, 3600)
+        second = start(storage, NAPPING, 3600)
         await until(storage, second, RunStatus.SLEEPING)
         async with run_shown(storage, second) as (screen, _):
             await screen.expect("sleeping", "ETA 59m")
@@ -312,15 +314,40 @@ async def test_what_another_screen_is_reading_of_earlier_executions_is_told_to_t
         await read(histories, version, run)
 
     monkeypatch.setattr(StepHistories, "_read", read_later)
-    shape = flow(Step(key="nap", component="/builtin/sleep", input={"seconds": {"$from": {"workflow": "input"}}}))
     async with working(storage):
-        await until(storage, start(storage, shape, 0.01))
-        run_id = start(storage, shape, 3600)
+        await until(storage, start(storage, NAPPING, 0.01))
+        run_id = start(storage, NAPPING, 3600)
         await until(storage, run_id, RunStatus.SLEEPING)
         async with run_shown(storage, run_id) as (screen, view):
             await screen.until(lambda: view._clock is not None)
             assert "ETA" not in screen.text
             may_read.set()
+            await screen.expect("sleeping", "ETA 59m")
+
+
+async def test_what_another_screen_has_read_before_this_one_could_ask_is_told_to_it_too(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_read = asyncio.Event()
+    read, learn = StepHistories._read, RunTimeline._learn
+
+    async def read_later(histories: StepHistories, version: Version, run: RunRecord) -> None:
+        await may_read.wait()
+        await read(histories, version, run)
+
+    asking: list[RunTimeline] = []
+    monkeypatch.setattr(StepHistories, "_read", read_later)
+    monkeypatch.setattr(RunTimeline, "_learn", lambda timeline: asking.append(timeline))
+    async with working(storage):
+        await until(storage, start(storage, NAPPING, 0.01))
+        run_id = start(storage, NAPPING, 3600)
+        await until(storage, run_id, RunStatus.SLEEPING)
+        async with run_shown(storage, run_id) as (screen, view):
+            await screen.until(lambda: bool(asking))
+            may_read.set()
+            await screen.until(lambda: screen.dashboard.timeline.prediction is not None)
+            assert view.timeline.prediction is None
+            learn(view.timeline)
             await screen.expect("sleeping", "ETA 59m")
 
 
