@@ -121,6 +121,8 @@ class StepFlowApp(App[int]):
             focused = self.focused
             is_list = isinstance(focused, LineView) and not isinstance(focused, Question)
             if is_list and await self._check_bindings(event.key):
+                if isinstance(self.screen, Frame):
+                    self.screen.hurry()
                 return
         await super().on_event(event)
 

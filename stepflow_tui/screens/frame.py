@@ -52,6 +52,7 @@ class Frame(Screen[int]):
         self._note_timer: Timer | None = None
         self._asked: Callable[[str], Awaitable[None]] | None = None
         self._answered: Callable[[str], None] | None = None
+        self._hurries = False
 
     async def on_mount(self) -> None:
         self._show_footer()
@@ -167,6 +168,16 @@ class Frame(Screen[int]):
 
     def on_screen_resume(self) -> None:
         self.set_clock()
+
+    def hurry(self) -> None:
+        """What a key did is drawn as soon as it is known. After another frame Textual would wait for a sixtieth of a
+        second, and all that changes meanwhile would be drawn with it."""
+        self._hurries = True
+
+    async def on_idle(self, event: events.Idle) -> None:
+        if self._hurries and self._dirty_widgets:
+            self._hurries = False
+            self._on_timer_update()
 
     # Questions
 
