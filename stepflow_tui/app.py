@@ -27,6 +27,7 @@ from stepflow.model.run import RunRecord
 from stepflow_tui.config import Config, memory_file, reports_folder, user_folder
 from stepflow_tui.keymap import keys_of
 from stepflow_tui.messages import ProfileAsked, RefreshAsked
+from stepflow_tui.presentation.breakpoints import read_breakpoints
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.profiles import Profile, client_of, find_profile, read_profiles
 from stepflow_tui.remapping import keys_in_place
@@ -206,9 +207,13 @@ class StepFlowApp(App[int]):
         self.session.changed_keys, key_troubles = keys_in_place(config.setting("preset"), config.table("keys"))
         self.set_keymap(self.session.changed_keys)
         profile_troubles = [one.said for one in read_profiles(config.table("profiles")) if one.trouble is not None]
-        self.session.troubles = [*config.troubles, *trouble, *theme_troubles, *key_troubles, *profile_troubles]
+        point_troubles = read_breakpoints(config.table("breakpoints"))[1]
+        troubles = (config.troubles, trouble, theme_troubles, key_troubles, profile_troubles, point_troubles)
+        self.session.troubles = [one for some in troubles for one in some]
         if self.is_running:
             for screen in self.screen_stack:
+                if isinstance(screen, Frame):
+                    screen.take_breakpoints()
                 for view in screen.query(LineView):
                     view.refresh()
                 for text in screen.query(Text):

@@ -26,7 +26,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "restore": ("on", "off"),
 }
 """What each setting may be, the default first; `theme` may be any that there is."""
-TABLES = ("keys", "views", "profiles")
+TABLES = ("keys", "views", "profiles", "breakpoints")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER = re.compile(r"\s*\[")
 

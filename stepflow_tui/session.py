@@ -13,6 +13,7 @@ from stepflow.model.statuses import RunStatus
 from stepflow_tui.config import Config
 from stepflow_tui.histories import Histories
 from stepflow_tui.keymap import View
+from stepflow_tui.presentation.breakpoints import Breakpoints, read_breakpoints
 from stepflow_tui.presentation.filters import Filter
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.header import Standing
@@ -139,6 +140,10 @@ class Session:
             raise StorageError("gone")  # opening it would make an empty one
         await self.client.reopen()
         self._file = _identity(self.client.url)
+
+    @property
+    def breakpoints(self) -> Breakpoints:
+        return read_breakpoints(self.config.table("breakpoints"))[0]
 
     @property
     def tick_seconds(self) -> float | None:

@@ -7,11 +7,9 @@ from typing import Literal
 
 import msgspec
 
+from stepflow_tui.presentation.breakpoints import Breakpoints
+
 Kind = Literal["small", "medium", "large"]
-MEDIUM, LARGE = (100, 30), (160, 45)
-"""Columns and rows from which on it is so."""
-LOWEST, LOW = 12, 18
-"""Rows below which there are no steps, and no log."""
 BARS, BORDER = 2, 2
 LEAST_LIST = 5
 FLEET = 4 + BORDER
@@ -48,26 +46,27 @@ class Arrangement(msgspec.Struct, frozen=True):
     """Of panes, and of `top`: all above the timeline; what is not named gets the rest of its column."""
 
 
-def kind_of(width: int, height: int) -> Kind:
-    if width >= LARGE[0] and height >= LARGE[1]:
-        return "large"
-    return "medium" if width >= MEDIUM[0] and height >= MEDIUM[1] else "small"
-
-
-def arrange(width: int, height: int, contents: Contents) -> Arrangement:
-    kind = kind_of(width, height)
+def arrange(width: int, height: int, contents: Contents, points: Breakpoints | None = None) -> Arrangement:
+    points = points or Breakpoints()
+    kind = _kind(width, height, points)
     if kind != "large":
         contents = msgspec.structs.replace(contents, kept=0)
     panes = tuple(pane for pane in PANES[kind] if _is_wanted(pane, kind, contents))
     room = height - BARS
     match kind:
         case "small":
-            heights = _small(height, room, contents)
+            heights = _small(height, room, contents, points)
         case "medium":
             heights = _medium(room, contents)
         case "large":
             heights = _large(room, contents)
     return Arrangement(kind, panes, heights)
+
+
+def _kind(width: int, height: int, points: Breakpoints) -> Kind:
+    if width >= points.large[0] and height >= points.large[1]:
+        return "large"
+    return "medium" if width >= points.medium[0] and height >= points.medium[1] else "small"
 
 
 def _is_wanted(pane: str, kind: Kind, contents: Contents) -> bool:
@@ -77,11 +76,11 @@ def _is_wanted(pane: str, kind: Kind, contents: Contents) -> bool:
     return pane != "kept" or contents.kept > 0
 
 
-def _small(height: int, room: int, contents: Contents) -> dict[str, int]:
-    if height < LOWEST:
+def _small(height: int, room: int, contents: Contents, points: Breakpoints) -> dict[str, int]:
+    if height < points.steps:
         return {}
     wanted = (contents.executions if contents.is_begun else contents.templates) + BORDER
-    if height < LOW:
+    if height < points.log:
         return {"top": _between(wanted, LEAST_LIST, room // 2)}
     top = _between(wanted, LEAST_LIST, room * 9 // 22)
     return {"top": top, "timeline": (room - top) * 9 // 15}

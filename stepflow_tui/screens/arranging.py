@@ -68,7 +68,7 @@ class Arranging(Frame):
     # Placing
 
     def compose(self) -> ComposeResult:
-        self._arrangement = arrange(*self.app.size, self.contents)
+        self._arrangement = arrange(*self.app.size, self.contents, self.session.breakpoints)
         self._say_kind()
         yield Bar(id="header")
         with Horizontal(id="top"):
@@ -100,7 +100,7 @@ class Arranging(Frame):
 
     def rearrange(self) -> None:
         """After the size or what there is to show became another."""
-        wanted = arrange(*self.size, self.contents)
+        wanted = arrange(*self.size, self.contents, self.session.breakpoints)
         if wanted != self._arrangement:
             is_other = (wanted.kind, wanted.panes) != (self._arrangement.kind, self._arrangement.panes)
             self._arrangement = wanted

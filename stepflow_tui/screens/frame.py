@@ -40,8 +40,6 @@ class Frame(Screen[int]):
     """A subclass composes `Bar(id="header")` first and `Bar(id="footer")` last."""
 
     view: ClassVar[View]
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-medium"), (100, "-wide")]  # noqa: RUF012 - as Textual declares it
-    VERTICAL_BREAKPOINTS = [(0, "-lowest"), (12, "-low"), (18, "-tall")]  # noqa: RUF012 - as Textual declares it
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -53,6 +51,15 @@ class Frame(Screen[int]):
         self._asked: Callable[[str], Awaitable[None]] | None = None
         self._answered: Callable[[str], None] | None = None
         self._hurries = False
+        self.take_breakpoints()
+
+    def take_breakpoints(self) -> None:
+        """Those of the settings, in place of what Textual would have for the class."""
+        points = self.session.breakpoints
+        self.HORIZONTAL_BREAKPOINTS = points.horizontal
+        self.VERTICAL_BREAKPOINTS = points.vertical
+        if self.is_mounted:
+            self.post_message(events.Resize(self.size, self.size))  # it looks at them then
 
     async def on_mount(self) -> None:
         self._show_footer()

@@ -54,7 +54,6 @@ PROBLEMS = (StepStatus.FAILED, StepStatus.AWAITING_RETRY)
 class RunView(Timing, Travelling):
     view = "run"
     CSS_PATH = "run.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-medium"), (100, "-wide"), (160, "-widest")]  # noqa: RUF012 - as Textual declares it
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("run")]
 
     def __init__(self, session: Session, run_id: str, step: str | None = None, tab: str | None = None) -> None:

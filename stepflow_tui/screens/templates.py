@@ -49,7 +49,6 @@ class TemplatesView(Acting):
     view = "templates"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("templates")]
     CSS_PATH = "templates.tcss"
-    HORIZONTAL_BREAKPOINTS = [*Acting.HORIZONTAL_BREAKPOINTS, (150, "-widest")]  # noqa: RUF012 - as Textual declares it
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from itertools import product
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from stepflow_tui.panes.fleet import FleetPane
 from stepflow_tui.panes.recent_failures import RecentFailures
 from stepflow_tui.panes.saved_views import KeptViews
 from stepflow_tui.presentation.arrangement import PANES, Contents, arrange
+from stepflow_tui.presentation.breakpoints import LEAST, Breakpoints, read_breakpoints
 from stepflow_tui.presentation.fingerprints import groups_of, short_group_row
 from stepflow_tui.presentation.fleet import Fleet, Today, fleet_lines, size, today_of
 from stepflow_tui.presentation.glyphs import Glyphs
@@ -32,17 +34,18 @@ from tests.tui.test_dashboard import Screen, failing, screen_on, sleeping
 UNICODE, ASCII = Glyphs(), Glyphs(ascii_only=True)
 
 
-@pytest.mark.parametrize("height", [5, 10, 12, 18, 24, 30, 40, 45, 60, 100])
-@pytest.mark.parametrize("width", [20, 80, 100, 160, 300])
-def test_all_panes_have_room_whatever_there_is_to_show(width: int, height: int) -> None:
+@pytest.mark.parametrize("points", [Breakpoints(), LEAST])
+@pytest.mark.parametrize("height", [5, 8, 10, 12, 18, 24, 25, 30, 36, 40, 45, 60, 100])
+@pytest.mark.parametrize("width", [20, 80, 100, 120, 160, 300])
+def test_all_panes_have_room_whatever_there_is_to_show(width: int, height: int, points: Breakpoints) -> None:
     for many in product((0, 1, 7, 5000), (0, 1, 9, 2000), (0, 3, 40), (0, 2, 30)):
         contents = Contents(many[0], many[1], many[1] > 0, many[2], many[3])
-        arranged = arrange(width, height, contents)
+        arranged = arrange(width, height, contents, points)
         assert set(arranged.panes) <= set(PANES[arranged.kind])
         heights = arranged.heights
         top = heights.get("top")
         if top is None:
-            assert height < 12
+            assert height < points.steps
             continue
         below = height - 2 - top - heights.get("timeline", 0)
         assert below >= 3
@@ -55,6 +58,42 @@ def test_all_panes_have_room_whatever_there_is_to_show(width: int, height: int) 
             filling = [pane for pane in panes if pane not in heights]
             assert rest >= 3 if filling else rest == 0, (column, contents, arranged)
             assert all(heights.get(pane, 3) >= 3 for pane in panes), (contents, arranged)
+
+
+@pytest.mark.parametrize(
+    ("text", "trouble"),
+    [
+        ("medium = [79, 30]", "breakpoints.medium: it takes columns and rows, medium = [80, 25] or more"),
+        ("large = 160", "breakpoints.large: it takes columns and rows, large = [120, 36] or more"),
+        ("large = [160, 45, 1]", "breakpoints.large: it takes columns and rows, large = [120, 36] or more"),
+        ("log = [1, 2]", "breakpoints.log: it takes rows, log = 12 or more"),
+        ("steps = true", "breakpoints.steps: it takes rows, steps = 8 or more"),
+        ("step = 9", "breakpoints.step: there is none; did you mean 'steps'?"),
+    ],
+)
+def test_a_breakpoint_that_cannot_be_is_said_with_the_way_out(text: str, trouble: str) -> None:
+    points, troubles = read_breakpoints(tomllib.loads(text))
+    assert points == Breakpoints()
+    assert troubles == [trouble]
+
+
+async def test_the_sizes_from_which_more_is_shown_are_settings_and_hold_at_once(
+    storage: SQLiteStorage, tmp_path: Path
+) -> None:
+    file = tmp_path / "ui.toml"
+    file.write_text("[breakpoints]\nmedium = [120, 41]\n")
+    start(storage, chain(1))
+    async with screen_on(storage, (120, 40), config=Config(file)) as screen:
+        await screen.until(lambda: bool(screen.dashboard.executions.runs))
+        assert screen.dashboard.kind == "small"
+        file.write_text("[breakpoints]\nmedium = [90, 30]\nlarge = [110, 36]\n")
+        await screen.press("ctrl+r")
+        await screen.until(lambda: screen.dashboard.kind == "medium")
+        file.write_text("[breakpoints]\nlarge = [120, 40]\n")
+        await screen.press("ctrl+r")
+        await screen.until(lambda: screen.dashboard.kind == "large" and screen.dashboard.has_class("-widest"))
+        await screen.press("8")
+        await screen.until(lambda: screen.app.screen.has_class("-widest"))
 
 
 def test_what_has_little_to_show_leaves_its_room_to_the_steps() -> None:
