@@ -117,6 +117,12 @@ def test_the_reference_of_the_commands_is_written_from_them() -> None:
     assert "### history\n\n```text\nstepflow history [OPTIONS] NAME\n```" in page
 
 
+def test_the_reference_of_the_screen_is_written_from_its_tables() -> None:
+    page = (tree.ROOT / "docs" / "screen.md").read_text(encoding="utf-8")
+    assert page == tool("screen").page(), "run: python tools/screen.py"
+    assert "| `c y` | Cancel the selected execution" in page
+
+
 def test_the_reference_names_every_variable_of_the_environment_that_is_ours() -> None:
     read = {
         name
