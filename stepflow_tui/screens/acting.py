@@ -98,7 +98,7 @@ class Acting(Looking, Asking):
         async def cancel(_: str) -> None:
             self.act(self._cancel(run))
 
-        self.ask(question, cancel)
+        self.ask(question, cancel, run.id)
 
     async def _cancel(self, run: RunRecord) -> None:
         if await self.client.cancel(run.id, "cancelled in the terminal UI"):
@@ -238,7 +238,7 @@ class Acting(Looking, Asking):
         async def change(_: str) -> None:
             self.act(self._resume(run) if goes_on else self._pause(run))
 
-        self.ask(Question(f"{what} {short_id(run.id)} {safe(run.template)}?", answers), change)
+        self.ask(Question(f"{what} {short_id(run.id)} {safe(run.template)}?", answers), change, run.id)
 
     async def _pause(self, run: RunRecord) -> None:
         await self.client.pause(run.id)

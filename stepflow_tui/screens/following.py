@@ -181,6 +181,8 @@ class Following(Beside, Counting, Filtering):
         seen = self._seen_frame
         if seen is not None and seen is not self:
             seen.events_arrived(message.events)
+        if seen is not None:
+            seen.note_ends(message.events)
 
     def events_arrived(self, events: list[WorkflowEvent]) -> None:
         self._seq = events[-1].seq

@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from stepflow.errors import WorkflowEngineError
-from stepflow.model.event import WorkflowEvent
+from stepflow.model.event import FINAL_RUN_EVENTS, WorkflowEvent
 from stepflow_tui.keymap import OPENED, VIEWS, Key, View, keys_of
 from stepflow_tui.messages import RefreshAsked
 from stepflow_tui.presentation.fleet import Today
@@ -49,6 +49,8 @@ class Frame(Screen[int]):
         self._clock: Timer | None = None
         self._note_timer: Timer | None = None
         self._asked: Callable[[str], Awaitable[None]] | None = None
+        self._asked_about: str | None = None
+        """The execution, if it is about one that has not ended."""
         self._answered: Callable[[str], None] | None = None
         self._hurries = False
         self.take_breakpoints()
@@ -188,10 +190,11 @@ class Frame(Screen[int]):
 
     # Questions
 
-    def ask(self, question: Question, then: Callable[[str], Awaitable[None]]) -> None:
+    def ask(self, question: Question, then: Callable[[str], Awaitable[None]], about: str | None = None) -> None:
+        """`about`: an execution with whose end nobody needs an answer any more."""
         if self.query("#question"):
             return
-        self._asked = then
+        self._asked, self._asked_about = then, about
         if self.session.config.setting("confirm") == "typed":
             question.must_be_typed()
         self.mount(question)
@@ -199,13 +202,21 @@ class Frame(Screen[int]):
         question.focus()  # and once more, after what was asked to have it before
 
     async def on_question_answered(self, message: Question.Answered) -> None:
-        then, self._asked = self._asked, None
+        then, self._asked, self._asked_about = self._asked, None, None
         if message.answer is None:
             self.session.left_as = []  # it goes on
         await self.query("#question").remove()
         self.focus_main()
         if then is not None and message.answer is not None:
             await then(message.answer)
+
+    def note_ends(self, events: Sequence[WorkflowEvent]) -> None:
+        """What is asked about an execution that has ended meanwhile is asked no longer."""
+        if self._asked_about is not None and any(
+            event.run_id == self._asked_about and event.event_type in FINAL_RUN_EVENTS for event in events
+        ):
+            self.query_one(Question).post_message(Question.Answered(None))
+            self.note("It has ended meanwhile; nothing is asked any more")
 
     def ask_text(self, title: str, then: Callable[[str], None], proposed: str = "") -> None:
         """Words in one line; `then` is called if any are given."""

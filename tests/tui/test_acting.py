@@ -12,7 +12,7 @@ from stepflow_tui import clipboard
 from stepflow_tui.presentation.executions import short_id
 from tests.runtime.test_children import one_step
 from tests.support.engine import start, steps_of, until, working
-from tests.support.flows import echo, flow
+from tests.support.flows import chain, echo, flow
 from tests.tui.test_dashboard import Screen, screen_on, sleeping
 
 
@@ -50,6 +50,24 @@ async def test_p_then_y_pauses_and_lets_go_on(storage: SQLiteStorage) -> None:
         )
         await screen.press("p")
         await screen.expect("there is nothing to pause")
+
+
+@pytest.mark.parametrize("above", [(), ("enter", "enter")])
+async def test_what_is_asked_about_an_execution_that_ends_is_asked_no_longer(
+    storage: SQLiteStorage, above: tuple[str, ...]
+) -> None:
+    run_id = start(storage, sleeping())
+    async with working(storage), screen_on(storage) as screen:
+        await until(storage, run_id, RunStatus.SLEEPING)
+        await selected(screen, run_id)
+        await screen.press(*above, "c")
+        await screen.expect(f"Cancel {short_id(run_id)}")
+        other = start(storage, chain(1))
+        await until(storage, other)
+        assert screen.app.screen.query("#question"), "the end of another one is nothing to it"
+        storage.request_cancel(run_id, None, 0)
+        await screen.expect("It has ended meanwhile")
+        await screen.until(lambda: not screen.app.screen.query("#question"))
 
 
 async def test_capital_a_answers_what_an_execution_asks(storage: SQLiteStorage) -> None:
