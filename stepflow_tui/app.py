@@ -7,7 +7,9 @@ import contextlib
 import gc
 import locale
 import os
+import signal
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -355,6 +357,8 @@ async def show(
             memory=Memory(memory_file()),
         )
         app.driver_class = driver or app.driver_class
+        for number in (signal.SIGTERM, signal.SIGHUP):  # from whoever ends it, or the connection that is lost
+            asyncio.get_running_loop().add_signal_handler(number, partial(app.exit, 128 + number))
         try:
             code = await app.run_async(mouse=True, size=size)
         finally:

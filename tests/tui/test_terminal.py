@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,8 +69,18 @@ class Terminal:
         with open(self._tmux("display-message", "-p", "#{pane_tty}").strip(), "w") as tty:
             tty.write(f"\x1b[5;5H{text}")
 
+    def process(self) -> int:
+        """What the shell has started."""
+        return int(said("pgrep", "-P", self._tmux("display-message", "-p", "#{pane_pid}").strip()))
+
     def close(self) -> None:
-        self._tmux("kill-server")
+        """Where it was not closed yet."""
+        with suppress(subprocess.CalledProcessError):
+            self._tmux("kill-server")
+
+
+def said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 @pytest.fixture
@@ -162,3 +174,29 @@ def test_without_a_terminal_it_says_how_it_is_used(tmp_path: Path) -> None:
     done = subprocess.run(stepflow().split(), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     assert done.returncode == 2
     assert "Usage" in done.stderr
+
+
+def test_who_ends_it_and_who_loses_the_connection_finds_it_as_it_was(terminal: Terminal, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    started = f"XDG_STATE_HOME={state} {stepflow()}; echo code $?"
+    terminal.type(started, "Enter")
+    terminal.expect("Executions", "q Quit")
+    terminal.type("7")
+    terminal.expect("7 Failures")
+    os.kill(terminal.process(), signal.SIGTERM)
+    terminal.expect("code 143")
+    assert terminal.state == "0 1"
+    assert "Traceback" not in terminal.text
+
+    terminal.type(started, "Enter")
+    terminal.expect("7 Failures")
+    terminal.type("5")
+    terminal.expect("5 Workers")
+    screen = terminal.process()
+    terminal.type("z")  # it is at work when the line is cut
+    terminal.close()
+    end = time.monotonic() + PATIENCE_SECONDS
+    while said("ps", "-o", "stat=", "-p", str(screen)).strip("Z\n"):
+        assert time.monotonic() < end, "it lives on where nobody sees it"
+        time.sleep(0.05)
+    assert '"view":"workers"' in (state / "stepflow" / "screens.json").read_text()
