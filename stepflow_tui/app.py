@@ -8,7 +8,7 @@ import gc
 import locale
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from textual.app import App
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.driver import Driver
+from textual.filter import LineFilter
 from textual.timer import Timer
 from textual.worker import WorkerFailed
 
@@ -40,6 +41,7 @@ from stepflow_tui.session import Session
 from stepflow_tui.theme import DEFAULT, STYLES, load_themes
 from stepflow_tui.widgets.bar import Question
 from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.widgets.only_ascii import OnlyAscii
 from stepflow_tui.widgets.text import Text
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ class StepFlowApp(App[int]):
         self.add_mode(self.DEFAULT_MODE, lambda: self._dashboard)
         self._drafts = {client.url: self.session.drafts}
         """By storage, what could not be saved yet."""
+        self._only_ascii = OnlyAscii()
         self._resized: Timer | None = None
         self._answered = asyncio.Event()
         self._answers = False
@@ -165,6 +168,10 @@ class StepFlowApp(App[int]):
         except OSError as trouble:
             said.append(f"No report could be written: {trouble}")
         return "\n".join([*said, "Executions are not touched by it; `stepflow` opens the terminal UI again"])
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        filters = super().get_line_filters()
+        return [*filters, self._only_ascii] if self.session.glyphs.ascii_only else filters
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {name.replace("_", "-"): style for name, style in STYLES.items()}

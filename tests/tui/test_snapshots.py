@@ -10,7 +10,8 @@ import pkgutil
 import shutil
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, tzinfo
 from importlib import import_module
 from pathlib import Path
@@ -180,7 +181,10 @@ def unseen(app: StepFlowApp) -> list[str]:
     ]
 
 
-async def picture(folder: Path, made: Path, scene: str, size: tuple[int, int], config: Config | None = None) -> str:
+@asynccontextmanager
+async def shown(
+    folder: Path, made: Path, scene: str, size: tuple[int, int], config: Config | None = None
+) -> AsyncIterator[StepFlowApp]:
     """`made`: the database of `demo`, which stays as it is."""
     file = folder / "demo.db"
     shutil.copy(made, file)
@@ -194,7 +198,7 @@ async def picture(folder: Path, made: Path, scene: str, size: tuple[int, int], c
                 await screen.until(lambda: all(one.is_finished or one.group in ENDLESS for one in app.workers))
                 await pilot.pause()
             assert unseen(app) == []
-            return app.export_screenshot(title=f"{scene} {size[0]}x{size[1]}", simplify=True)
+            yield app
 
 
 @pytest.fixture(scope="session")
@@ -228,7 +232,7 @@ def hold_still(set_attribute: Callable[[object, str, object], None]) -> None:
     set_attribute(searching, "time", SimpleNamespace(monotonic=lambda: 0.0))  # it says how long it took
 
 
-@pytest.mark.parametrize(
+EVERY = pytest.mark.parametrize(
     ("scene", "size"),
     [
         pytest.param(
@@ -241,7 +245,22 @@ def hold_still(set_attribute: Callable[[object, str, object], None]) -> None:
         for size in SIZES
     ],
 )
+
+
+@EVERY
 async def test_a_screen_looks_as_it_did(
     tmp_path: Path, made: Path, snapshot: SnapshotAssertion, scene: str, size: tuple[int, int]
 ) -> None:
-    assert await picture(tmp_path, made, scene, size) == snapshot(extension_class=SVGImageExtension)
+    async with shown(tmp_path, made, scene, size) as app:
+        picture = app.export_screenshot(title=f"{scene} {size[0]}x{size[1]}", simplify=True)
+    assert picture == snapshot(extension_class=SVGImageExtension)
+
+
+@EVERY
+async def test_where_only_ascii_can_be_shown_nothing_else_is(
+    tmp_path: Path, made: Path, monkeypatch: pytest.MonkeyPatch, scene: str, size: tuple[int, int]
+) -> None:
+    monkeypatch.setenv("STEPFLOW_ASCII", "1")
+    async with shown(tmp_path, made, scene, size) as app:
+        lines = [strip.text for strip in app.screen._compositor.render_strips()]
+    assert [line for line in lines if not line.isascii()] == []
