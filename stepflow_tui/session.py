@@ -25,6 +25,7 @@ from stepflow_tui.watching import WatchedFiles
 if TYPE_CHECKING:
     from stepflow.client.checks import Simulation
     from stepflow_tui.presentation.fingerprints import Fingerprint
+    from stepflow_tui.presentation.timeline_prediction import Prediction, Usual
 
 Place = tuple[View, tuple[str | None, ...]]
 """A view, and of what it is."""
@@ -84,6 +85,8 @@ class Session:
         """Screens that lay above the dashboard when it was left, to be opened."""
         self.left_as: list[Kept] = []
         """The screens as they stood when they were left for good."""
+        self.predictions: dict[str, tuple[Prediction, Usual | None]] = {}
+        """By id, of executions whose timelines are seen, and what those before them took in all."""
         self.watched: dict[str, RunRecord] = {}
         """By id, executions of which a person wants to hear."""
         self.before: Place | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from datetime import UTC, datetime
 
 from textual.content import Content
@@ -19,6 +19,7 @@ from stepflow_tui.presentation.executions import execution_row, list_title, titl
 from stepflow_tui.presentation.filters import Filter
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line
+from stepflow_tui.presentation.timeline_prediction import Prediction, Usual, when_of
 from stepflow_tui.widgets.lines import LineView
 
 MORE_WITHIN = 50
@@ -54,6 +55,8 @@ class Executions(LineView):
         """It could not be read again."""
         self.watched: Container[str] = ()
         """Ids of executions that somebody watches."""
+        self.predictions: Mapping[str, tuple[Prediction, Usual | None]] = {}
+        """By id, what the timelines that are seen say of them."""
         self.follows = False
         """The cursor stays on the first row, whichever execution comes to stand there."""
         self._said = ("", "")
@@ -240,6 +243,7 @@ class Executions(LineView):
         run = self.runs[row]
         history, is_marked = self._histories.of(run.template), run.id in self.marks
         now = datetime.now(UTC)
+        predicted = self.predictions.get(run.id)
         return execution_row(
             run,
             width,
@@ -249,4 +253,5 @@ class Executions(LineView):
             full=self._full,
             is_marked=is_marked,
             is_watched=run.id in self.watched,
+            when=None if predicted is None else when_of(run, *predicted, now),
         )

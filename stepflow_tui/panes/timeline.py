@@ -106,6 +106,8 @@ class Timeline(LineView):
         """The steps of `run`, one record per attempt; `critical`: keys, if they are known already."""
         is_other = self.run is None or self.run.id != run.id
         if is_other:
+            if self.run is not None:
+                self._session.predictions.pop(self.run.id, None)
             self.choices, self.zoom, self.items, self._at_hand = Choices(), None, {}, None
             self._children.forget()
         self.run = run
@@ -203,9 +205,15 @@ class Timeline(LineView):
 
     def _predict(self) -> None:
         self.prediction = None
-        history = None if self.run is None or self.moment is not None else self._session.step_histories.of(self.run)
-        if self.run is not None and history is not None:
+        if self.run is None or self.moment is not None:
+            return
+        history = self._session.step_histories.of(self.run)
+        if history is not None:
             self.prediction = predict(self.run, [row.step for row in self.rows], history, self.now())
+        if history is not None and self.prediction is not None:
+            self._session.predictions[self.run.id] = self.prediction, history.run
+        else:
+            self._session.predictions.pop(self.run.id, None)
 
     def _items_now(self) -> dict[str, Items]:
         if self.run is None or self._children.run_id != self.run.id:

@@ -72,7 +72,9 @@ def execution_row(
     full: bool = False,
     is_marked: bool = False,
     is_watched: bool = False,
+    when: tuple[str, str] | None = None,
 ) -> Line:
+    """`when`: it will end, as its steps tell; None: as its template's history tells."""
     layout = layout_of(width, full=full)
     glyph, style = glyphs.run(run.status)
     mark = MARKS[is_marked, is_watched][glyphs.ascii_only]
@@ -91,7 +93,7 @@ def execution_row(
     if layout.worker:
         line.append((fit(safe(run.worker or ""), layout.worker - 1) + " ", "dim"))
     if layout.what:
-        line += _what(run, now, history)
+        line += _what(run, now, expected(history, run, now) if when is None else when)
     return line
 
 
@@ -183,7 +185,7 @@ def _took(run: RunRecord, now: datetime) -> str:
     return short(((run.finished_at or now) - run.started_at).total_seconds())
 
 
-def _what(run: RunRecord, now: datetime, history: History | None) -> Line:
+def _what(run: RunRecord, now: datetime, expected: tuple[str, str]) -> Line:
     if run.error is not None:
         return [(error_text(run.error), "bad")]
     if run.reason:
@@ -193,7 +195,7 @@ def _what(run: RunRecord, now: datetime, history: History | None) -> Line:
     if run.wake_at is not None and run.wake_at > now:
         return [(f"goes on in {short((run.wake_at - now).total_seconds())}", "dim")]
     line: Line = []
-    when, style = expected(history, run, now)
+    when, style = expected
     if when:
         line.append((f"{when}  ", style))
     if run.steps_total:

@@ -192,14 +192,18 @@ def subtitle_of(
         done = f"{sign}{run.steps_done * 100 // run.steps_total}% {run.steps_done:,}/{run.steps_total:,}"
     if prediction is None or history is None:
         return done
-    usual = history.run
-    p50 = "" if usual is None else f" (p50 {short(usual.median)})"
-    elapsed = 0.0 if run.started_at is None else (now - run.started_at).total_seconds()
+    p50 = "" if history.run is None else f" (p50 {short(history.run.median)})"
     dot = " | " if glyphs.ascii_only else " · "
+    when, _ = when_of(run, prediction, history.run, now)
+    return f"{done}{dot}{when}{p50}" if when else f"{done}{p50}"
+
+
+def when_of(run: RunRecord, prediction: Prediction, usual: Usual | None, now: datetime) -> tuple[str, str]:
+    """When it will have ended, or how late it is; text and style. `usual`: what those before it took in all."""
+    elapsed = 0.0 if run.started_at is None else (now - run.started_at).total_seconds()
     if usual is not None and usual.is_late(elapsed):
-        return f"{done}{dot}late {short(elapsed - usual.median)}{p50}"
+        return f"late {short(elapsed - usual.median)}", "late"
     left = prediction.seconds_left(now)
     if left <= 0:
-        return f"{done}{p50}"
-    at_least = "" if prediction.is_whole else ">"
-    return f"{done}{dot}ETA {at_least}{short(left)}{p50}"
+        return "", ""
+    return f"ETA {'' if prediction.is_whole else '>'}{short(left)}", "dim"

@@ -47,6 +47,7 @@ class Filtering(Querying):
 
     async def on_mount(self) -> None:
         self.executions.watched = self.session.watched
+        self.executions.predictions = self.session.predictions
 
     # As it was left
 

@@ -59,6 +59,10 @@ async def test_what_is_left_is_drawn_where_earlier_executions_say(storage: SQLit
             before = timeline.prediction
             timeline.tick()
             assert timeline.prediction is not before
+            predictions = screen.dashboard.executions.predictions
+            assert set(predictions) == {second}
+            await screen.press("J", "G")  # to the other one
+            await screen.until(lambda: not predictions)
         async with run_shown(storage, second) as (screen, view):
             await screen.expect("┆now", "ETA 59m")
             await screen.press("b")

@@ -13,7 +13,9 @@ from rich.cells import cell_len
 
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RunStatus, StepStatus
+from stepflow_tui.presentation.executions import execution_row
 from stepflow_tui.presentation.glyphs import Glyphs
+from stepflow_tui.presentation.history import history_of
 from stepflow_tui.presentation.spans import Line, fit_line
 from stepflow_tui.presentation.timeline import Scene, Told, activity_of, label_width, line_of, ready_at, step_row
 from stepflow_tui.presentation.timeline_activity import Activity, density_line, profile
@@ -38,6 +40,7 @@ from stepflow_tui.presentation.timeline_prediction import (
     predict,
     step_history,
     subtitle_of,
+    when_of,
 )
 from tests.tui.records import NOW, ago, run, step
 
@@ -113,6 +116,11 @@ def test_beyond_the_usual_it_is_expected_with_the_slow_ones_and_then_late() -> N
     line = step_row(rows_of(late)[0], axis, 8, 90, NOW, UNICODE, Told(expected=prediction.steps["a"]))
     assert "late 40s" in text(line)
     assert "late 40s (p50 20s)" in subtitle_of(LIVE, prediction, history, NOW, UNICODE)
+    # Whatever the list would say from durations of whole executions.
+    usual = history_of([run(RunStatus.COMPLETED, started_at=ago(11), finished_at=ago(10)) for _ in range(3)])
+    when = when_of(LIVE, prediction, history.run, NOW)
+    assert "late 40s" in text(execution_row(LIVE, 120, NOW, UNICODE, usual, when=when))
+    assert "late 59s" in text(execution_row(LIVE, 120, NOW, UNICODE, usual))
 
 
 def test_a_history_is_of_what_completed_in_this_execution_alone() -> None:
