@@ -8,6 +8,7 @@ import gc
 import locale
 import os
 import signal
+import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,7 @@ from stepflow_tui.screens.dashboard import Dashboard
 from stepflow_tui.screens.frame import Frame
 from stepflow_tui.session import Session
 from stepflow_tui.theme import DEFAULT, STYLES, load_themes
+from stepflow_tui.typed_ahead import TypedAhead
 from stepflow_tui.widgets.bar import Question
 from stepflow_tui.widgets.lines import LineView
 from stepflow_tui.widgets.only_ascii import OnlyAscii
@@ -55,6 +57,7 @@ SETTLED_SECONDS = 1.5
 """After this all is there that stays."""
 MOST_WAIT_SECONDS = 2.0
 """For an answer, which may be lost where something else had the terminal meanwhile."""
+MOST_ENDING_SECONDS = 3.0
 
 
 class StepFlowApp(App[int]):
@@ -99,6 +102,7 @@ class StepFlowApp(App[int]):
         self._drafts = {client.url: self.session.drafts}
         """By storage, what could not be saved yet."""
         self._only_ascii = OnlyAscii()
+        self._typed_ahead = TypedAhead(self, self._do_key)
         self._resized: Timer | None = None
         self._answered = asyncio.Event()
         self._answers = False
@@ -121,16 +125,22 @@ class StepFlowApp(App[int]):
         return session
 
     async def on_event(self, event: events.Event) -> None:
-        """A key of the screen is done before the next one is looked at, which may answer what it asks. Textual would
-        first send it through all that could want it, and the next one behind it."""
-        if isinstance(event, events.Key) and not event.is_forwarded and isinstance(self.screen, Frame):
-            focused = self.focused
-            is_list = isinstance(focused, LineView) and not isinstance(focused, Question)
-            if is_list and await self._check_bindings(event.key):
-                if isinstance(self.screen, Frame):
-                    self.screen.hurry()
-                return
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            await self._typed_ahead.take(event)
+        else:
+            await super().on_event(event)
+
+    async def _do_key(self, event: events.Key) -> bool:
+        """One of the screen is done at once. Textual would first send it through all that could want it. False: it was
+        sent on."""
+        focused = self.focused
+        is_list = isinstance(focused, LineView) and not isinstance(focused, Question)
+        if isinstance(self.screen, Frame) and is_list and await self._check_bindings(event.key):
+            if isinstance(self.screen, Frame):  # perhaps another one by now
+                self.screen.hurry()
+            return True
         await super().on_event(event)
+        return False
 
     async def run_action(
         self,
@@ -149,6 +159,8 @@ class StepFlowApp(App[int]):
 
     def _handle_exception(self, error: Exception) -> None:
         """A defect of ours. In place of Textual's answer, which prints the values of all variables, secrets too."""
+        if self._exit:
+            return  # what is being taken down misses what is gone already
         self._return_code = 1
         if self._exception is not None:
             return
@@ -364,8 +376,8 @@ async def show(
             memory=Memory(memory_file()),
         )
         app.driver_class = driver or app.driver_class
-        for number in (signal.SIGTERM, signal.SIGHUP):  # from whoever ends it, or the connection that is lost
-            asyncio.get_running_loop().add_signal_handler(number, partial(app.exit, 128 + number))
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, partial(_end, app, 128 + number))
         try:
             code = await app.run_async(mouse=True, size=size)
         finally:
@@ -397,6 +409,14 @@ def run(
         return await show(client, run, read_only=read_only, profile=named, options=options)
 
     return asyncio.run(show_here())
+
+
+def _end(app: StepFlowApp, code: int) -> None:
+    """Somebody ends it, or its connection is lost: then what would still be written may be waited for without end."""
+    ended = threading.Timer(MOST_ENDING_SECONDS, os._exit, (code,))
+    ended.daemon = True
+    ended.start()
+    app.exit(code)
 
 
 def tune_process() -> None:

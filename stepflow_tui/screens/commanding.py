@@ -24,7 +24,7 @@ class Commanding(Frame):
     """What had the keys before they were asked for."""
 
     def action_commands(self) -> None:
-        if self.query("#palette"):
+        if self._is_asked():
             return
         from stepflow_tui.panes.palette import Palette
 
@@ -33,6 +33,13 @@ class Commanding(Frame):
         self.mount(palette)
         self.set_focus(palette)  # at once: what is typed next is no key of the screen
         self._add_commands()
+
+    def _is_asked(self) -> bool:
+        """Already; it has the keys again."""
+        for palette in self.query("#palette"):
+            self.set_focus(palette)
+            return True
+        return False
 
     def _commands(self) -> list[Command]:
         """What has a key here, what has one elsewhere, the screens, the themes."""
@@ -96,7 +103,7 @@ class Commanding(Frame):
 
     def action_menu(self) -> None:
         """Of the pane that has the keys."""
-        if self.query("#palette"):
+        if self._is_asked():
             return
         from stepflow_tui.panes.menu import Menu
 

@@ -84,7 +84,7 @@ class Filtering(Querying):
         if not self.query("#filter"):
             self._before_typing = self.chosen
             await self.mount(FilterField(self.executions.listing.filter.text, self.session.past_filters))
-        self.query_one(FilterField).field.focus()
+        self.set_focus(self.query_one(FilterField).field)  # at once: what is typed next is no key of the screen
         self.name_templates()
 
     async def on_filter_field_given(self, message: FilterField.Given) -> None:

@@ -33,7 +33,7 @@ class Finding(Commanding):
             return
         field = Find(self._seeks_in.sought)
         await self.mount(field)
-        field.focus()
+        self.set_focus(field)  # at once: what is typed next is no key of the screen
 
     async def on_find_asked(self, message: Find.Asked) -> None:
         view, self._seeks_in = self._seeks_in, None

@@ -140,12 +140,12 @@ class Help(Screen[None]):
             field = Input(placeholder="words to search for; esc ends", select_on_focus=False)
             field.cursor_blink = False
             await self.mount(field)
-            field.focus()
+            self.set_focus(field)
         elif fields and event.key == "escape":
             await fields.remove()
             self.query_one(HelpLines).search("")
             self.query_one(HelpLines).focus()
-        elif not fields:
+        elif not fields and self.is_current:
             self.dismiss()
 
     def on_input_changed(self, event: Input.Changed) -> None:

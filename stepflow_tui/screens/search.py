@@ -54,7 +54,7 @@ class SearchView(Querying):
         return self.query_one(Found)
 
     async def on_mount(self) -> None:
-        self.query_one(FilterField).field.focus()
+        self.set_focus(self.query_one(FilterField).field)
         self.found.border_subtitle = NOTHING_YET
         self.name_templates()
 
@@ -62,7 +62,7 @@ class SearchView(Querying):
         self.found.focus()
 
     def action_filter(self) -> None:
-        self.query_one(FilterField).field.focus()
+        self.set_focus(self.query_one(FilterField).field)
 
     # Looking
 

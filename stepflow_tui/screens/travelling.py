@@ -63,7 +63,7 @@ class Travelling(Acting):
 
     async def action_travel(self) -> None:
         if self.past is None:
-            await self._leave_the_present()
+            await self.guarded(self._leave_the_present())
         else:
             await self.go_live()
 
@@ -76,10 +76,10 @@ class Travelling(Acting):
         await self.travel_to(newest[0])
 
     async def action_event(self, by: int) -> None:
-        await self._step(by, lambda event: True, 1)
+        await self.guarded(self._step(by, lambda event: True, 1))
 
     async def action_step_change(self, by: int) -> None:
-        await self._step(by, _changes_step, PAGE)
+        await self.guarded(self._step(by, _changes_step, PAGE))
 
     async def _step(self, by: int, is_wanted: Callable[[WorkflowEvent], bool], page: int) -> None:
         self._stop()
@@ -114,10 +114,13 @@ class Travelling(Acting):
     # Playing
 
     async def action_play(self) -> None:
-        if self._player is not None:
+        if self._player is None:
+            await self.guarded(self._begin_to_play())
+        else:
             self._stop()
             self._show_scrubber()
-            return
+
+    async def _begin_to_play(self) -> None:
         if self.past is None:
             await self._leave_the_present()
         if self.past is None:
@@ -126,7 +129,7 @@ class Travelling(Acting):
             first = await self.client.get_events(self.run_id, limit=1, bodies=False)
             await self.travel_to(first[0])
         self._moment = self.past.timestamp
-        self._player = self.set_interval(PLAY_SECONDS, self._play)
+        self._player = self.set_interval(PLAY_SECONDS, lambda: self.guarded(self._play()))
         self._show_scrubber()
 
     async def _play(self) -> None:

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any, get_args
 
 import pytest
+from textual import events
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -73,6 +75,12 @@ class Screen:
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
+
+    def burst(self, *keys: str) -> None:
+        """All at once, as they come down a slow line; single letters as they are, others by their names."""
+        for key in keys:
+            name, letter = (_character_to_key(key), key) if len(key) == 1 else (key, None)
+            self.app.post_message(events.Key(name, {"slash": "/", "colon": ":"}.get(key, letter)))
 
 
 @asynccontextmanager

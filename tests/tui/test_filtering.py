@@ -10,6 +10,7 @@ from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui.config import Config
 from stepflow_tui.panes.saved_views import SavedViews
 from stepflow_tui.presentation.executions import short_id
+from stepflow_tui.screens.settings import SettingsView
 from stepflow_tui.widgets.filter_field import FilterField
 from tests.support.engine import start, until, working
 from tests.support.flows import chain
@@ -175,3 +176,18 @@ async def test_the_last_durations_stand_beside_executions_and_templates(storage:
         # The newest one, with those before it.
         await screen.until(lambda: bars(screen.text_of(screen.dashboard.executions).splitlines()[0]) == 3)
         assert bars(screen.text) > 3
+
+
+async def test_what_is_typed_in_one_go_is_all_of_the_filter_and_no_key_of_the_screen(storage: SQLiteStorage) -> None:
+    run_id = start(storage, failing())
+    async with working(storage):
+        await until(storage, run_id)
+    async with screen_on(storage) as screen:
+        await screen.until(lambda: bool(screen.dashboard.executions.runs))
+        screen.burst("slash", *"tus:failed", "home", *"sta", "end", "x", "backspace")
+        await screen.until(lambda: bool(screen.app.screen.query(FilterField)))
+        await screen.until(lambda: field(screen).field.value == "status:failed")
+        screen.burst("ctrl+u", *"template:failing", "enter", "colon", *"settings", "enter")
+        await screen.until(lambda: isinstance(screen.app.screen, SettingsView))
+        assert screen.dashboard.executions.listing.filter.text == "template:failing"
+        assert [run.id for run in storage.list_runs(10, None, None, None, True)[0]] == [run_id]

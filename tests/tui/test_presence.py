@@ -19,11 +19,13 @@ from stepflow_tui.crash import report_text, write_report
 from stepflow_tui.keymap import KEYS, keys_of
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.screens.dashboard import Dashboard
+from stepflow_tui.screens.help import Help
 from stepflow_tui.screens.workers import WorkersView
 from tests.conftest import OpenStorage
 from tests.support.engine import start, until, working
 from tests.support.flows import chain
 from tests.tui.test_dashboard import screen_on, sleeping
+from tests.tui.test_run import run_shown
 
 
 async def test_refresh_reads_the_settings_too(storage: SQLiteStorage, tmp_path: Path) -> None:
@@ -198,3 +200,32 @@ def test_a_report_says_what_is_needed_and_hides_what_the_environment_hides(tmp_p
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         write_report(error, {}, tmp_path / "file")
+
+
+async def test_time_does_not_move_while_the_database_is_gone_and_does_when_it_is_back(
+    storage: SQLiteStorage,
+) -> None:
+    run_id = start(storage, chain(3))
+    async with working(storage):
+        await until(storage, run_id)
+    async with run_shown(storage, run_id) as (screen, view):
+        await screen.press("H", "b")
+        await screen.until(lambda: view.past is not None)
+        os.rename(storage.url, storage.url + ".away")
+        for key in ("b", "less_than_sign", "R", "escape", "H"):
+            await screen.press(key)
+        await screen.expect("is gone")
+        os.rename(storage.url + ".away", storage.url)
+        await screen.press("ctrl+r")
+        await screen.until(lambda: "is gone" not in screen.text)
+        await screen.press("H", "b")
+        await screen.until(lambda: view.past is not None)
+
+
+async def test_help_is_left_once_however_many_keys_leave_it(storage: SQLiteStorage) -> None:
+    async with screen_on(storage) as screen:
+        await screen.press("question_mark")
+        await screen.until(lambda: isinstance(screen.app.screen, Help))
+        screen.burst("escape", "escape", "x", "x")
+        await screen.until(lambda: screen.app.screen is screen.dashboard)
+        await screen.expect("Nothing has run yet")
