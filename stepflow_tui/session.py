@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stepflow.client import Client, WorkerProcess
 from stepflow.errors import StorageError, WorkflowEngineError
-from stepflow.model.run import RunRecord
+from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.config import Config
 from stepflow_tui.histories import Histories
@@ -85,6 +85,8 @@ class Session:
         """Screens that lay above the dashboard when it was left, to be opened."""
         self.left_as: list[Kept] = []
         """The screens as they stood when they were left for good."""
+        self.steps_read: tuple[RunRecord, list[StepRecord]] | None = None
+        """What was read last of an execution and its steps, one record per attempt."""
         self.predictions: dict[str, tuple[Prediction, Usual | None]] = {}
         """By id, of executions whose timelines are seen, and what those before them took in all."""
         self.watched: dict[str, RunRecord] = {}

@@ -277,6 +277,7 @@ class Following(Beside, Counting, Filtering):
         run = await self.client.get_run(selected.id, bodies=False)
         records = await self.client.get_steps(run.id, bodies=False, attempts=True)
         if self.executions.selected is not None and self.executions.selected.id == run.id:
+            self.session.steps_read = run, records
             self.timeline.show(run, records)
             self.tell_beside(run, records)
             self.set_clock()
@@ -293,6 +294,9 @@ class Following(Beside, Counting, Filtering):
             self._file_is = "same" if self.session.storage_trouble is None else found
         if not self.session.live_count:
             return
+        before = self.session.standing.workers
         await self.look_at_workers()
+        if self.session.standing.workers != before:
+            self._reload({"executions", "steps"})  # who dies does not say so in the log
         if self.session.standing.workers == 0:
             await self.ensure_worker()

@@ -138,6 +138,9 @@ class RunView(Timing, Travelling):
     async def on_mount(self) -> None:
         self.values.border_title = "Input/Output"
         self._choose_tab(self._tab)
+        known = self.session.steps_read
+        if known is not None and known[0].id == self.run_id:
+            self._take(*known)  # it is seen at once, however many steps it has
         self.reload_all()
 
     async def reload(self) -> None:
@@ -173,9 +176,18 @@ class RunView(Timing, Travelling):
             run, records = await self.client.look_back(run_id, past.seq)
         if run_id != self.run_id or past is not self.past:
             return  # another one, or another moment, was asked for meanwhile
+        self._take(run, records)
+        await self._fill_slowly()
+
+    def _take(self, run: RunRecord, records: list[StepRecord]) -> None:
+        """What was read of the moment that is shown."""
+        pane = self.pane
+        if self.run is not None and isinstance(pane, RunTimeline | Graph | Attempts):
+            self.step_key = pane.selected_key or self.step_key  # which it says, too, but perhaps not yet
         self.run = run
-        if past is None:
+        if self.past is None:
             self.present = run
+            self.session.steps_read = run, records
         self._records = records
         self._steps = list({record.key: record for record in records}.values())
         self._critical = critical_path(self._steps, self.now())
@@ -185,7 +197,6 @@ class RunView(Timing, Travelling):
             self._fill(TABS[self._tab])
         self.show_header()
         self.set_clock()
-        await self._fill_slowly()
 
     def _fill(self, tab: str) -> None:
         """What needs no reading of its own."""

@@ -622,3 +622,24 @@ async def test_the_values_of_the_past_are_those_of_then(storage: SQLiteStorage) 
         await screen.expect('"output": {1}')
         await screen.press("H", *["less_than_sign"] * 3)
         await screen.expect('"n": 1', '"output": null')
+
+
+async def test_one_whose_steps_were_seen_is_there_before_they_are_read_again(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await ended(storage, chain(3))
+    async with screen_on(storage, begin_on=run_id) as screen:
+        await screen.until(lambda: screen.dashboard.timeline.run is not None)
+        may_read = asyncio.Event()
+        get_run = screen.app.client.get_run
+
+        async def read_later(*what: Any, **how: Any) -> RunRecord:
+            await may_read.wait()
+            return await get_run(*what, **how)
+
+        monkeypatch.setattr(screen.app.client, "get_run", read_later)
+        await screen.press("enter", "enter")
+        await screen.expect("✓ completed", "✓ s2")
+        assert isinstance(screen.app.screen, RunView)
+        may_read.set()
+        await screen.expect("/builtin/echo")

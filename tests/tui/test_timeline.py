@@ -260,8 +260,10 @@ async def test_a_step_that_another_tab_went_to_is_unfolded(storage: SQLiteStorag
         folded = next(
             f"s{i}" for i in range(100) if not any(row.id == ("step", f"s{i}") for row in view.timeline.shown)
         )
-        view.step_key = folded
-        await screen.press("right_square_bracket", "left_square_bracket")
+        await screen.press("right_square_bracket")
+        view.graph.select(folded)
+        await screen.until(lambda: view.step_at_hand == folded)
+        await screen.press("left_square_bracket")
         await screen.until(lambda: view.timeline.selected_key == folded)
         assert view.timeline.selected is not None
         assert view.timeline.selected.id == ("step", folded)
