@@ -29,6 +29,16 @@ def copy(app: App[int], text: str, way: str = "auto") -> str:
     return f"the terminal (OSC 52){'' if way in ('auto', 'osc52') else f', because {way} cannot'}"
 
 
+def first_way(*, is_web: bool) -> str:
+    """The one that `auto` tries first here."""
+    if is_web:
+        return "browser"
+    if "TMUX" in os.environ:
+        return "tmux"
+    tool = next((tool for tool, *_ in _TOOLS if shutil.which(tool)), None)
+    return tool if tool and not os.environ.get("SSH_CONNECTION") else "OSC 52"
+
+
 def _feed(command: tuple[str, ...], text: str) -> bool:
     try:
         done = subprocess.run(  # noqa: S603 - programs of the user's own machine, by our own names

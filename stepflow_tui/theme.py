@@ -26,6 +26,8 @@ COLOURS = (
     "panel",
     "boost",
 )
+ENOUGH = 4.5
+"""Contrast from which on text is readable, by WCAG."""
 _FLAGS = ("dark", "ansi")
 STYLES = {"cursor_style": "bold", "quiet_style": "none"}
 """How the line under the cursor and quiet text stand out beside their colour, where a theme does not say."""
@@ -92,10 +94,37 @@ def load_themes(own: Path | None = None) -> tuple[list[Theme], list[str]]:
     troubles = []
     for file in _files_of(own):
         try:
-            themes.append(load_theme(file))
+            theme = load_theme(file)
+            themes.append(theme)
+            if (found := _contrast(theme)) < ENOUGH:
+                said = f"foreground on background has a contrast of {found:.1f}; from {ENOUGH} on it is readable"
+                troubles.append(f"{file.name}: {said}")
         except ThemeError as error:
             troubles.append(f"{error}; until it is mended the theme stays as it was, or is left out")
     return themes, troubles
+
+
+def _contrast(theme: Theme) -> float:
+    """Of its text, as WCAG counts it; the terminal's own colours are taken to be enough."""
+    assert theme.foreground is not None
+    assert theme.background is not None
+    text, ground = Color.parse(theme.foreground), Color.parse(theme.background)
+    if text.ansi is not None or ground.ansi is not None:
+        return ENOUGH
+    light, dark = sorted((_luminance(text), _luminance(ground)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: Color) -> float:
+    red, green, blue = (
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def own_themes(own: Path | None) -> set[str]:
+    """Names that a person's own folder has a file for."""
+    return {file.stem for file in _files_of(own)}
 
 
 def stamp_of(own: Path | None) -> list[tuple[str, int]]:

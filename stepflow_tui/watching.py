@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 
@@ -72,12 +72,15 @@ class WatchedFiles:
                 return []
             case told.Problem(file, diagnostics):
                 self.problems[_whole(file)] = diagnostics
-                first = diagnostics[0]
+                first = first_error(diagnostics)
                 place = f"{file}:{first.line}:{first.column}" if first.line else file
                 return [(f"{place} not saved: {first.message}", "bad")]
-            case told.Mended(file):
+            case told.Mended(file, gone):
                 self.problems.pop(_whole(file), None)
-                return [(f"{file}: mended", "good")]
+                if not gone:
+                    return [(f"{file}: mended", "good")]
+                is_said = any(isinstance(other, told.Gone) and other.file == file for other in one.outcomes)
+                return [] if is_said else [(f"{file} is gone", "late")]
             case _:
                 return _said(outcome)
 
@@ -114,6 +117,11 @@ def note_of(notes: list[Note]) -> Note | None:
         return None
     text, style = notes[0]
     return (f"{text} · and {len(notes) - 1} more" if len(notes) > 1 else text), style
+
+
+def first_error(diagnostics: Sequence[Diagnostic]) -> Diagnostic:
+    """For which a file was not saved; warnings may come before it."""
+    return next((one for one in diagnostics if one.level == "error"), diagnostics[0])
 
 
 def _whole(file: str) -> str:

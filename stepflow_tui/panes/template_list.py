@@ -11,7 +11,7 @@ from stepflow.model.statuses import RunStatus
 from stepflow.model.template import Template
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line
-from stepflow_tui.presentation.templates import Entry, entry_row, is_fresh
+from stepflow_tui.presentation.templates import NONE_YET, Entry, entry_row, is_fresh
 from stepflow_tui.watching import WatchedFiles
 from stepflow_tui.widgets.lines import LineView
 
@@ -43,11 +43,17 @@ class TemplateList(LineView):
         self.entries = [Entry(Path(file).name, None, file, True) for file in lost]
         for one in sorted(templates, key=lambda template: template.name):
             self.entries.append(Entry(one.name, one, one.file, bool(self._files.problem_of(one.file))))
-        keys = [entry.key for entry in self.entries]
-        row = keys.index(selected.key) if selected is not None and selected.key in keys else None
-        self.set_rows(len(keys), row)
-        watching = " · watching" if self._files.is_watched else ""
-        self.border_subtitle = f"{len(templates):,}{watching}" if keys else watching.removeprefix(" · ")
+        self.has_cursor = bool(self.entries)
+        row = None if selected is None else self._row_of(selected)
+        self.set_rows(len(self.entries) or len(NONE_YET), row)
+        watching = "watching" if self._files.is_watched else "not watched"
+        self.border_subtitle = f"{len(self.entries):,} · {watching}" if self.entries else watching
+
+    def _row_of(self, entry: Entry) -> int | None:
+        """Where it is by now; a file that was mended is a template elsewhere."""
+        by_key = (row for row, one in enumerate(self.entries) if one.key == entry.key)
+        by_place = (row for row, one in enumerate(self.entries) if one.place == entry.place is not None)
+        return next(by_key, next(by_place, None))
 
     def select(self, name: str) -> bool:
         for row, entry in enumerate(self.entries):
@@ -69,6 +75,8 @@ class TemplateList(LineView):
         return any(is_fresh(saved, now) for saved in self._files.saved.values())
 
     def line_at(self, row: int, width: int) -> Line:
+        if not self.entries:
+            return [(f" {NONE_YET[row]}", "dim")]
         entry = self.entries[row]
         saved = self._files.saved.get(entry.name) if entry.template is not None else None
         runs, problems = self.runs.get(entry.name, ()), self.problems.get(entry.name)

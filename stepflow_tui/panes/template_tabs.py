@@ -12,6 +12,7 @@ from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.problems import problem_row
 from stepflow_tui.presentation.simulation import Picture
 from stepflow_tui.presentation.spans import Line
+from stepflow_tui.presentation.templates import problem_lines
 from stepflow_tui.presentation.versions import VersionRow, diff_line, version_row
 from stepflow_tui.widgets.lines import LineView
 from stepflow_tui.widgets.wide import WideView, longest_of
@@ -61,6 +62,8 @@ class Problems(Tab):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(glyphs)
         self.problems: Sequence[Diagnostic] = ()
+        self._selected_lines: list[Line] = []
+        """Of the one under the cursor, all that is said of it; the others have a line each."""
 
     @property
     def label(self) -> str:
@@ -68,23 +71,54 @@ class Problems(Tab):
 
     @property
     def hint(self) -> str:
-        """What to do about the problem, of which the line may have no room."""
-        return "" if self.selected is None else self.selected.hint or "⏎ goes there"
+        return "" if self.selected is None else "⏎ goes there"
 
     @property
     def selected(self) -> Diagnostic | None:
         return self.problems[self.cursor] if self.problems else None
 
-    def show(self, problems: Sequence[Diagnostic], *, has_looked: bool = True) -> None:
-        """The cursor stays on its problem."""
+    def show(self, problems: Sequence[Diagnostic], empty: str = "No problems") -> None:
+        """The cursor stays on its problem. `empty`: what is said where there is none."""
         before = self.selected
         self.problems = problems
-        self.empty = "No problems" if has_looked else "…"
-        row = problems.index(before) if before is not None and before in problems else None
-        self.fill(len(problems), row)
+        self.empty = empty
+        row = problems.index(before) if before is not None and before in problems else self.cursor
+        self._lay_out(min(row, max(0, len(problems) - 1)))
+
+    def _lay_out(self, selected: int) -> None:
+        width = self.scrollable_content_region.width
+        self._selected_lines = problem_lines(self.problems[selected], width, self._glyphs) if self.problems else []
+        self.fill(len(self.problems) + max(0, len(self._selected_lines) - 1), selected)
+        last = selected + len(self._selected_lines) - 1
+        height = self.scrollable_content_region.height
+        if height and last >= self.scroll_offset.y + height:
+            self.scroll_to(y=min(selected, last - height + 1), animate=False, force=True)
+
+    def _index_of(self, row: int) -> int:
+        """Of the problem that stands in it."""
+        return row if row <= self.cursor else max(self.cursor, row - max(0, len(self._selected_lines) - 1))
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._lay_out(self.cursor)
+
+    def action_move(self, by: int) -> None:
+        self.go_to(self.cursor + by)
+
+    def move_to(self, row: int) -> None:
+        self.go_to(self._index_of(row))
+
+    def go_to(self, index: int) -> None:
+        index = max(0, min(index, len(self.problems) - 1))
+        if index != self.cursor and self.problems:
+            self._lay_out(index)
+            self.post_message(self.Moved(self))
 
     def row_at(self, row: int, width: int) -> Line:
-        return problem_row(self.problems[row], self._glyphs)
+        inside = row - self.cursor
+        if 0 <= inside < len(self._selected_lines):
+            return self._selected_lines[inside]
+        return problem_row(self.problems[self._index_of(row)], self._glyphs)
 
 
 class Versions(Tab):
@@ -113,7 +147,8 @@ class Versions(Tab):
         self.rows, self._runs = rows, runs
         numbers = [row.version.version for row in rows]
         row = numbers.index(before.version) if before is not None and before.version in numbers else 0
-        self.fill(len(rows), row, "⏎ what changed · r runs it")
+        some = f" · the newest {len(rows)}" if rows and rows[-1].version.version > 1 else ""
+        self.fill(len(rows), row, f"⏎ what changed · r runs it{some}")
 
     def row_at(self, row: int, width: int) -> Line:
         one = self.rows[row]

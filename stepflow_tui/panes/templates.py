@@ -9,7 +9,7 @@ from stepflow.model.template import Template
 from stepflow_tui.histories import Histories
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line
-from stepflow_tui.presentation.templates import template_row
+from stepflow_tui.presentation.templates import NONE_YET, template_row
 from stepflow_tui.watching import WatchedFiles
 from stepflow_tui.widgets.lines import LineView
 
@@ -36,7 +36,9 @@ class Templates(LineView):
         selected = self.selected
         self.templates = sorted(await client.list_templates(MOST), key=lambda template: template.name)
         names = [template.name for template in self.templates]
-        self.set_rows(len(names), names.index(selected.name) if selected and selected.name in names else None)
+        self.has_cursor = bool(names)
+        row = names.index(selected.name) if selected and selected.name in names else None
+        self.set_rows(len(names) or len(NONE_YET), row)
 
     def note_runs(self, runs: list[RunRecord]) -> None:
         """`runs`, newest first, as the executions pane has them."""
@@ -48,6 +50,8 @@ class Templates(LineView):
             self.refresh()
 
     def line_at(self, row: int, width: int) -> Line:
+        if not self.templates:
+            return [(f" {NONE_YET[row]}", "dim")]
         template = self.templates[row]
         is_broken = bool(self._files.problem_of(template.file))
         history = self._histories.of(template.name)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stepflow_tui.profiles import Profile
 
 NAME_WIDTH = 11
-VALUE_WIDTH = 22
+VALUE_WIDTH = 25
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -78,19 +78,29 @@ SETTINGS = (
 )
 
 
-def setting_row(setting: Setting, value: str, width: int, winner: str | None, glyphs: Glyphs) -> Line:
-    """`winner`: the variable of the environment that decides instead."""
+def setting_row(
+    setting: Setting, value: str, width: int, winner: str | None, glyphs: Glyphs, came_to: str = "", says: str = ""
+) -> Line:
+    """`winner`: the variable of the environment that decides instead; `came_to`: what `auto` is here and now; `says`:
+    in place of what the table means by the value."""
     before, after = ("<", ">") if glyphs.ascii_only else ("‹", "›")
     line: Line = [(fit(f" {setting.title}", NAME_WIDTH), "title")]
-    chosen = f"{before} {safe(value)} {after}"
+    chosen = f"{before} {safe(value)}{f': {came_to}' if value == 'auto' and came_to else ''} {after}"
     room = max(0, width - NAME_WIDTH)
     line.append((fit(chosen, min(VALUE_WIDTH, room)), "" if winner else "active"))
     if room > VALUE_WIDTH + 10:
         if winner:
             line.append((f"{winner} is set and wins over the file", "late"))
         else:
-            line.append((setting.means.get(value, setting.means.get("*", "")), "dim"))
+            line.append((says or setting.means.get(value, setting.means.get("*", "")), "dim"))
     return line
+
+
+def themes_say(count: int, own: int, is_own: bool, colours: str) -> str:
+    """`own` of `count` are the person's; `colours`: how many the terminal shows."""
+    said = ["yours"] if is_own else []
+    said += [f"{count - own} of ours", *([f"{own} of yours"] if own else []), colours]
+    return " · ".join(said)
 
 
 def profile_lines(profiles: Sequence[Profile], shown: str, width: int) -> list[Line]:

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 from stepflow.model.statuses import StepStatus
 from stepflow_tui.presentation.durations import short, ticks
 from stepflow_tui.presentation.glyphs import Glyphs
-from stepflow_tui.presentation.spans import Line, fit_name, safe
-from stepflow_tui.presentation.timeline_bars import EIGHTHS
+from stepflow_tui.presentation.spans import Line, cells, fit_name, safe
+from stepflow_tui.presentation.timeline_bars import Cells
 
 if TYPE_CHECKING:
     from stepflow.client.checks import Bar, Simulation
 
 MOST_OUTPUT_LINES = 500
 LEAST_BAR = 10
-TOOK_WIDTH = 14
+TICKS_APART = 7
+"""Cells; no label has more."""
+MEASURED = 500
+"""Steps by which columns are made as wide as they need to be."""
 
 SOURCES = {
     "computed": "computed",
@@ -42,7 +45,11 @@ class Picture:
         self._critical = frozenset(simulation.predicted.critical_path)
         self._total_ms = max((_begin(bar) + self._slow_ms(bar) for bar in simulation.steps), default=0)
         self._total_ms = max(self._total_ms, simulation.duration_ms)
-        self._names = max((len(bar.key) for bar in simulation.steps[:500]), default=4) + 1
+        self._tells_computed = any(bar.took_ms is not None and bar.source != "computed" for bar in simulation.steps)
+        measured = range(min(MEASURED, len(simulation.steps)))
+        self._names = max((len(simulation.steps[index].key) for index in measured), default=4) + 1
+        self._took = max((len(self._took_of(index)) for index in measured), default=0)
+        self._notes = max((cells(self._note(index)) for index in measured), default=0)
         self._after = _end_lines(simulation)
 
     @property
@@ -68,17 +75,22 @@ class Picture:
         made = self._simulation
         glyph, style = self._glyphs.run(made.status)
         predicted = made.predicted
-        line: Line = [(f"{glyph} would be {made.status.value}", style), (f"  {len(made.path)} steps", "")]
+        line: Line = [(f"{glyph} would be {made.status.value}", style)]
         if predicted.executions:
-            took = f"  p50 {_took(predicted.median_ms)}  p95 {_took(predicted.p95_ms)}"
+            median, slow = _took(predicted.median_ms), _took(predicted.p95_ms)
+            took = f"  p50 {median}  p95 {slow}" if median != slow else f"  {median}"
             many = f"  from {predicted.executions} execution{'s' if predicted.executions > 1 else ''}"
             line += [(took, "title"), (many, "dim")]
-            if self._critical and width >= 90:
-                line.append((f"  {self._star} critical path", "dim"))
         elif made.duration_ms:
             line += [(f"  {_took(made.duration_ms)}", "title")]
         else:
             line.append(("  no durations known yet", "dim"))
+        more = [(f"  {len(made.path)} step{'' if len(made.path) == 1 else 's'}", "")]
+        if predicted.executions and self._critical:
+            more.append((f"  {self._star} critical path", "dim"))
+        for one in more:
+            if cells([*line, one]) <= width:
+                line.append(one)
         return line
 
     @property
@@ -88,32 +100,33 @@ class Picture:
     def _columns(self, width: int) -> tuple[int, int]:
         """Cells of names and of bars; none for bars where nothing takes any time."""
         names = max(6, min(self._names, width // 3))
-        cells = (width - names - TOOK_WIDTH - 5) * 2 // 3
-        return names, cells if cells >= LEAST_BAR and self._total_ms else 0
+        room = width - names - self._took - 4
+        count = room - min(self._notes, room // 3)
+        return names, count if count >= LEAST_BAR and self._total_ms else 0
 
     def _axis(self, width: int) -> Line:
-        names, cells = self._columns(width)
-        text = [" "] * cells
-        for column, label in ticks(self._total_ms / 1000, cells) if cells else ():
-            if column + len(label) <= cells and all(one == " " for one in text[column : column + len(label)]):
+        names, count = self._columns(width)
+        text = [" "] * count
+        for column, label in ticks(self._total_ms / 1000, count, TICKS_APART) if count else ():
+            if column + len(label) <= count and all(one == " " for one in text[column : column + len(label)]):
                 text[column : column + len(label)] = label
-        return [(" " * (names + TOOK_WIDTH + 4), ""), ("".join(text), "dim")]
+        return [(" " * (names + self._took + 4), ""), ("".join(text), "dim")]
 
     def _step(self, index: int, width: int) -> Line:
         bar = self._simulation.steps[index]
         glyph, style = self._glyphs.step(bar.status)
-        names, cells = self._columns(width)
+        names, count = self._columns(width)
         is_critical = bar.key in self._critical
         ran = bar.took_ms is not None
         line: Line = [
             (f"{glyph} ", style),
             (self._star if is_critical else " ", "title"),
             (fit_name(safe(bar.key), names), "title" if is_critical else "" if ran else "dim"),
-            (f"{self._took_of(index):>{TOOK_WIDTH}} ", "dim"),
+            (f"{self._took_of(index):>{self._took}} ", "dim"),
         ]
-        if cells:
-            line += self._bar(index, cells, "title" if is_critical and style == "good" else style)
-        return [*line, *_note(self._simulation, index)]
+        if count:
+            line += self._bar(index, count, "title" if is_critical and style == "good" else style)
+        return [*line, *self._note(index)]
 
     def _slow_ms(self, bar: Bar) -> int:
         took = bar.took_ms
@@ -124,27 +137,32 @@ class Picture:
         took, slow = bar.took_ms, self._slow_ms(bar)
         if took is None:
             return ""
-        return f"{_took(took)}-{_took(slow)}" if slow > took else _took(took)
+        ends = dict.fromkeys((_took(took), _took(slow)))
+        return "-".join(ends)
 
-    def _bar(self, index: int, cells: int, style: str) -> Line:
+    def _bar(self, index: int, count: int, style: str) -> Line:
         """Solid to the median, hatched from there to p95."""
         bar = self._simulation.steps[index]
-        took = bar.took_ms
-        if took is None:
-            return [(" " * cells, "")]
-        scale = cells * 8 / self._total_ms
-        first = min(round(_begin(bar) * scale) // 8, cells - 1)
-        eighths = max(1, min(round((_begin(bar) + took) * scale) - first * 8, (cells - first) * 8))
-        full, rest = divmod(eighths, 8)
-        if self._glyphs.ascii_only:
-            solid = "#" * max(1, full + (rest > 3))
-        else:
-            solid = "█" * full + (EIGHTHS[rest] if rest else "")
-        until = min(cells, round((_begin(bar) + self._slow_ms(bar)) * scale) // 8)
-        hatched = max(0, until - first - len(solid))
-        hatch = ("/" if self._glyphs.ascii_only else "▒") * hatched
-        left = cells - first - len(solid) - hatched
-        return [(" " * first, ""), (solid, style), (hatch, "dim"), (" " * left, "")]
+        drawn = Cells(count, self._glyphs)
+        if bar.took_ms is not None:
+            scale = count * 8 / self._total_ms
+            drawn.bar(round(_begin(bar) * scale), round((_begin(bar) + bar.took_ms) * scale), style)
+            until = round((_begin(bar) + self._slow_ms(bar)) * scale) // 8
+            drawn.fill(drawn.used, until, "/" if self._glyphs.ascii_only else "▒", "dim")
+        return drawn.line(count)
+
+    def _note(self, index: int) -> Line:
+        bar = self._simulation.steps[index]
+        if bar.error is not None:
+            is_cause = bar.error.get("code") != "UPSTREAM_FAILED"
+            said = f"{bar.error.get('code', '')} {bar.error.get('message', '')}".strip()
+            return [(" " + safe(said), "bad" if is_cause else "dim")]
+        if bar.status is not StepStatus.COMPLETED:
+            return [(" " + safe(bar.reason or bar.status.value), "dim")]
+        words = [f"attempt {bar.attempts}"] if bar.attempts > 1 else []
+        if bar.source != "computed" or self._tells_computed:
+            words.append(SOURCES.get(bar.source, bar.source))
+        return [(" " + ", ".join(words), "dim")] if words else []
 
 
 def _begin(bar: Bar) -> int:
@@ -153,18 +171,6 @@ def _begin(bar: Bar) -> int:
 
 def _took(ms: int) -> str:
     return short(ms / 1000)
-
-
-def _note(made: Simulation, index: int) -> Line:
-    bar = made.steps[index]
-    if bar.error is not None:
-        is_cause = bar.error.get("code") != "UPSTREAM_FAILED"
-        said = f"{bar.error.get('code', '')} {bar.error.get('message', '')}".strip()
-        return [(" " + safe(said), "bad" if is_cause else "dim")]
-    if bar.status is StepStatus.COMPLETED:
-        attempts = f"attempt {bar.attempts}, " if bar.attempts > 1 else ""
-        return [(f" {attempts}{SOURCES.get(bar.source, bar.source)}", "dim")]
-    return [(" " + safe(bar.reason or bar.status.value), "dim")]
 
 
 def _end_lines(made: Simulation) -> Sequence[Line]:

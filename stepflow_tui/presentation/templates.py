@@ -12,15 +12,22 @@ from stepflow.model.statuses import RunStatus
 from stepflow.model.template import Template
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.history import CELLS, History, newest_line
-from stepflow_tui.presentation.problems import problem_counts
-from stepflow_tui.presentation.spans import Line, fit_name, safe
+from stepflow_tui.presentation.problems import problem_counts, problem_row
+from stepflow_tui.presentation.spans import Line, cells, fit_name, safe
+from stepflow_tui.presentation.wrapping import wrap_text
 from stepflow_tui.watching import SavedFile
 
 LAST_RUNS = 6
 FRESH_SECONDS = 60.0
 """So long it is told that a template was just saved."""
+LEAST_TEXT = 20
+"""Cells of a problem's text beside its place; with fewer it stands below."""
 RUNS_FROM = 30
 """Cells from which on there is room for more than the newest execution."""
+
+
+NONE_YET = ("No template yet:", "stepflow init, or", "stepflow run FILE")
+"""What a list says instead, line by line."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -37,6 +44,11 @@ class Entry(msgspec.Struct, frozen=True):
     @property
     def key(self) -> tuple[str, str | None]:
         return ("template", self.name) if self.template is not None else ("file", self.file)
+
+    @property
+    def place(self) -> str | None:
+        """The file whose text it is: what was wrong becomes a template there, once it is mended."""
+        return None if self.template is not None and self.template.file_gone else self.file
 
 
 def template_row(
@@ -101,3 +113,18 @@ def _said(
 
 def is_fresh(saved: SavedFile, now: datetime) -> bool:
     return (now - saved.at).total_seconds() < FRESH_SECONDS
+
+
+def problem_lines(problem: Diagnostic, width: int, glyphs: Glyphs) -> list[Line]:
+    """All of it, in as many lines as it takes."""
+    row = problem_row(problem, glyphs)
+    if cells(row) <= width:
+        return [row]
+    before = row[:2]
+    is_beside = width - cells(before) >= LEAST_TEXT
+    indent = cells(before) if is_beside else 2
+    wrapped = wrap_text(problem.message, max(1, width - indent), "")
+    if problem.hint:
+        wrapped += wrap_text(problem.hint, max(1, width - indent), "dim")
+    lines: list[Line] = [[(" " * indent, ""), *line] for line in wrapped]
+    return [[*before, *wrapped[0]], *lines[1:]] if is_beside else [before, *lines]

@@ -9,6 +9,7 @@ from difflib import unified_diff
 import msgspec
 
 from stepflow.model.changes import FlowChanges, compare_flows
+from stepflow.model.flow import Flow
 from stepflow.model.template import TemplateVersion
 from stepflow_tui.presentation.durations import short
 from stepflow_tui.presentation.source import lines_of
@@ -33,8 +34,13 @@ def version_rows(versions: Sequence[TemplateVersion]) -> list[VersionRow]:
         changes = None
         if before is not None:
             changes = compare_flows(before.flow, after.flow, before.base_dir, after.base_dir)
-        rows.append(VersionRow(after, changes))
+        rows.append(VersionRow(without_flow(after), changes))
     return rows
+
+
+def without_flow(version: TemplateVersion) -> TemplateVersion:
+    """Of which nothing is shown, and which takes many times what the text does."""
+    return msgspec.structs.replace(version, flow=Flow(steps=(), name=version.name))
 
 
 def version_row(row: VersionRow, runs: int, now: datetime) -> Line:

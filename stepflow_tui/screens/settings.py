@@ -11,19 +11,22 @@ from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from stepflow_tui.clipboard import first_way
 from stepflow_tui.config import CHOICES, ConfigError
 from stepflow_tui.keymap import bindings
-from stepflow_tui.presentation.settings import SETTINGS, preview_lines, profile_lines, setting_row
+from stepflow_tui.presentation.settings import SETTINGS, preview_lines, profile_lines, setting_row, themes_say
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.screens.commanding import Commanding
 from stepflow_tui.session import Session
-from stepflow_tui.theme import DEFAULT, stamp_of
+from stepflow_tui.theme import DEFAULT, own_themes, stamp_of
 from stepflow_tui.widgets.bar import Bar
 from stepflow_tui.widgets.lines import LineView
 
 LOOK_SECONDS = 0.5
 """How soon a file that was saved elsewhere is seen, while this screen is."""
 TEST = "copied by stepflow"
+COLOURS = {None: "no colours", "standard": "16 colours", "256": "256 colours", "truecolor": "truecolor"}
+"""By what Rich calls them."""
 WINNERS = {"theme": "STEPFLOW_THEME", "glyphs": "STEPFLOW_ASCII"}
 """Variables of the environment that win over the file."""
 
@@ -35,8 +38,19 @@ class SettingsList(LineView):
         super().__init__(id="settings")
         self._session = session
 
+        self._way = ""
+        """Of the clipboard, by `auto`."""
+        self._own_themes: set[str] = set()
+
     def on_mount(self) -> None:
         self.set_rows(len(SETTINGS))
+        self._way = first_way(is_web=self.app.is_web)
+
+    def look_again(self) -> None:
+        """At what is in files."""
+        file = self._session.config.file
+        self._own_themes = own_themes(None if file is None else file.parent / "themes")
+        self.refresh()
 
     @property
     def selected(self) -> str:
@@ -44,9 +58,29 @@ class SettingsList(LineView):
 
     def line_at(self, row: int, width: int) -> Line:
         setting = SETTINGS[row]
-        winner = WINNERS.get(setting.name)
+        name, value, glyphs = setting.name, self.value_of(setting.name), self._session.glyphs
+        winner = WINNERS.get(name)
         wins = winner is not None and bool(os.environ.get(winner))
-        return setting_row(setting, self.value_of(setting.name), width, winner if wins else None, self._session.glyphs)
+        says = self._themes_say(value) if name == "theme" else ""
+        return setting_row(setting, value, width, winner if wins else None, glyphs, self._came_to(name), says)
+
+    def _came_to(self, name: str) -> str:
+        """What `auto` is here and now."""
+        match name:
+            case "glyphs":
+                return "ascii" if self._session.glyphs.ascii_only else "unicode"
+            case "clock":
+                return {0.5: "twice a second", 1.0: "once a second"}.get(self._session.tick_seconds or 0, "")
+            case "clipboard":
+                return self._way
+            case _:
+                return ""
+
+    def _themes_say(self, value: str) -> str:
+        themes = self._session.themes
+        own = self._own_themes.intersection(themes)
+        colours = "no colours" if self.app.no_color else COLOURS[self.app.console.color_system]
+        return themes_say(len(themes), len(own), value in own, colours)
 
     def value_of(self, name: str) -> str:
         if name == "theme":
@@ -121,7 +155,7 @@ class SettingsView(Commanding):
 
     def _show(self) -> None:
         self.pane.border_subtitle = safe(self._file()).replace("[", "\\[")
-        self.pane.refresh()
+        self.pane.look_again()
         self.query_one(Preview).show()
 
     def _file(self) -> str:
@@ -133,9 +167,11 @@ class SettingsView(Commanding):
         stamp = stamp_of(self._themes_folder)
         if self.session.config.read() or stamp != self._themes_stamp:
             self._themes_stamp = stamp
+            before = self.session.troubles
             self.session.configure()
             self._show()
-            self.note("Read again, because a file was saved")
+            wrong = [one for one in self.session.troubles if one not in before]
+            self.note(*((wrong[0], "bad") if wrong else ("Read again, because a file was saved", "title")))
 
     def action_change(self, by: int) -> None:
         name = self.pane.selected

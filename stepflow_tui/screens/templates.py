@@ -27,11 +27,11 @@ from stepflow_tui.presentation.problems import problems_note
 from stepflow_tui.presentation.source import LEVELS
 from stepflow_tui.presentation.spans import safe
 from stepflow_tui.presentation.templates import LAST_RUNS, Entry
-from stepflow_tui.presentation.versions import diff_of, version_rows
+from stepflow_tui.presentation.versions import diff_of, version_rows, without_flow
 from stepflow_tui.remembering import Kept
 from stepflow_tui.screens.acting import Acting
-from stepflow_tui.screens.frame import READ_ONLY
 from stepflow_tui.session import Session
+from stepflow_tui.watching import first_error
 from stepflow_tui.widgets.bar import Bar
 from stepflow_tui.widgets.lines import LineView
 
@@ -39,6 +39,12 @@ if TYPE_CHECKING:
     from stepflow_tui.screens.dashboard import Dashboard
 
 MOST_VERSIONS = 100
+MOST_TEXT = 4_000_000
+"""Characters of all versions that are read at once; two are read in any case."""
+MOST_OF_FILE = 10 * 1024 * 1024
+"""Characters of a file that are read: no template may have more."""
+MOST_CHECKED = 256 * 1024
+"""Characters of a text that is checked unasked: more take seconds, in which keys wait."""
 LEAST_FOR_TABS = 46
 """Cells that the names of all tabs take."""
 AGE_SECONDS = 1.0
@@ -54,8 +60,13 @@ class TemplatesView(Acting):
         super().__init__(session)
         self._version: TemplateVersion | None = None
         """The newest of the selected one, as far as it was read."""
-        self._looked: dict[str, tuple[str, Sequence[Diagnostic]]] = {}
-        """By template, the text that was looked at and what is wrong with it."""
+        self._made_from: str | None = None
+        """The whole path of the file from which somebody saved it by hand."""
+        self._looked: dict[str, tuple[int, Sequence[Diagnostic] | None]] = {}
+        """By template, the hash of the text that was looked at and what is wrong with it; None: it is too large to be
+        checked unasked."""
+        self._is_checking = False
+        """On request."""
         self._stale: set[str] = set()
         """Templates with executions that stand otherwise than the list says."""
         self._at_problem: int | None = None
@@ -156,11 +167,12 @@ class TemplatesView(Acting):
         if version is not None:
             self.session.template_at_hand = entry.name
         is_other = self._version is None or version is None or self._version.id != version.id
-        self._version = version
+        self._version = None if version is None else without_flow(version)
+        self._made_from = None if entry.file is not None or version is None else _made_from(version)
         title, text = await self._text_of(entry, version)
         if is_other or text != self.source.text:
             self._at_problem = None
-        self.source.show(entry.key, title, text)
+        self.source.show(entry.place or entry.key, title, text)
         self.versions.newest = version.version if version is not None else None
         simulation = self.session.simulations.get(entry.name)
         if simulation is None:
@@ -184,20 +196,24 @@ class TemplatesView(Acting):
         name = safe(Path(version.file).name) if version.file else safe(version.name)
         return f"{name} · v{version.version}", version.source
 
-    async def _read_problems(self, entry: Entry, text: str) -> None:
-        problems = await self._problems_of(entry, text)
+    async def _read_problems(self, entry: Entry, text: str, *, is_asked: bool = False) -> None:
+        problems = await self._problems_of(entry, text, is_asked=is_asked)
         self.source.mark(problems)
-        self.problems.show(problems)
+        if self._looked[entry.name][1] is None:
+            self.problems.show(problems, f"V checks it; for {_size(text)} that takes some seconds")
+        else:
+            self.problems.show(problems)
         self._say_tabs()
 
-    async def _problems_of(self, entry: Entry, text: str) -> Sequence[Diagnostic]:
+    async def _problems_of(self, entry: Entry, text: str, *, is_asked: bool = False) -> Sequence[Diagnostic]:
         told = self.session.files.problem_of(entry.file)
         looked = self._looked.get(entry.name)
-        if looked is None or looked[0] != text:
-            found = (await self.client.lint(text, entry.file)).diagnostics
-            looked = self._looked[entry.name] = text, found
+        if looked is None or looked[0] != hash(text) or (is_asked and looked[1] is None):
+            is_checked = is_asked or len(text) <= MOST_CHECKED
+            found = (await self.client.lint(text, entry.file)).diagnostics if is_checked else None
+            looked = self._looked[entry.name] = hash(text), found
         said = {(one.code, one.line, one.column) for one in told}
-        problems = [*told, *(one for one in looked[1] if (one.code, one.line, one.column) not in said)]
+        problems = [*told, *(one for one in looked[1] or () if (one.code, one.line, one.column) not in said)]
         problems.sort(key=lambda one: (list(LEVELS).index(one.level), one.line))
         self.entries.problems[entry.name] = problems
         self.entries.refresh()
@@ -217,7 +233,8 @@ class TemplatesView(Acting):
             self._say_tabs()
 
     async def _read_versions(self, newest: TemplateVersion) -> None:
-        versions = await self.client.template_versions(newest.name, MOST_VERSIONS)
+        most = max(2, min(MOST_VERSIONS, MOST_TEXT // max(1, len(newest.source))))
+        versions = await self.client.template_versions(newest.name, most)
         runs = await self.client.count_runs_by_version(newest.name)
         rows = await asyncio.to_thread(version_rows, versions)
         if self._version is not None and self._version.id == newest.id:
@@ -229,7 +246,7 @@ class TemplatesView(Acting):
             return
         shown = f"v{selected.version}"
         if self._compares_with_file:
-            file = entry.file or self.session.drafts.get(entry.name)
+            file = entry.file or self.session.drafts.get(entry.name) or self._made_from
             if file is None or not os.path.isfile(file):  # noqa: ASYNC240, PTH113 - one look
                 self.query_one(SourceDiff).show("", (), f"{safe(entry.name)} has no file; D: the version before")
                 return
@@ -378,24 +395,38 @@ class TemplatesView(Acting):
         elif self.pane is self.entries:
             self.go_to_pane(self.source)
 
-    @work(group="validate", exclusive=True)
+    @work(group="validate")
     async def action_validate(self) -> None:
         entry = self.entries.selected
-        if entry is not None:
-            await self.guarded(self._validate(entry))
+        if self._is_checking:
+            self.note("It is being checked; that takes some seconds")
+        elif entry is not None:
+            self._is_checking = True
+            try:
+                await self.guarded(self._validate(entry))
+            finally:
+                self._is_checking = False
 
     async def _validate(self, entry: Entry) -> None:
         """Its file as it is now, saved or not; else its text. What is wrong with it is shown."""
         await self._to_tab(self.problems)
         await self._read_entry()
         text = self.source.text
-        if entry.file is not None and os.path.isfile(entry.file):  # noqa: ASYNC240, PTH113 - one look
-            text = await asyncio.to_thread(_read, entry.file)
+        file = entry.file or self._made_from
+        if file is not None and os.path.isfile(file):  # noqa: ASYNC240, PTH113 - one look
+            text = await asyncio.to_thread(_read, file)
+        is_saved = self._version is not None and text == self._version.source
         if text != self.source.text:
-            self.source.show(entry.key, f"{safe(Path(entry.file or '').name)} · not saved", text)
+            self.source.show(entry.place or entry.key, f"{safe(Path(file or '').name)} · not saved", text)
+        if len(text) > MOST_CHECKED:
+            self.note(f"Checking {_size(text)}; that takes some seconds")
         self._looked.pop(entry.name, None)
-        await self._read_problems(entry, text)
-        self.note(*problems_note(entry.name, self.problems.problems))
+        await self._read_problems(entry, text, is_asked=True)
+        said, style = problems_note(entry.name, self.problems.problems)
+        if file is not None and not is_saved and not self.session.files.is_watched:
+            way = "w watches it" if entry.file else f"stepflow update {entry.name} --dsl {Path(file).name}"
+            said, style = f"{said} · not saved, for nobody watches: {way}", "late" if style == "good" else style
+        self.note(said, style)
 
     def action_watch_files(self) -> None:
         """The dashboard does it, for all screens."""
@@ -414,7 +445,7 @@ class TemplatesView(Acting):
             self.note("No problem" if not problems else "No other problem")
             return
         self._at_problem = to
-        self.problems.move_to(to)
+        self.problems.go_to(to)
         self.source.go_to(problems[to].line or 1)
 
     # Tabs
@@ -478,8 +509,16 @@ class TemplatesView(Acting):
         if key.id == "watch_files" and self.client.workspace is None:
             return "There is no workspace whose files could be watched; stepflow init makes one"
         if key.id == "watch_files" and self.session.read_only:
-            return READ_ONLY
+            return self.session.why_off
         return super().why_not(key)
+
+    def without_template(self, key: str) -> str:
+        problems = self.session.files.problem_of(self._file_alone)
+        if not problems:
+            return super().without_template(key)
+        first = first_error(problems)
+        place = f"{first.line}:{first.column} " if first.line else ""
+        return f"{Path(self._file_alone or '').name} is not saved: {place}{first.message}"
 
     @property
     def _file_alone(self) -> str | None:
@@ -512,8 +551,20 @@ class TemplatesView(Acting):
         self._show_entry()
 
 
+def _made_from(version: TemplateVersion) -> str | None:
+    """Its folder, its name."""
+    if version.file is None or version.base_dir is None:
+        return None
+    return os.path.join(version.base_dir, Path(version.file).name)  # noqa: PTH118 - as it is compared
+
+
 def _read(file: str) -> str:
     try:
-        return Path(file).read_text(encoding="utf-8", errors="replace")
+        with open(file, encoding="utf-8", errors="replace", newline="") as opened:
+            return opened.read(MOST_OF_FILE)
     except OSError as error:
         return f"# {error.strerror}"
+
+
+def _size(text: str) -> str:
+    return f"{len(text) / 1e6:.1f} MB"

@@ -160,7 +160,7 @@ def test_each_thing_that_happens_is_a_line(dev: Start, workspace: Path) -> None:
     save(workspace / "z.yaml", flow_text("c", "x"))
     running.until("z.yaml:1:7")
     (workspace / "z.yaml").unlink()
-    running.until("mended")
+    running.until("z.yaml: gone")
     (workspace / "y.yaml").unlink()
     running.until("file gone")
     assert running.end() == (130, [])
@@ -177,7 +177,7 @@ def test_each_thing_that_happens_is_a_line(dev: Start, workspace: Path) -> None:
         "✗ z.yaml: not saved",
         "  • y.yaml makes the template 'x' already",
         "      z.yaml:1:7: give one of them another `name:`, or delete it",
-        "✓ z.yaml: mended",
+        "✓ z.yaml: gone",
         "⚠ y.yaml: file gone; template 'x' stays",
     ]
 

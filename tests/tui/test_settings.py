@@ -12,6 +12,7 @@ from stepflow_tui import clipboard
 from stepflow_tui.config import Config
 from stepflow_tui.screens.settings import Preview, SettingsList, SettingsView
 from stepflow_tui.theme import COLOURS, DEFAULT, load_themes
+from stepflow_tui.widgets.bar import Bar
 from tests.support.engine import start
 from tests.tui.test_dashboard import Screen, screen_on, sleeping
 
@@ -62,6 +63,26 @@ async def test_each_setting_can_be_changed_and_says_what_it_means(storage: SQLit
         await screen.press("1")
         await screen.press("l")
         await screen.until(lambda: screen.dashboard.focused is not screen.dashboard.executions)
+
+
+async def test_it_is_said_what_auto_came_to_and_how_many_themes_there_are(
+    storage: SQLiteStorage, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepflow_tui.screens.settings.LOOK_SECONDS", 0.02)
+    monkeypatch.setenv("TMUX", "/tmp/tmux,1,0")
+    folder = file.parent / "themes"
+    folder.mkdir(parents=True)
+    ours = len(load_themes()[0])
+    async with screen_on(storage, (80, 24), config=Config(file)) as screen:
+        pane = await open_settings(screen)
+        await screen.expect("‹ auto: unicode ›", "‹ auto: twice a second ›", "‹ auto: tmux ›", f" {ours} of ours · ")
+        assert "colour" in screen.text_of(pane).split("\n")[0]
+        (folder / "mine.toml").write_text("\n".join(f'{name} = "#ffffff"' for name in COLOURS))
+        await screen.expect(f"{ours} of ours · 1 of yours", "mine.toml: foreground on background has a contrast of 1.0")
+        footer = screen.app.screen.query_one("#footer", Bar)
+        await screen.until(lambda: "mine.toml: foreground on background" in screen.text_of(footer))
+        screen.app.session.set("theme", "mine")
+        await screen.expect(f"yours · {ours} of ours")
 
 
 async def test_ascii_signs_are_on_all_screens_at_once(storage: SQLiteStorage, file: Path) -> None:

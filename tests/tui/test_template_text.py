@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepflow.client import Client
-from stepflow.client.workspace import Components, Gone, Problem, Round, Saved, Unchanged
+from stepflow.client.workspace import Components, Gone, Mended, Problem, Round, Saved, Unchanged
 from stepflow.dsl.diagnostics import Diagnostic
 from stepflow.model.flow import Step
 from stepflow.model.statuses import RunStatus
@@ -23,8 +23,8 @@ from stepflow_tui.presentation.form import begin_with, fields_of, problem_with, 
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.simulation import Picture
 from stepflow_tui.presentation.source import coloured, source_gutter, worst
-from stepflow_tui.presentation.spans import Line, fit_line, safe
-from stepflow_tui.presentation.templates import Entry, entry_row
+from stepflow_tui.presentation.spans import Line, cells, fit_line, safe
+from stepflow_tui.presentation.templates import Entry, entry_row, problem_lines
 from stepflow_tui.presentation.versions import diff_of
 from stepflow_tui.watching import SavedFile, WatchedFiles, note_of
 from tests.support.engine import save
@@ -75,6 +75,18 @@ def test_the_worst_problem_of_a_line_marks_it() -> None:
 def test_lines_end_where_editors_end_them() -> None:
     assert diff_of("a\nb\x0bc\n", "a\nb\x0bd\n")[1:] == [" a", "-b\x0bc", "+b\x0bd"]
     assert diff_of("a\n", "a\n") == []
+
+
+@pytest.mark.parametrize("width", [24, 38, 52, 400])
+def test_a_problem_is_written_to_its_end_in_as_many_lines_as_it_takes(width: int) -> None:
+    message, hint = "Nothing limits how long a request may take 漢字 or how often it is made", "add `timeout:` to it"
+    lines = problem_lines(Diagnostic("W210", "warning", message, line=14, column=5, hint=hint), width, UNICODE)
+    assert all(cells(line) <= width for line in lines)
+    assert "14:5" in text(lines[0])
+    said = " ".join(" ".join(text(line).split()) for line in lines)
+    assert message in said
+    assert said.endswith(hint)
+    assert (len(lines) == 1) == (width == 400)
 
 
 # The list
@@ -224,6 +236,32 @@ async def test_a_simulation_is_drawn_with_the_way_that_the_end_waits_for(storage
             assert plain.isascii()
 
 
+@pytest.mark.parametrize("width", [58, 80, 118])
+async def test_a_simulation_says_once_what_reads_alike_and_draws_short_steps_in_eighths(
+    storage: SQLiteStorage, width: int
+) -> None:
+    def told_ms(key: str, ms: int, *after: str) -> Step:
+        simulate = {"output": 1, "duration": f"{ms}ms"}
+        return Step(key=key, component="/builtin/echo", input=1, simulate=simulate, depends_on=after)
+
+    save(storage, flow(told_ms("a", 100), told_ms("b", 9900, "a"), told_ms("c", 50, "b"), echo("d", 1)))
+    async with Client(storage.url) as client:
+        made = await client.simulate("flow")
+    predicted = msgspec.structs.replace(
+        made.predicted, slow_ms={"a": 101, "b": 9900}, executions=4, median_ms=10_050, p95_ms=10_051
+    )
+    picture = Picture(msgspec.structs.replace(made, predicted=predicted), UNICODE)
+    lines = [text(picture.line(row, width)) for row in range(6)]
+    assert lines[0].startswith("✓ would be completed  10s  from 4 executions")
+    assert all(cells(picture.line(row, width)) <= width for row in range(6))
+    for row, took in ((2, "0.1s"), (3, "9.9s"), (4, "50ms")):
+        assert lines[row].split()[2:3] == [took]
+    assert sum(sign in "▏▎▍▌▋▊▉" for sign in lines[4]) == 1
+    assert lines[5].endswith("computed")
+    assert lines[1].split()[0] == "0s"
+    assert len(lines[1].split()) >= (2 if width == 58 else 4)
+
+
 # Files that are told of
 
 
@@ -242,11 +280,20 @@ def test_what_is_told_of_files_is_said_in_one_line_the_worst_first(
     both = told(Saved("a.yaml", "a", 2, "version"), Problem("b.yaml", (wrong,)))
     assert note_of(files.take(both, NOW)) == ("b.yaml:3:4 not saved: No such step · and 1 more", "bad")
     assert files.problem_of(str(tmp_path / "b.yaml")) == (wrong,)
+    risky = Diagnostic("W1", "warning", "Risky", line=1, column=1)
+    assert note_of(files.take(told(Problem("d.yaml", (risky, wrong))), NOW)) == (
+        "d.yaml:3:4 not saved: No such step",
+        "bad",
+    )
     nowhere = Problem("c.yaml", (Diagnostic("E181", "error", "It is not UTF-8 text"),))
     assert note_of(files.take(told(nowhere), NOW)) == ("c.yaml not saved: It is not UTF-8 text", "bad")
     assert files.saved["a"] == SavedFile(NOW, 31.4)
     note = note_of(files.take(told(Gone("a.yaml", "a")), NOW))
     assert note == ("a.yaml is gone; template 'a' stays", "late")
+    assert note_of(files.take(told(Mended("b.yaml", gone=True)), NOW)) == ("b.yaml is gone", "late")
+    assert not files.problem_of(str(tmp_path / "b.yaml"))
+    both = told(Mended("a.yaml", gone=True), Gone("a.yaml", "a"))
+    assert note_of(files.take(both, NOW)) == ("a.yaml is gone; template 'a' stays", "late")
     assert note_of(files.take(told(Unchanged("c.yaml", "c", 4)), NOW)) is None
     assert "c" in files.saved
 

@@ -160,15 +160,34 @@ async def test_files_that_never_were_templates_or_are_gone_are_seen(storage: SQL
         await screen.expect("new.yaml", "✗ not saved")  # in its row, not in the note that comes before
         await screen.press("g")
         await screen.expect("type: eco", "Unknown component")
-        await screen.press("r")
-        await screen.expect("There is no template")
+        for key in "rs":
+            await screen.press(key)
+            await screen.expect("new.yaml is not saved: 3:11 Unknown component")
         await to_tab(screen, Versions)
         await to_tab(screen, SourceDiff)
         await screen.expect("the file never was a template")
+        assert str(view(screen).entries.border_subtitle) == "2 · watching"
         (workspace / "new.yaml").unlink()
+        await screen.expect("new.yaml is gone")
         (workspace / "order.yaml").unlink()
         await screen.expect("file gone")
         await screen.until(lambda: title(screen) == "order.yaml · v1")
+
+
+async def test_a_file_that_is_mended_keeps_the_cursor_as_the_template_that_it_is_now(
+    storage: SQLiteStorage, workspace: Path
+) -> None:
+    broken = workspace / "unk.yaml"
+    broken.write_text("steps:\n  - id: a\n    type: eco\n")
+    async with screen_in(storage, workspace) as screen:
+        await screen.until(lambda: [one.name for one in view(screen).entries.entries] == ["unk.yaml", "order"])
+        await screen.press("g", "enter", "j", "j")
+        await screen.until(lambda: view(screen).source.line == 3)
+        broken.write_text("steps:\n  - id: a\n    type: echo\n")
+        await screen.until(lambda: [one.name for one in view(screen).entries.entries] == ["order", "unk"])
+        assert view(screen).template_at_hand == "unk"
+        await screen.until(lambda: title(screen) == "unk.yaml · v1")
+        assert view(screen).source.line == 3
 
 
 async def test_the_dashboard_tells_of_files_too(storage: SQLiteStorage, workspace: Path) -> None:
@@ -235,7 +254,8 @@ async def test_s_shows_what_would_happen_from_the_dashboard_too(storage: SQLiteS
         await screen.press("enter")
         await screen.until(lambda: isinstance(screen.app.screen, TemplatesView))
         await screen.until(lambda: isinstance(view(screen).tab, Simulated) and view(screen).tab.has_focus)
-        await screen.expect("✓ would be completed", "from 2 executions", "★second", "computed", "Output", '"n": 2')
+        await screen.expect("✓ would be completed", "from 2 executions", "★second", "Output", '"n": 2')
+        assert "computed" not in screen.text_of(view(screen).tab)  # all of it is
         await screen.press("s", *["ctrl+e"])
         await screen.until(lambda: bool(screen.app.screen.query("#ask")))
         screen.app.screen.query_one("#input", Input).value = '{"n": 40}'
@@ -311,6 +331,25 @@ async def test_it_works_at_every_size(storage: SQLiteStorage, size: tuple[int, i
         await screen.expect("order", "1 │ name: order")
 
 
+async def test_from_a_hundred_columns_on_the_text_and_its_problems_stand_beside_each_other(
+    storage: SQLiteStorage,
+) -> None:
+    async with screen_with(storage, (120, 40)) as screen:
+        shown = view(screen)
+        await screen.until(lambda: shown.source.region.y == shown.tab.region.y == shown.entries.region.bottom)
+        assert shown.source.region.width == shown.tab.region.width == 60
+        assert shown.entries.region.height == 3
+        await screen.press("z")
+        await screen.until(lambda: shown.entries.region.height == 38)
+        await screen.press("z")
+        await screen.pilot.resize_terminal(120, 17)
+        await screen.until(lambda: shown.source.region.height == 12)
+        await screen.pilot.resize_terminal(200, 50)
+        await screen.until(lambda: shown.source.region.x == shown.entries.region.right == 44)
+        await screen.pilot.resize_terminal(80, 24)
+        await screen.until(lambda: shown.tab.region.y == shown.source.region.bottom)
+
+
 async def test_a_small_screen_shows_one_pane_at_a_time(storage: SQLiteStorage) -> None:
     async with screen_with(storage, (40, 10)) as screen:
 
@@ -370,6 +409,85 @@ async def test_problems_of_a_template_are_seen_in_the_list_before_it_is_selected
         await screen.until(lambda: "!3 v1" in screen.text_of(view(screen).entries))
         await screen.until(lambda: bool(view(screen).problems.problems))
         assert view(screen).problems.problems == view(screen).entries.problems["order"]
+
+
+async def test_the_selected_problem_is_read_to_its_end_where_there_is_little_room(storage: SQLiteStorage) -> None:
+    get = "    type: /http/get\n    input: {url: 'https://example.org'}\n"
+    async with screen_with(storage, (80, 24), f"name: order\nsteps:\n  - id: a\n{get}  - id: b\n{get}") as screen:
+        problems = view(screen).problems
+        await screen.until(lambda: len(problems.problems) > 3)
+        await screen.press("tab", "tab")
+        await screen.until(lambda: problems.has_focus)
+        seen = []
+        for _ in problems.problems:
+            assert problems.selected is not None
+            seen.append(problems.selected)
+            shown = " ".join(screen.text_of(problems).split())
+            assert f"{problems.selected.message} {problems.selected.hint or ''}".strip() in shown
+            await screen.press("j")
+        assert seen == list(problems.problems)
+        await screen.press("g", "G")
+        assert problems.selected is seen[-1]
+
+
+async def test_what_nobody_watches_is_said_and_checked_as_its_file_is_now(
+    storage: SQLiteStorage, tmp_path: Path
+) -> None:
+    file = tmp_path / "order.yaml"
+    file.write_text(WRONG)
+    async with Client(storage.url) as client:
+        await client.save_template(None, ORDER, base_dir=str(tmp_path), file="order.yaml")
+    async with screen_on(storage) as screen:
+        await screen.press("3")
+        await screen.until(lambda: isinstance(screen.app.screen, TemplatesView) and bool(view(screen).entries.entries))
+        assert str(view(screen).entries.border_subtitle) == "1 · not watched"
+        await screen.until(lambda: title(screen) == "order.yaml · v1")
+        await screen.press("V")
+        await screen.expect("not saved, for nobody watches: stepflow update order --dsl order.yaml", "[furst]")
+        assert view(screen).problems.problems[0].level == "error"
+        file.write_text(ORDER)
+        await screen.press("V")
+        await screen.until(lambda: view(screen).source.text == ORDER)
+        await screen.until(lambda: "nobody watches" not in screen.text)
+
+
+async def test_a_very_large_text_is_checked_when_somebody_asks(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepflow_tui.screens.templates.MOST_CHECKED", 100)
+    async with screen_with(storage) as screen:
+        await screen.expect("V checks it")
+        assert not view(screen).problems.problems
+        await screen.press("V")
+        await screen.expect("L220")
+
+
+async def test_of_large_texts_only_the_newest_versions_are_read(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepflow_tui.screens.templates.MOST_TEXT", 1)
+    async with screen_with(storage) as screen:
+        for number in (2, 3):
+            await ran(screen, storage)
+            await screen.app.client.update_template("order", ORDER.replace("0.001", f"0.00{number}"))
+        await to_tab(screen, Versions)
+        await screen.until(lambda: [one.version.version for one in view(screen).versions.rows] == [3, 2])
+        await screen.until(lambda: "the newest 2" in str(view(screen).versions.border_subtitle))
+        assert not view(screen).versions.rows[0].version.flow.steps
+
+
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((120, 40), marks=pytest.mark.full)])
+async def test_where_there_is_no_template_yet_it_is_said_how_to_have_one(
+    storage: SQLiteStorage, size: tuple[int, int]
+) -> None:
+    async with screen_on(storage, size) as screen:
+        ways = ("No template yet", "stepflow init", "stepflow run FILE")
+        await screen.expect(*ways)
+        await screen.press("3")
+        await screen.until(lambda: isinstance(screen.app.screen, TemplatesView))
+        await screen.expect(*ways)
+        await screen.press("j", "enter", "V")
+        await screen.expect("There is no template to check")
 
 
 async def test_long_lines_are_seen_to_their_end(storage: SQLiteStorage) -> None:

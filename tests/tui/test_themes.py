@@ -163,7 +163,11 @@ def test_a_persons_own_themes_come_too_and_wrong_ones_are_said(tmp_path: Path) -
     themes, troubles = load_themes(tmp_path)
     by_name = {theme.name: theme for theme in themes}
     assert by_name["mine"].primary == by_name[DEFAULT].primary == "#ffffff"
-    assert len(troubles) == 1
-    assert troubles[0].startswith("bad.toml: ")
-    assert troubles[0].endswith("until it is mended the theme stays as it was, or is left out")
+    wrong, *poor = troubles
+    assert wrong.startswith("bad.toml: ")
+    assert wrong.endswith("until it is mended the theme stays as it was, or is left out")
+    assert poor[0] == "mine.toml: foreground on background has a contrast of 1.0; from 4.5 on it is readable"
+    (tmp_path / "mine.toml").write_text(WHOLE.replace('background = "#ffffff"', 'background = "#000000"'))
+    (tmp_path / f"{DEFAULT}.toml").write_text(WHOLE.replace('foreground = "#ffffff"', 'foreground = "ansi_default"'))
+    assert load_themes(tmp_path)[1] == [wrong]
     assert load_themes(tmp_path / "none")[1] == []

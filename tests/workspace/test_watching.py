@@ -113,6 +113,30 @@ async def test_a_half_written_file_is_no_problem_and_an_empty_one_is_not_gone(
         assert not [one for one in watched.seen if isinstance(one, Problem | Gone | Mended)]
 
 
+async def test_a_file_that_stays_empty_is_a_problem_until_it_is_written_or_gone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace_watching, "EMPTY_SECONDS", 0.05)
+    (folder / "x.yaml").write_text(flow_text("a"))
+    (folder / "others.yaml").touch()
+    async with watching(folder) as watched:
+        assert [one for one in (await watched.round()).outcomes if isinstance(one, Problem)] == []
+        watched.write("x.yaml", "")
+        problem = await watched.comes(Problem, "x.yaml")
+        assert [one.message for one in problem.diagnostics] == ["It is empty"]
+        assert (await watched.client.get_template("x")).version == 1
+        watched.write("new.yaml", "\n")
+        await watched.comes(Problem, "new.yaml")
+        os.unlink("new.yaml")
+        assert await watched.comes(Mended) == Mended("new.yaml", gone=True)
+        watched.write("x.yaml", flow_text("b"))
+        assert await watched.comes(Mended) == Mended("x.yaml")
+        assert not (await watched.client.describe_template("x")).file_gone
+    (folder / "x.yaml").write_text("")
+    async with watching(folder) as watched:
+        assert isinstance((await watched.round()).outcomes[1], Problem)
+
+
 async def test_a_file_that_goes_leaves_its_template_marked_until_it_is_back(folder: Path) -> None:
     async with watching(folder) as watched:
         watched.write("x.yaml", flow_text("a"))

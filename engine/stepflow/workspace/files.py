@@ -24,6 +24,8 @@ from stepflow.model.template import SavedVersion
 from stepflow.workspace.finding import is_template
 from stepflow.workspace.outcomes import Back, Gone, Mended, Outcome, Problem, Renamed, Saved, Trouble, Unchanged
 
+Unsure = Literal["written", "empty", "gone"]
+"""Why a file is looked at again: it seems half written, has nothing in it yet, or is not there."""
 SAVED_AT_ONCE = 100
 """In one transaction; others that write come in between."""
 
@@ -72,6 +74,8 @@ class WorkspaceFiles:
         self._created_from: dict[str, str] = {}
         """Templates by the file that somebody created them from by hand."""
         self._problems: dict[str, tuple[Diagnostic, ...]] = {}
+        self._emptied: set[str] = set()
+        """Files with nothing in them that were seen to become so."""
         self._needing_others: set[str] = set()
         """Templates with components that are not ours."""
         self._missing: dict[str, list[str]] | None = None
@@ -121,12 +125,11 @@ class WorkspaceFiles:
 
     def look(
         self, paths: Iterable[str], *, is_last: bool, whole: Collection[str] = ()
-    ) -> tuple[list[Outcome], dict[str, bool]]:
-        """What came of these files; and those of them that have to be looked at again: whether each is there, and seems
-        half written, or is gone. `is_last`: that was it, they are as they are; so are those of `whole` that were there
-        before."""
+    ) -> tuple[list[Outcome], dict[str, Unsure]]:
+        """What came of these files; and those of them that have to be looked at again, each with why. `is_last`: that
+        was it, they are as they are; so are those of `whole` that were there before."""
         outcomes: list[Outcome] = []
-        unsure: dict[str, bool] = {}
+        unsure: dict[str, Unsure] = {}
         names: dict[str, None] = {}
         self._missing = None
         paths = sorted(paths)
@@ -140,7 +143,7 @@ class WorkspaceFiles:
             is_whole = path in whole and is_other
             self._inodes[path] = inode
             if not self._see(path, outcomes, is_last=is_last or is_whole):
-                unsure[path] = Path(path).exists()
+                unsure[path] = "gone" if inode is None else "empty" if path in self._emptied else "written"
             after = self._files.get(path)
             if after is not None and after.name:
                 names[after.name] = None
@@ -150,7 +153,7 @@ class WorkspaceFiles:
         except DatabaseGoneError:
             raise  # trying again does not help
         except StorageError as error:
-            unsure.update(dict.fromkeys(paths, True))
+            unsure.update(dict.fromkeys(paths, "written"))
             if error.message != self._trouble:
                 outcomes.append(Trouble(error.message))
             self._trouble = error.message
@@ -163,10 +166,12 @@ class WorkspaceFiles:
         known = self._files.get(path)
         data = _read(path)
         if data is None or isinstance(data, OSError):
+            self._emptied.discard(path)
             return self._miss(path, known, data, outcomes, is_last=is_last)
-        if not data.strip():
-            return True  # somebody is about to write it
         digest = hashlib.sha256(data).hexdigest()
+        if not data.strip():
+            return self._see_empty(path, known, digest, outcomes, is_last=is_last)
+        self._emptied.discard(path)
         if known is not None and known.state != "absent" and known.hash == digest:
             return True
         try:
@@ -190,6 +195,19 @@ class WorkspaceFiles:
         self._put(path, file)
         return True
 
+    def _see_empty(
+        self, path: str, known: _File | None, digest: str, outcomes: list[Outcome], *, is_last: bool
+    ) -> bool:
+        """Somebody is about to write it, most often. One that never was a template is none of ours, unless it became
+        empty, or came, while somebody looked."""
+        if not is_last:
+            self._emptied.add(path)
+            return False
+        if known is None and path not in self._emptied:
+            return True
+        said = Diagnostic("E181", "error", "It is empty", file=self._shown(path), hint="write its steps, or delete it")
+        return self._break(path, known, digest, (said,), outcomes, is_last=True)
+
     def _miss(
         self, path: str, known: _File | None, error: OSError | None, outcomes: list[Outcome], *, is_last: bool
     ) -> bool:
@@ -203,7 +221,7 @@ class WorkspaceFiles:
         if is_last and not known.name:
             self._drop(path)
         if is_last and self._problems.pop(path, None) is not None:
-            outcomes.append(Mended(self._shown(path)))
+            outcomes.append(Mended(self._shown(path), gone=_inode(path) is None))
         return is_last
 
     def _break(

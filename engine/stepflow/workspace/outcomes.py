@@ -43,6 +43,8 @@ class Mended(_Outcome, frozen=True):
     """What was wrong with a file is so no longer."""
 
     file: str
+    gone: bool = False
+    """Because it is not there any more."""
 
 
 class Gone(_Outcome, frozen=True):

@@ -21,6 +21,8 @@ from stepflow.workspace.outcomes import Components, Outcome, Polling, Round, Tro
 
 HALF_WRITTEN_SECONDS = 0.1
 """What is wrong with a file that is written in place is said if it does not change for so long."""
+EMPTY_SECONDS = 1.0
+"""Nothing is said of a file with nothing in it for so long: many write in place what comes over a network."""
 GONE_SECONDS = 0.2
 """A file that is gone is looked for again after this: editors take files away to put others there."""
 PYTHON_REST_SECONDS = 0.1
@@ -124,10 +126,9 @@ class WorkspaceWatch:
         outcomes, unsure = await self._bridge.call(self._files.look, paths, is_last=is_last, whole=whole)
         in_trouble = any(isinstance(outcome, Trouble) for outcome in outcomes)
         now = self._loop.time()
-        for path, is_there in unsure.items():
-            self._again[path] = now + (
-                RETRY_SECONDS if in_trouble else HALF_WRITTEN_SECONDS if is_there else GONE_SECONDS
-            )
+        rests = {"written": HALF_WRITTEN_SECONDS, "empty": EMPTY_SECONDS, "gone": GONE_SECONDS}
+        for path, why in unsure.items():
+            self._again[path] = now + (RETRY_SECONDS if in_trouble else rests[why])
         return outcomes
 
     async def _take_offers(self) -> list[Outcome]:

@@ -180,8 +180,8 @@ class _Watching:
                 self._line("✓", "green", f"{safe(file)}: {words}")
             case told.Problem(file):
                 self._line("✗", "red", f"{safe(file)}: not saved")
-            case told.Mended(file):
-                self._line("✓", "green", f"{safe(file)}: mended")
+            case told.Mended(file, gone):
+                self._line("✓", "green", f"{safe(file)}: {'gone' if gone else 'mended'}")
             case told.Gone(file, template):
                 self._line("⚠", "yellow", f"{safe(file)}: file gone; template '{safe(template)}' stays")
             case told.Back(file, template, version):
