@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> int:
     kills = 0
     end = time.monotonic() + options.minutes * 60
     while time.monotonic() < end:
-        live = sum(count for status, count in storage.status_counts().items() if not status.is_final)
+        live = sum(count for status, count in storage.status_counts(children=True).items() if not status.is_final)
         for _ in range(IN_FLIGHT - live):
             flow = random_flow(chance)
             text = TemplateText(flow.name, "", "yaml", flow, None, None, now_ms())
@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> int:
     stuck = [run_id for run_id in ids if not storage.get_run(run_id).status.is_final]
     for run_id in ids:
         check_run(storage, run_id)
-    counts = {status.value: count for status, count in storage.status_counts().items()}
+    counts = {status.value: count for status, count in storage.status_counts(children=True).items()}
     print(f"{len(ids)} runs, {kills} kills, {counts}, stuck: {stuck or 'none'}")
     storage.close()
     stalled = counts.get(RunStatus.STALLED.value, 0)

@@ -44,8 +44,9 @@ async def client(storage: SQLiteStorage) -> AsyncIterator[Client]:
 
 async def see(client: Client, run_id: str, at_seq: int | None = None) -> Seen:
     run = await client.get_run(run_id, at_seq)
-    # Who holds it, and why nobody does, is of the present.
-    run = msgspec.structs.replace(run, worker=None, reason=None if run.status is RunStatus.QUEUED else run.reason)
+    # Who holds it, why nobody does, and what its steps wait for, is of the present.
+    reason = None if run.status is RunStatus.QUEUED else run.reason
+    run = msgspec.structs.replace(run, worker=None, reason=reason, awaits=())
     return (
         run,
         await client.get_steps(run_id, at_seq=at_seq),

@@ -7,14 +7,15 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
+from rich.cells import cell_len
 
 from stepflow.model.ids import RUN_PREFIX
-from stepflow.model.run import RunRecord
+from stepflow.model.run import NO_WORKER, WORKER_DIED, WORKER_GONE, RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.presentation.durations import short
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.history import CELLS, History, expected, past_line
-from stepflow_tui.presentation.spans import Line, fit, fit_name, safe
+from stepflow_tui.presentation.spans import Line, cells, fit, fit_name, safe
 
 SHORT_ID = 4
 
@@ -88,12 +89,17 @@ def execution_row(
         line.append((fit(f"{_when(run.started_at, now):>11}", layout.started), "dim"))
     if layout.took:
         line.append((fit(f"{_took(run, now):>6}", layout.took), "dim" if run.status.is_final else ""))
-    if layout.past:
+    room = layout.what
+    # What went wrong matters more than how those before it went.
+    if layout.past and 0 < room < cells(why_line(run, now, FAR)) and not layout.worker:
+        room += layout.past - 1
+        line.append((" ", ""))
+    elif layout.past:
         line += [*past_line(history, run, glyphs), (" ", "")]
     if layout.worker:
         line.append((fit(safe(run.worker or ""), layout.worker - 1) + " ", "dim"))
-    if layout.what:
-        line += _what(run, now, expected(history, run, now) if when is None else when)
+    if room:
+        line += why_line(run, now, room) or _going_on(run, expected(history, run, now) if when is None else when)
     return line
 
 
@@ -169,14 +175,17 @@ def _when(moment: datetime | None, now: datetime) -> str:
     return f"{local:%H:%M:%S}" if local.date() == today.date() else f"{local:%m-%d %H:%M}"
 
 
+WORDS = {RunStatus.AWAITING_RETRY: "retrying", RunStatus.COMPLETED: "ok", RunStatus.TIMED_OUT: "timed out"}
+"""Of a status in a row, where it has another one there."""
+CANCELLING = "cancelling"
+
+
 def _status(run: RunRecord) -> str:
     if run.cancel_requested:
-        return "cancelling"
+        return CANCELLING
     if run.status is RunStatus.RUNNING and run.steps_total:
         return f"run {run.steps_done * 100 // run.steps_total:d}%"
-    return {RunStatus.AWAITING_RETRY: "retrying", RunStatus.COMPLETED: "ok", RunStatus.TIMED_OUT: "timed out"}.get(
-        run.status, run.status.value
-    )
+    return WORDS.get(run.status, run.status.value)
 
 
 def _took(run: RunRecord, now: datetime) -> str:
@@ -185,18 +194,65 @@ def _took(run: RunRecord, now: datetime) -> str:
     return short(((run.finished_at or now) - run.started_at).total_seconds())
 
 
-def _what(run: RunRecord, now: datetime, expected: tuple[str, str]) -> Line:
+FAR = 1 << 30
+"""Room for all there is to say."""
+LEAST_MESSAGE = 10
+"""Cells of one before it gives way to when it goes on."""
+MOST_AWAITED = 2
+
+
+def why_line(run: RunRecord, now: datetime, room: int) -> Line:
+    """Why it stands as it does; empty: it goes on, or ended well. An error is cut to `room` before the time when it is
+    tried again; what somebody has to answer is not."""
     if run.error is not None:
         return [(error_text(run.error), "bad")]
     if run.reason:
-        return [(safe(run.reason), "dim" if run.status.is_final else "bad")]
+        return [(why_words(run), "dim" if run.status.is_final else "bad")]
+    left = "" if run.wake_at is None or run.wake_at <= now else short((run.wake_at - now).total_seconds())
+    if run.status is RunStatus.AWAITING_RETRY and run.last_error is not None:
+        return _tried_again(error_text(run.last_error), f"  again in {left}" if left else "", room)
+    if run.awaits:
+        return [(awaited_words(run), "wait"), (f"  times out in {left}" if left else "", "dim")]
+    if left and not run.status.is_final:
+        return [(f"{'begins' if run.status is RunStatus.SCHEDULED else 'goes on'} in {left}", "dim")]
+    return []
+
+
+def _tried_again(message: str, when: str, room: int) -> Line:
+    for_message = room - len(when)
+    if for_message < cell_len(message) and for_message >= LEAST_MESSAGE:
+        message = fit(message, for_message)
+    return [(message, "late"), (when, "dim")]
+
+
+def why_words(run: RunRecord) -> str:
+    """Its reason, with the way out where only a worker that is started goes on with it."""
+    way_out = "; start one: stepflow worker" if run.reason in (NO_WORKER, WORKER_DIED, WORKER_GONE) else ""
+    return f"{safe(run.reason or '')}{way_out}"
+
+
+def awaited_words(run: RunRecord) -> str:
+    """`waits for ops: Deploy version 2?`, `waits for signal paid`, `waits for pages: 188 of 200 done, 3 failed`"""
+    parts = []
+    for one in run.awaits[:MOST_AWAITED]:
+        if one.signal is None and one.children > 1:
+            failed = f", {one.failed:,} failed" if one.failed else ""
+            parts.append(f"{safe(one.step)}: {one.ended:,} of {one.children:,} done{failed}")
+        elif one.signal is None:
+            parts.append(safe(one.step))
+        else:
+            parts.append(f"{safe(one.step)}: {safe(one.message)}" if one.message else f"signal {safe(one.signal)}")
+    more = len(run.awaits) - MOST_AWAITED
+    return f"waits for {'; '.join(parts)}{f'; {more:,} more' if more > 0 else ''}"
+
+
+def _going_on(run: RunRecord, ends: tuple[str, str]) -> Line:
+    """When it will end, and how far it is."""
     if run.status.is_final:
         return []
-    if run.wake_at is not None and run.wake_at > now:
-        return [(f"goes on in {short((run.wake_at - now).total_seconds())}", "dim")]
     line: Line = []
-    when, style = expected
-    if when:
+    when, style = ends
+    if when and run.status is not RunStatus.QUEUED:  # nobody knows when one is taken
         line.append((f"{when}  ", style))
     if run.steps_total:
         line.append((f"{run.steps_done}/{run.steps_total} steps", "dim"))
@@ -215,5 +271,7 @@ def what_now(run: RunRecord) -> str:
     if run.status in (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.CANCELLED):
         return "t retry"
     if run.status is RunStatus.STALLED:
-        return "c cancel, then t retry"
-    return ""
+        return "p y go on, or c cancel"
+    if run.status is RunStatus.PAUSED:
+        return "p y go on"
+    return "A answer" if any(one.signal is not None for one in run.awaits) else ""

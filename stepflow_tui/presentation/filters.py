@@ -19,6 +19,7 @@ from stepflow.model.ids import RUN_PREFIX, run_id_prefix
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RUN_ALIASES, RunStatus
 from stepflow.model.times import parse_duration
+from stepflow_tui.presentation.executions import CANCELLING, WORDS
 from stepflow_tui.presentation.spans import safe
 
 Field = Literal["status", "template", "dur", "since", "err", "step", "id", "word"]
@@ -45,6 +46,7 @@ FIELDS: dict[str, str] = {
 """As completion offers them, and what they take."""
 
 _TERM = re.compile(r"(?P<not>-?)(?:(?P<field>[A-Za-z_]+)(?P<sign>[:~]))?")
+UNFINISHED = frozenset(status for status in RunStatus if not status.is_final)
 _ABOUT_RUNS = ("status", "template", "dur", "id")
 _INSIDE_RUNS = ("word", "err", "step")
 
@@ -66,6 +68,8 @@ class Term(msgspec.Struct, frozen=True):
     contains: bool = False
     """`~`: the value is somewhere in it."""
     statuses: frozenset[RunStatus] = frozenset()
+    cancelling: bool = False
+    """Of `status`: also those that are asked to end."""
     longer: bool = True
     """Of `dur`: `>`, not `<`."""
     span: timedelta | None = None
@@ -86,7 +90,7 @@ class Term(msgspec.Struct, frozen=True):
     def _is_true_of(self, run: RunRecord, now: datetime) -> bool:
         match self.field:
             case "status":
-                return run.status in self.statuses
+                return run.status in self.statuses or (self.cancelling and run.cancel_requested)
             case "template":
                 return self.fits_name(run.template)
             case "dur":
@@ -140,7 +144,8 @@ class Filter(msgspec.Struct, frozen=True):
         for term in self.terms:
             if term.field == "status":
                 before = frozenset(RunStatus) if statuses is None else statuses
-                statuses = before - term.statuses if term.negated else before & term.statuses
+                may_be = term.statuses | UNFINISHED if term.cancelling else term.statuses
+                statuses = before - term.statuses if term.negated else before & may_be
             elif term.field == "since" and not term.negated:
                 moment = term.since(now)
                 since = moment if since is None else max(since, moment)
@@ -153,7 +158,9 @@ class Filter(msgspec.Struct, frozen=True):
         """Nothing is left to be judged: all that the storage gives matches."""
         templates = [term for term in self.terms if term.field == "template"]
         return len(templates) <= 1 and all(
-            term.field == "status" or (term.field == "since" and not term.negated) or _names_one(term)
+            (term.field == "status" and not term.cancelling)
+            or (term.field == "since" and not term.negated)
+            or _names_one(term)
             for term in self.terms
         )
 
@@ -303,7 +310,8 @@ def _make(field: Field, value: str, sign: str, negated: bool, column: int) -> Te
     try:
         match field:
             case "status":
-                return Term(field, value, negated, statuses=_statuses(value))
+                statuses, cancelling = _statuses(value)
+                return Term(field, value, negated, statuses=statuses, cancelling=cancelling)
             case "dur":
                 longer, span = _comparison(value)
                 return Term(field, value, negated, longer=longer, span=span)
@@ -316,16 +324,23 @@ def _make(field: Field, value: str, sign: str, negated: bool, column: int) -> Te
         raise FilterError(str(error), column) from None
 
 
-def _statuses(value: str) -> frozenset[RunStatus]:
-    return frozenset(_status(name) for name in value.split(","))
+def _statuses(value: str) -> tuple[frozenset[RunStatus], bool]:
+    """And whether those are meant too that are asked to end."""
+    names = value.lower().split(",")
+    return frozenset(_status(name) for name in names if name != CANCELLING), CANCELLING in names
+
+
+_OF_ROWS = {words.replace(" ", "_"): status for status, words in WORDS.items()} | {"run": RunStatus.RUNNING}
 
 
 def _status(name: str) -> RunStatus:
+    """By its own word, or by that of a row."""
+    word = name.replace(" ", "_").replace("-", "_")
     try:
-        return RunStatus(name.lower())
+        return _OF_ROWS.get(word) or RunStatus(word)
     except ValueError:
         known = [status.value for status in RunStatus]
-        hint = did_you_mean(name.lower(), [*known, *RUN_ALIASES]) or f"; use one of {', '.join(known)}"
+        hint = did_you_mean(word, [*known, *_OF_ROWS, *RUN_ALIASES]) or f"; use one of {', '.join(known)}"
         raise ValueError(f"There is no status '{safe(name)}'{hint}") from None
 
 
@@ -350,8 +365,9 @@ def _when(value: str) -> tuple[timedelta | None, datetime | None]:
 # Completing
 
 
-def completions(text: str, templates: Sequence[str]) -> tuple[int, list[str]]:
-    """What the end of `text` may become: where it begins, and the candidates to stand from there."""
+def completions(text: str, templates: Sequence[str], steps: Sequence[str] = ()) -> tuple[int, list[str]]:
+    """What the end of `text` may become: where it begins, and the candidates to stand from there, whatever the case of
+    its letters. `steps`: their keys."""
     begin = max((text.rfind(space) for space in " \t"), default=-1) + 1
     if text[begin : begin + 1] == "-":
         begin += 1
@@ -362,11 +378,14 @@ def completions(text: str, templates: Sequence[str]) -> tuple[int, list[str]]:
         return begin, [field for field in FIELDS if field.startswith(word.lower())]
     begin = found.end()
     field = _FIELDS.get(found["field"].lower())
-    if field in ("status", "template"):
+    if field in ("status", "template", "step"):
         begin = max(begin, text.rfind(",") + 1)
-    known = {"status": [status.value for status in RunStatus], "template": templates, **_SPANS}.get(field or "", ())
+    statuses = [status.value for status in RunStatus]
+    known = {"status": statuses, "template": templates, "step": steps, **_SPANS}.get(field or "", ())
     word = text[begin:]
-    return begin, [one for one in known if one.startswith(word) and one != word and not set(one) & set(" \t\"'")]
+    return begin, [
+        one for one in known if one.lower().startswith(word.lower()) and one != word and not set(one) & set(" \t\"'")
+    ]
 
 
 _SPANS = {"dur": (">10s", ">1m", ">5m", ">1h"), "since": ("1h", "24h", "7d")}

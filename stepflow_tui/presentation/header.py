@@ -13,9 +13,9 @@ from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, cells, safe
 
 _SHOWN = (
-    RunStatus.RUNNING,
     RunStatus.FAILED,
     RunStatus.STALLED,
+    RunStatus.RUNNING,
     RunStatus.AWAITING_RETRY,
     RunStatus.SLEEPING,
     RunStatus.WAITING,
@@ -28,6 +28,10 @@ _SHOWN = (
 
 LEAST_FOR_DIGIT = 60
 """Columns from which on the view's digit matters more than the last of the counts."""
+
+
+READ_ONLY = " read-only"
+"""After the database's name."""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -51,18 +55,20 @@ def header_line(
     if standing.trouble is not None:
         return [*line, *_counts(standing, glyphs), (f"  ! {safe(standing.trouble)}", "bad")]
     counts, worker = _counts(standing, glyphs), _worker(standing, glyphs)
-    database: Line = [(safe(standing.database), "dim")]
-    least = cells(line) + cells(counts) + len(bar) + cells(worker)
-    whole = least + len(bar) + cells(database)
-    digit: Line = [(f"{place[0]} ", "title")] if width >= LEAST_FOR_DIGIT else []
-    named: Line = [(f"{place[0]} {place[1]} ", "title")]
-    right: Line = []
-    if place[0] and width > whole + cells(named):
-        right = named
-    elif place[0]:
-        right = digit
-    while counts and least + cells(right) > width:
-        least -= cells(counts[-1:])
+    databases = _databases(standing)
+    digit: Line = [(f"{place[0]} ", "title")] if place[0] and width >= LEAST_FOR_DIGIT else []
+    named: Line = [(f"{place[0]} {place[1]} ", "title")] if place[0] else []
+
+    def room_for(*pieces: Line, right: Line) -> bool:
+        told = sum(len(bar) + cells(piece) for piece in pieces)
+        return cells(line) + cells(counts) + told + cells(right) < width
+
+    if standing.counts.get(RunStatus.COMPLETED) and not room_for(worker, databases[:2][-1], right=named):
+        del counts[-1]  # how many went well is of the least concern
+    right = digit
+    if room_for(worker, databases[-1], right=named) or not room_for(worker, databases[-1], right=digit):
+        right = named if room_for(worker, right=named) else digit
+    while counts and not room_for(worker, right=right):
         del counts[-1]
     line += counts
     told: Line = []
@@ -70,14 +76,24 @@ def header_line(
         p95 = "" if today.p95_seconds is None else f" p95 {short(today.p95_seconds)}"
         told = [
             (f"{today.count:,}{'' if today.is_whole else '+'} in 24 h ", ""),
-            (f"{today.success:.1%}", "good"),
+            (f"{glyphs.run(RunStatus.COMPLETED)[0]}{today.success:.1%}", "good"),
             (p95, ""),
         ]
+    database = next(
+        (one for one in databases if cells(line) + 2 * len(bar) + cells([*worker, *one, *right]) < width), []
+    )
     for piece in (worker, database, told):
         if piece and cells(line) + len(bar) + cells(piece) + cells(right) < width:
             line += [(bar, "dim"), *piece]
     gap = width - cells(line) - cells(right)
     return [*line, (" " * gap, ""), *right] if right and gap > 0 else line
+
+
+def _databases(standing: Standing) -> list[Line]:
+    """Ways to name the database, the longest first; where it is only read, that is said at least."""
+    name, mark, _ = standing.database.rpartition(READ_ONLY)
+    shorter = (READ_ONLY.strip(), "ro") if mark and name else ()
+    return [[(one, "dim")] for one in (safe(standing.database), *shorter)]
 
 
 def _counts(standing: Standing, glyphs: Glyphs) -> Line:

@@ -18,6 +18,9 @@ LEVELS = {
 
 def event_line(event: WorkflowEvent, width: int, *, with_run: bool) -> Line:
     word, style = LEVELS.get(event.level, ("INFO ", "dim"))
+    is_upstream = comes_from_upstream(event)
+    if is_upstream:
+        style = "dim"  # another step's failure says it
     line: Line = [(event.timestamp.astimezone().strftime("%H:%M:%S "), "dim"), (word + " ", style)]
     if with_run and event.run_id:
         line.append((short_id(event.run_id) + " ", "dim"))
@@ -27,11 +30,18 @@ def event_line(event: WorkflowEvent, width: int, *, with_run: bool) -> Line:
     if event.step_key is not None:
         line.append((safe(event.step_key) + " ", ""))
     if not is_log:
-        line.append((safe(event.event_type), _style_of(event)))
+        line.append((safe(event.event_type), "dim" if is_upstream else _style_of(event)))
     text = event_text(event)
     if text:
-        line.append((("" if is_log else " ") + text, "bad" if event.level == "error" else "" if is_log else "dim"))
+        is_bad = event.level == "error" and not is_upstream
+        line.append((("" if is_log else " ") + text, "bad" if is_bad else "" if is_log else "dim"))
     return line
+
+
+def comes_from_upstream(event: WorkflowEvent) -> bool:
+    """A step failed only because another one did."""
+    error = event.payload.get("error")
+    return isinstance(error, dict) and error.get("code") == "UPSTREAM_FAILED"
 
 
 def _style_of(event: WorkflowEvent) -> str:

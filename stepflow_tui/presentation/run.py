@@ -10,12 +10,13 @@ import msgspec
 from rich.cells import cell_len
 
 from stepflow.model.run import RunRecord, StepRecord
-from stepflow.model.statuses import StepStatus
+from stepflow.model.statuses import RunStatus, StepStatus
 from stepflow_tui.presentation.durations import short
-from stepflow_tui.presentation.executions import error_text, short_id
+from stepflow_tui.presentation.executions import error_text, short_id, why_line
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.timeline_bars import EIGHTHS
+from stepflow_tui.presentation.timeline_folding import is_upstream_failure
 
 _COUNTED = (
     StepStatus.COMPLETED,
@@ -53,12 +54,18 @@ def run_header(
     if run.started_at is not None:
         took = ((run.finished_at or now) - run.started_at).total_seconds()
         more.append([(f" {short(took)}", "")])
-    if seconds_left is not None and not run.status.is_final:
+    is_going_on = not run.status.is_final and run.status is not RunStatus.QUEUED and not run.lacks_worker
+    if seconds_left is not None and is_going_on:
         more.append([(f" ETA {short(seconds_left)}", "active")])
-    counts = Counter(step.status for step in steps)
+    not_run = sum(map(is_upstream_failure, steps))
+    counts = Counter(step.status for step in steps if not is_upstream_failure(step))
     signs = [(status, *glyphs.step(status)) for status in _COUNTED if counts[status]]
     more.append([(f"{bar}{len(steps):,} step{'' if len(steps) == 1 else 's'}", "dim")])
-    more.append([(f" {sign}{counts[status]:,}", style) for status, sign, style in signs])
+    shown_counts: Line = [(f" {sign}{counts[status]:,}", style) for status, sign, style in signs]
+    more.append([*shown_counts, *([(f" {not_run:,} not run", "dim")] if not_run else [])])
+    why = why_line(run, now, width)
+    if why and run.error is None:
+        more.append([(bar, "dim"), *why])
     if len(critical) > 1:
         shown = critical if len(critical) <= MOST_CRITICAL else (*critical[:2], "…", critical[-1])
         more.append([(f"{bar}crit ", "dim"), (safe(arrow.join(shown)), "")])

@@ -13,7 +13,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from stepflow_tui.presentation.filters import FIELDS, Filter, FilterError, completions, parse_filter
-from stepflow_tui.presentation.spans import Line, safe
+from stepflow_tui.presentation.spans import Line, cells, safe
 from stepflow_tui.widgets.bar import Bar
 
 PAUSE_SECONDS = 0.15
@@ -63,6 +63,8 @@ class FilterField(Vertical):
         self._keys = enter, escape
         self.templates: Sequence[str] = ()
         """Names, for completion."""
+        self.steps: Sequence[str] = ()
+        """Keys of steps, for it too."""
         self._text = text
         self._past = past
         self._at = len(past)
@@ -125,7 +127,7 @@ class FilterField(Vertical):
             if is_final:
                 self._say([(f" {error.message}", "bad")])
                 self.field.cursor_position = error.column
-            elif completions(self.field.value, self.templates)[1]:
+            elif completions(self.field.value, self.templates, self.steps)[1]:
                 self.hint()  # what is missing comes next
             else:
                 self._say([(f" {error.message}", "late")])
@@ -136,7 +138,7 @@ class FilterField(Vertical):
     # Saying what may come next
 
     def hint(self) -> None:
-        _, candidates = completions(self.field.value, self.templates)
+        _, candidates = completions(self.field.value, self.templates, self.steps)
         chosen = None
         if self._offered is not None:
             _, _, candidates, index = self._offered
@@ -145,12 +147,8 @@ class FilterField(Vertical):
             enter, escape = self._keys
             self._say([(" enter", "active"), (f" {enter}  ", "dim"), ("esc", "active"), (f" {escape}", "dim")])
             return
-        line: Line = [(" tab ", "active")]
-        for candidate in candidates:
-            line.append((safe(candidate), "title" if candidate == chosen else ""))
-            meaning = FIELDS.get(candidate)
-            line.append((f" {meaning}  " if meaning else "  ", "dim"))
-        self._say(line)
+        at = None if chosen is None else candidates.index(chosen)
+        self.query_one("#hint", Bar).show(lambda width: candidates_line(candidates, at, width))
 
     def _say(self, line: Line) -> None:
         self.query_one("#hint", Bar).show(lambda width: line)
@@ -158,7 +156,7 @@ class FilterField(Vertical):
     def action_complete(self, by: int) -> None:
         if self._offered is None:
             text = self.field.value
-            begin, candidates = completions(text, self.templates)
+            begin, candidates = completions(text, self.templates, self.steps)
             if not candidates:
                 return
             self._offered = (text, begin, candidates, 0 if by > 0 else len(candidates) - 1)
@@ -193,3 +191,20 @@ class FilterField(Vertical):
         if self._pause is not None:
             self._pause.stop()
         self.post_message(self.Closed())
+
+
+def candidates_line(candidates: Sequence[str], chosen: int | None, width: int) -> Line:
+    """What may come next. Where the one that is chosen has no room, those before it give way."""
+    pieces: list[Line] = []
+    for place, candidate in enumerate(candidates):
+        meaning = FIELDS.get(candidate)
+        style = "title" if place == chosen else ""
+        pieces.append([(safe(candidate), style), (f" {meaning}  " if meaning else "  ", "dim")])
+    begin = 0
+    key: Line = [(" tab ", "active")]
+    while chosen is not None and begin < chosen:
+        shown = [span for piece in pieces[begin : chosen + 1] for span in piece]
+        if cells([*key, *shown]) + (2 if begin else 0) <= width:
+            break
+        begin += 1
+    return [*key, *([("< ", "dim")] if begin else []), *(span for piece in pieces[begin:] for span in piece)]

@@ -111,6 +111,9 @@ async def test_tab_completes_fields_statuses_and_templates(storage: SQLiteStorag
         await screen.press("tab")
         assert field(screen).field.value == "template:flow"
         await screen.until(lambda: shown(screen) == ["flow"])
+        field(screen).set("step:B")
+        await screen.press("tab")
+        assert field(screen).field.value == "step:bad", "the step that one failed by"
         field(screen).set("nothing:x")
         await screen.press("tab")
         assert field(screen).field.value == "nothing:x"

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
+from stepflow_tui.presentation.executions import WORDS, execution_row
 from stepflow_tui.presentation.filters import FIELDS, Filter, FilterError, completions, parse_filter
+from stepflow_tui.presentation.glyphs import Glyphs
+from stepflow_tui.presentation.spans import fit_line
+from stepflow_tui.widgets.filter_field import candidates_line
 from tests.tui.records import NOW, ago, run
 
 FAILED = run(
@@ -198,12 +202,50 @@ def test_any_text_is_found_when_it_is_quoted(text: str) -> None:
         ("status:failed,ru", 14, ["running"]),
         ("status:failed", 7, []),
         ("template:e", 9, ["etl-daily"]),
+        ("template:ETL", 9, ["etl-daily"]),
+        ("STATUS:Fa", 7, ["failed"]),
+        ("step:L", 5, ["load", "Load-2"]),
+        ("step:save,l", 10, ["load", "Load-2"]),
         ("dur:", 4, [">10s", ">1m", ">5m", ">1h"]),
         ("nothing:x", 8, []),
     ],
 )
 def test_the_end_of_a_filter_is_completed(text: str, begin: int, candidates: list[str]) -> None:
-    assert completions(text, ["etl-daily", "orders"]) == (begin, candidates)
+    assert completions(text, ["etl-daily", "orders"], ["load", "Load-2"]) == (begin, candidates)
+
+
+@pytest.mark.parametrize("status", RunStatus)
+def test_a_status_is_known_by_its_word_in_a_row(status: RunStatus) -> None:
+    row = "".join(part for part, _ in execution_row(run(status, steps_total=0), 100, NOW, Glyphs()))
+    word = WORDS.get(status, status.value)
+    assert f" {word} " in row
+    for written in (f'status:"{word}"', f"status:{word.replace(' ', '-')}".upper(), f"status:{status.value}"):
+        assert parse_filter(written).terms[0].statuses == {status}
+
+
+def test_those_that_are_asked_to_end_are_found_by_the_word_of_their_rows() -> None:
+    asked, other = run(RunStatus.RUNNING, cancel_requested=True), run(RunStatus.RUNNING)
+    for written, of_asked, of_other in (
+        ("status:cancelling", True, False),
+        ("-status:cancelling", False, True),
+        ("status:cancelling,running", True, True),
+        ("status:ok,cancelling", True, False),
+    ):
+        wanted = parse_filter(written)
+        assert (wanted.matches(asked, NOW), wanted.matches(other, NOW)) == (of_asked, of_other), written
+        assert not wanted.is_known_to_storage
+        statuses = wanted.asked(NOW).statuses
+        assert statuses is None or RunStatus.RUNNING in statuses, "the storage gives all that may match"
+
+
+def test_the_candidate_that_is_chosen_is_seen_however_many_come_before_it() -> None:
+    statuses = [status.value for status in RunStatus]
+    for width in (40, 80):
+        for place, status in enumerate(statuses):
+            line = fit_line(candidates_line(statuses, place, width), width)
+            assert (status, "title") in line
+    assert candidates_line(statuses, 0, 80)[1] == ("scheduled", "title")
+    assert fit_line(candidates_line([*FIELDS], 6, 30), 30)[1:3] == [("< ", "dim"), ("id:", "title")]
 
 
 def test_what_is_inside_an_execution_is_matched_by_its_own_words() -> None:

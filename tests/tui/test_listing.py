@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from stepflow.client import Client
+from stepflow.core.facts import Claimed
 from stepflow.model.flow import Step
 from stepflow.model.statuses import RunStatus
 from stepflow.model.times import now_ms
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui.listing import Listing
 from stepflow_tui.presentation.filters import parse_filter
+from stepflow_tui.screens.executions import ExecutionsView
+from stepflow_tui.screens.run import RunView
+from tests.conftest import OpenStorage
+from tests.runtime.test_children import FAILING, one_step
 from tests.support.engine import start, until, working
 from tests.support.flows import chain, echo, flow
+from tests.support.hand import hold, identity
+from tests.tui.test_dashboard import screen_on
 
 PAGE = 20
 
@@ -187,3 +196,51 @@ async def test_another_choice_while_it_reads_wins(storage: SQLiteStorage, client
     await reading
     await again
     assert ids(listing) == wanted
+
+
+# On the screen
+
+
+async def test_the_row_of_an_execution_whose_worker_dies_says_so(
+    storage: SQLiteStorage, open_storage: OpenStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepflow_tui.screens.following.WATCH_SECONDS", 0.2)
+    victim = open_storage()
+    here = msgspec.structs.replace(identity(), host=socket.gethostname())
+    hold(victim, victim.register_worker(here, 1e12), chain(3)).give(Claimed())
+    async with screen_on(storage, (130, 40), read_only=True) as screen:
+        await screen.expect("1 worker", "run 0%")
+        victim.close()  # as its death does, this lets go of its lock and leaves all else
+        await screen.expect("no worker", "its worker died; start one: stepflow worker")
+        await screen.press("d")
+        await screen.expect("w_1, dead")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("keys", [("2",), ("enter", "enter")])
+async def test_every_screen_of_executions_hears_of_a_workers_death(
+    storage: SQLiteStorage, open_storage: OpenStorage, monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("stepflow_tui.screens.following.WATCH_SECONDS", 0.2)
+    victim = open_storage()
+    here = msgspec.structs.replace(identity(), host=socket.gethostname())
+    hold(victim, victim.register_worker(here, 1e12), chain(3)).give(Claimed())
+    async with screen_on(storage, (130, 40), read_only=True) as screen:
+        await screen.expect("1 worker", "run 0%")
+        await screen.press(*keys)
+        await screen.until(lambda: isinstance(screen.app.screen, RunView if "enter" in keys else ExecutionsView))
+        await screen.expect("▶")
+        victim.close()
+        await screen.expect("its worker died")
+
+
+async def test_the_header_counts_what_the_lists_show_and_rows_say_what_is_waited_for(storage: SQLiteStorage) -> None:
+    asked = Step(key="ops", component="/builtin/wait_event", input={"message": "Deploy 2.3.1?", "timeout": "2d"})
+    mapped = start(storage, one_step("map", {"workflow": FAILING, "items": [1, 2, 3]}))
+    waiting = start(storage, flow(asked, name="release"))
+    async with working(storage):
+        await until(storage, mapped)
+        await until(storage, waiting, RunStatus.WAITING)
+        async with screen_on(storage, (130, 40)) as screen:
+            await screen.expect("stepflow  ?1 ✓1 │", "waits for ops: Deploy 2.3.1?  times out")
+            assert "A answer" in str(screen.dashboard.timeline.border_subtitle)

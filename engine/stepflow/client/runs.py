@@ -144,8 +144,8 @@ class Runs(Templates, Log):
             self._open_storage.count_runs, statuses_of(status), template, children=children
         )
 
-    async def status_counts(self) -> dict[RunStatus, int]:
-        return await self._open_bridge.call(self._open_storage.status_counts)
+    async def status_counts(self, *, children: bool = False) -> dict[RunStatus, int]:
+        return await self._open_bridge.call(self._open_storage.status_counts, children=children)
 
     async def get_steps(
         self,

@@ -360,7 +360,8 @@ class Storage(Protocol):
         parent: str | None = None,
     ) -> int: ...
 
-    def status_counts(self) -> dict[RunStatus, int]: ...
+    def status_counts(self, *, children: bool = False) -> dict[RunStatus, int]:
+        """Of root runs; with `children` of all."""
 
     def get_steps(
         self, run_id: str, *, bodies: bool, attempts: bool, step: str | None = None, largest: int | None = None

@@ -47,6 +47,8 @@ def run_then(run: RunRecord, state: RunState, steps: Sequence[StepState], events
         wake_at=_wake_at(events) if state.status in _WAITS.values() else None,
         cancel_requested=state.cancel_requested and not state.status.is_final,
         reason=state.reason,
+        awaits=(),
+        last_error=None,
         worker=None,
         steps_done=sum(step.status.is_final for step in steps),
         last_seq=events[-1].seq,

@@ -57,6 +57,26 @@ class StepRecord(msgspec.Struct, frozen=True):
         return round((self.finished_at - self.started_at).total_seconds() * 1000)
 
 
+class Awaited(msgspec.Struct, frozen=True):
+    """What a step of a waiting run waits for: a signal, or its children."""
+
+    step: str
+    signal: str | None = None
+    message: str | None = None
+    """What is to be decided."""
+    children: int = 0
+    """How many there are to be."""
+    ended: int = 0
+    failed: int = 0
+    """Of the children that ended."""
+
+
+NO_WORKER = "no worker is running"
+WORKER_DIED = "its worker died"
+WORKER_GONE = "its worker is gone"
+"""What the reasons begin with of runs with which only a worker can go on."""
+
+
 class RunRecord(msgspec.Struct, frozen=True):
     id: str
     template: str
@@ -76,6 +96,10 @@ class RunRecord(msgspec.Struct, frozen=True):
     """Somebody asked to cancel it and its worker has not finished doing so."""
     reason: str | None = None
     """Why it was cancelled, stalls or waits."""
+    awaits: tuple[Awaited, ...] = ()
+    """Of a waiting one, in the flow's order."""
+    last_error: dict[str, Any] | None = None
+    """As `error`, of one that is to be retried: what a step of it failed by."""
     priority: int = 0
     metadata: dict[str, Any] = {}
     parent_run_id: str | None = None
@@ -87,6 +111,11 @@ class RunRecord(msgspec.Struct, frozen=True):
     """Steps in a final status."""
     last_seq: int = 0
     """The log's newest event when this was read: a follower that starts there misses nothing."""
+
+    @property
+    def lacks_worker(self) -> bool:
+        """No worker is there for it, or the one that it had is dead and no other has taken it so far."""
+        return not self.status.is_final and (self.reason or "").startswith((NO_WORKER, WORKER_DIED, WORKER_GONE))
 
     @property
     def trn(self) -> str:

@@ -29,8 +29,8 @@ from stepflow.contracts.storage import (
 )
 from stepflow.errors import StorageError, WorkflowEngineError
 from stepflow.model import jsontext
-from stepflow.model.run import RunRecord, WorkerRecord
-from stepflow.model.statuses import RunStatus
+from stepflow.model.run import NO_WORKER, WORKER_DIED, WORKER_GONE, Awaited, RunRecord, WorkerRecord, awaited_signal
+from stepflow.model.statuses import STEP_STATUSES, RunStatus, StepStatus
 from stepflow.model.template import SavedVersion, TemplateVersion
 from stepflow.model.times import to_datetime
 from stepflow.storages.sqlite import queries, requests, upkeep_queries, write
@@ -88,9 +88,8 @@ class SQLiteStorage(Reader):
 
     def _refuse_read_only(self) -> None:
         if self._is_read_only:
-            raise StorageError(
-                f"{self._path} is open for reading only; check the permissions of the file and its folder"
-            )
+            way_out = "" if self._writable else "; check the permissions of the file and its folder"
+            raise StorageError(f"{self._path.name} is open for reading only{way_out} ({self._path})")
 
     def save_template(self, text: TemplateText, *, create: bool, update: bool) -> SavedVersion:
         version: SavedVersion = self._do(partial(write.save_template, text=text, create=create, update=update))
@@ -369,32 +368,75 @@ class SQLiteStorage(Reader):
         )
         return self._with_reasons(runs), next_cursor
 
+    def runs_by_id(self, run_ids: Collection[str]) -> list[RunRecord]:
+        return self._with_reasons(super().runs_by_id(run_ids))
+
     def _with_reasons(self, runs: list[RunRecord]) -> list[RunRecord]:
-        """Queued runs say so when no living worker could take them."""
-        queued = [run.id for run in runs if run.status is RunStatus.QUEUED and run.worker is None]
-        if not queued:
+        """Runs that nobody goes on with say why: no living worker could take them, or the one that did is dead; those
+        that wait say for what."""
+        going_on = [run for run in runs if not run.status.is_final]
+        queued = {run.id for run in going_on if run.status is RunStatus.QUEUED and run.worker is None}
+        # What a dead worker ran, and lost when somebody saw its death, stays so until another one takes it.
+        freed = {run.id for run in going_on if run.status is RunStatus.RUNNING and run.worker is None}
+        holders = {run.worker for run in going_on if run.worker is not None}
+        silent = {worker for worker in holders if not is_held(self._life_path(worker))}
+        if queued or freed or silent:
+            offered, offers = self._offered()
+            lost = freed | {run.id for run in going_on if run.worker in silent and offered.get(run.worker) is False}
+            living = any(offered.values())
+            asked = sorted(queued | lost)
+            needs = {run_id: jsontext.decode(components) for run_id, components in self.needs(asked)}
+            reasons = {}
+            for run_id in asked:
+                missing = next((one for one in needs.get(run_id, ()) if living and one not in offers), None)
+                unoffered = "" if missing is None else f"no running worker offers {missing}"
+                if run_id in lost:
+                    taken = f", and {unoffered}" if unoffered else "; another one takes it over" if living else ""
+                    reasons[run_id] = f"{WORKER_GONE if run_id in freed else WORKER_DIED}{taken}"
+                elif not living or unoffered:
+                    reasons[run_id] = unoffered or NO_WORKER
+            # A queued run may have a reason of its own; that of one whose worker died is why it was asked to end.
+            runs = [
+                msgspec.structs.replace(run, reason=(run.id not in lost and run.reason) or reasons[run.id])
+                if run.id in reasons
+                else run
+                for run in runs
+            ]
+        return self._with_what_they_await(runs)
+
+    def _with_what_they_await(self, runs: list[RunRecord]) -> list[RunRecord]:
+        waiting = [run.id for run in runs if run.status in (RunStatus.WAITING, RunStatus.AWAITING_RETRY)]
+        if not waiting:
             return runs
-        living, offers = self._offered()
-        needs = {run_id: jsontext.decode(components) for run_id, components in self.needs(queued)}
+        awaits: dict[str, list[Awaited]] = {}
+        errors: dict[str, dict[str, Any]] = {}
+        for row in self.fetch(queries.STEPS_THAT_WAIT, (jsontext.encode(sorted(waiting)),)):
+            run_id, version, step, status, awaited, error, message, total, done, failed = row
+            key = self._version(version).flow.steps[step].key
+            if STEP_STATUSES[status] is StepStatus.WAITING:
+                message = None if message is None else str(message)
+                awaits.setdefault(run_id, []).append(
+                    Awaited(key, awaited_signal(awaited), message, total or 0, done or 0, failed or 0)
+                )
+            elif error is not None:
+                said = jsontext.decode(error)
+                errors.setdefault(run_id, {**said, "details": {**(said.get("details") or {}), "step_key": key}})
+        return [
+            msgspec.structs.replace(run, awaits=tuple(awaits.get(run.id, ())), last_error=errors.get(run.id))
+            if run.id in awaits or run.id in errors
+            else run
+            for run in runs
+        ]
 
-        def with_reason(run: RunRecord) -> RunRecord:
-            missing = [component for component in needs.get(run.id, ()) if component not in offers]
-            if run.id not in needs or (living and not missing):
-                return run
-            reason = f"no running worker offers {missing[0]}" if living else "no worker is running"
-            return msgspec.structs.replace(run, reason=run.reason or reason)
-
-        return [with_reason(run) for run in runs]
-
-    def _offered(self) -> tuple[int, set[str]]:
-        """How many workers live, and the components that they have."""
+    def _offered(self) -> tuple[dict[str, bool], set[str]]:
+        """Whether each worker lives, by its id, and the components that the living ones have."""
         offers: set[str] = set()
-        living = 0
+        lives = {}
         for worker_id, host, offered in self.fetch(queries.OFFERS):
-            if host != socket.gethostname() or is_held(self._life_path(worker_id)):
-                living += 1
+            lives[worker_id] = host != socket.gethostname() or is_held(self._life_path(worker_id))
+            if lives[worker_id]:
                 offers.update(jsontext.decode(offered))
-        return living, offers
+        return lives, offers
 
 
 def _job(what: Write) -> Job:

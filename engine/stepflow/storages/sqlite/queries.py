@@ -4,7 +4,7 @@ and health are in `upkeep_queries`."""
 from collections.abc import Sequence
 
 from stepflow.model.event import EVENT_CODES, FINAL_RUN_EVENTS, EventType
-from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, RunStatus
+from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, STEP_STATUS_CODES, RunStatus, StepStatus
 
 FINAL = ", ".join(str(RUN_STATUS_CODES[status]) for status in RunStatus if status.is_final)
 _WAITING = ", ".join(
@@ -14,6 +14,8 @@ STALLED = RUN_STATUS_CODES[RunStatus.STALLED]
 _PAUSED = RUN_STATUS_CODES[RunStatus.PAUSED]
 _QUEUED = RUN_STATUS_CODES[RunStatus.QUEUED]
 _SCHEDULED = RUN_STATUS_CODES[RunStatus.SCHEDULED]
+_STEP_WAITING = STEP_STATUS_CODES[StepStatus.WAITING]
+_STEP_AWAITING_RETRY = STEP_STATUS_CODES[StepStatus.AWAITING_RETRY]
 
 _STEP_COMPLETED = EVENT_CODES[EventType.STEP_COMPLETED]
 _STEP_FAILED = EVENT_CODES[EventType.STEP_FAILED]
@@ -355,6 +357,7 @@ def list_runs(
     that are asked for. What has no value comes last."""
     where = _of_runs(by_template=by_template, children=children, by_parent=by_parent, since=since)
     beyond, direction = (">", "ASC") if reverse else ("<", "DESC")
+    own = _BY_PARENT if by_parent else ""
     if sort == "created":
         # Of two lower bounds SQLite begins at one: from the oldest on at `since`, which the plus leaves alone.
         where.insert(0, f"{'+' if reverse and since else ''}r.num {beyond} :number")
@@ -364,24 +367,26 @@ def list_runs(
             f"SELECT * FROM (SELECT r.num AS n FROM runs r {_index(code, by_template, by_parent)} "
             f"WHERE {' AND '.join([*where, f'r.status = {code}'])} ORDER BY {order} LIMIT :limit)"
             for code in codes
-        ] or [f"SELECT r.num AS n FROM runs r WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"]
+        ] or [f"SELECT r.num AS n FROM runs r {own} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"]
         numbers = " UNION ALL ".join(arms)
     else:
         value = f"coalesce({RUN_VALUES[sort]}, {FAR if reverse else -FAR})"
         where.append(f"({value}, r.num) {beyond} (:value, :number)")
         where += _with_status(codes)
         order = f"{value} {direction}, r.num {direction}"
-        numbers = f"SELECT r.num AS n FROM runs r WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"
+        numbers = f"SELECT r.num AS n FROM runs r {own} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT :limit"
     return f"SELECT {_RUN_COLUMNS} FROM ({numbers}) JOIN {_RUN_TABLES} WHERE r.num = n ORDER BY {order} LIMIT :limit"
 
 
 _IS_ROOT = "r.parent IS NULL"
+_BY_PARENT = "INDEXED BY runs_by_parent"
+"""Left alone, SQLite walks the children of all that have the status that is asked for."""
 
 
 def _index(code: int, by_template: bool, by_parent: bool) -> str:
     """Runs that have not ended are few, whatever their template."""
     if by_parent:
-        return ""
+        return _BY_PARENT
     is_rare = not RUN_STATUSES[code].is_final
     return "INDEXED BY runs_by_status" if is_rare or not by_template else "INDEXED BY runs_by_template"
 
@@ -410,11 +415,30 @@ def count_runs(codes: Sequence[int], *, by_template: bool, children: bool, by_pa
     if not codes and where == [_IS_ROOT]:
         # Two indexes know; else each of a million rows is looked at.
         return "SELECT (SELECT count(*) FROM runs) - (SELECT count(*) FROM runs WHERE parent IS NOT NULL)"
-    return f"SELECT count(*) FROM runs r WHERE {' AND '.join([*where, *_with_status(codes)]) or 'true'}"
+    own = _BY_PARENT if by_parent else ""
+    return f"SELECT count(*) FROM runs r {own} WHERE {' AND '.join([*where, *_with_status(codes)]) or 'true'}"
 
 
 STATUS_COUNTS = "SELECT status, count(*) FROM runs GROUP BY status"
 """How many runs there are of each status, from the index alone."""
+
+ROOT_STATUS_COUNTS = """
+SELECT status, sum(n) FROM (SELECT status, count(*) AS n FROM runs GROUP BY status
+  UNION ALL SELECT status, -count(*) FROM runs INDEXED BY runs_children_by_status WHERE parent IS NOT NULL
+  GROUP BY status) GROUP BY status HAVING sum(n) > 0"""
+"""The same of root runs: all but the children. Two indexes know; else each of a million rows is looked at."""
+
+STEPS_THAT_WAIT = f"""
+SELECT r.id, r.template_version, s.step, s.status, s.awaits, s.error,
+  CASE WHEN substr(s.input, 1, 1) = '{{' THEN json_extract(s.input, '$.message') END, g.total, g.done, g.failed
+FROM runs r CROSS JOIN steps s ON s.run = r.num
+LEFT JOIN child_groups g ON g.run = s.run AND g.step = s.step AND g.attempt = s.attempt
+WHERE r.id IN (SELECT value FROM json_each(?)) AND s.status IN ({_STEP_WAITING}, {_STEP_AWAITING_RETRY})
+  AND NOT EXISTS (SELECT 1 FROM steps later WHERE later.run = s.run AND later.step = s.step
+    AND later.attempt > s.attempt)
+ORDER BY r.num, s.step"""
+"""What certain runs wait for: a signal and what is said of it, children, another try after an error. An attempt that
+another one followed stays as it was."""
 
 UNFINISHED = f"""
 SELECT EXISTS (SELECT 1 FROM runs WHERE status IN ({

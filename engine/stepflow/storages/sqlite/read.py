@@ -230,8 +230,9 @@ class Reader:
         """Run ids and the components they need, JSON."""
         return self.fetch(queries.NEEDS, (jsontext.encode(run_ids),))
 
-    def status_counts(self) -> dict[RunStatus, int]:
-        return {RUN_STATUSES[code]: count for code, count in self.fetch(queries.STATUS_COUNTS)}
+    def status_counts(self, *, children: bool = False) -> dict[RunStatus, int]:
+        found = self.fetch(queries.STATUS_COUNTS if children else queries.ROOT_STATUS_COUNTS)
+        return {RUN_STATUSES[code]: count for code, count in found}
 
     def get_steps(
         self, run_id: str, *, bodies: bool, attempts: bool, step: str | None = None, largest: int | None = None

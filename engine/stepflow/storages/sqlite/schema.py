@@ -37,6 +37,12 @@ def m003_delays_watched_files(db: Database) -> None:
     db.execute("PRAGMA user_version = 3")
 
 
+@migrations()
+def m004_statuses_of_children(db: Database) -> None:
+    db.execute(_FOURTH)
+    db.execute("PRAGMA user_version = 4")
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the file up to date. The caller holds the turnstile, so that of several processes one migrates."""
     migrations.apply(Database(connection, execute_plugins=False))
@@ -236,3 +242,6 @@ ALTER TABLE templates ADD COLUMN file_gone INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE template_versions ADD COLUMN replaceable INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX blob_refs_by_run ON blob_refs (run);
 """
+
+# Of children alone: what root runs write stays as little as it was.
+_FOURTH = "CREATE INDEX runs_children_by_status ON runs (status) WHERE parent IS NOT NULL"
