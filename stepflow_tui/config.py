@@ -6,10 +6,13 @@ A value is written into the text as it stands, so that comments and order stay; 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
+import stat
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +30,14 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 """What each setting may be, the default first; `theme` may be any that there is."""
 TABLES = ("keys", "views", "profiles", "breakpoints")
+LARGEST = 1 << 18
+"""Bytes of a file that a person wrote."""
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER = re.compile(r"\s*\[")
 
 
 class ConfigError(WorkflowEngineError):
-    """The file cannot be written."""
+    """The file cannot be written, or has no place."""
 
     def __init__(self, message: str) -> None:
         super().__init__("CONFIG", message)
@@ -121,24 +126,32 @@ class Config:
 
 
 def user_folder() -> Path:
-    """Where a person's `ui.toml` and themes are."""
+    """Where a person's `ui.toml` and themes are. `ConfigError`, as below."""
     from platformdirs import user_config_path
 
-    return user_config_path("stepflow")
+    return _own(user_config_path, "XDG_CONFIG_HOME")
 
 
 def reports_folder() -> Path:
     """Where what went wrong with the screen is written down."""
     from platformdirs import user_state_path
 
-    return user_state_path("stepflow") / "crashes"
+    return _own(user_state_path, "XDG_STATE_HOME") / "crashes"
 
 
 def memory_file() -> Path:
     """Where it is kept how the screens stood when they were left."""
     from platformdirs import user_state_path
 
-    return user_state_path("stepflow") / "screens.json"
+    return _own(user_state_path, "XDG_STATE_HOME") / "screens.json"
+
+
+def _own(folder_of: Callable[[str], Path], variable: str) -> Path:
+    """`ConfigError`: who has no home has none."""
+    try:
+        return folder_of("stepflow")
+    except RuntimeError as error:
+        raise ConfigError(f"There is no home folder to keep settings in; set HOME, or {variable}") from error
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
@@ -150,6 +163,12 @@ def _stamp(file: Path) -> tuple[int, int] | None:
 
 
 def _text_of(file: Path) -> str:
+    """`OSError`, `UnicodeDecodeError`. One without an end, or that is waited for, is not begun."""
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    if found.st_size > LARGEST:
+        raise OSError(errno.EFBIG, f"it is larger than {LARGEST // 1024} KB")
     return file.read_text(encoding="utf-8")
 
 

@@ -33,12 +33,6 @@ class Profile(msgspec.Struct, frozen=True):
         return self.db or self.workspace or ""
 
     @property
-    def options(self) -> tuple[tuple[str, str], ...]:
-        """Of a command line, that say the same."""
-        given = (("--db", self.db), ("--workspace", self.workspace))
-        return tuple((option, value) for option, value in given if value)
-
-    @property
     def said(self) -> str:
         """Its trouble, with where that stands."""
         return f"ui.toml: profiles.{self.name}: {self.trouble}"
@@ -74,7 +68,20 @@ def find_profile(name: str, profiles: list[Profile]) -> Profile:
         if not names:
             raise ConfigError(f"There is no profile '{name}', nor any other; ui.toml has them: [profiles.{name}]")
         raise ConfigError(f"There is no profile '{name}'{did_you_mean(name, names) or f'; use {_list(names)}'}")
-    return found
+    return _as_it_may(found)
+
+
+def _as_it_may(profile: Profile) -> Profile:
+    """Only reading where no more can be done."""
+    if profile.trouble is not None or profile.read_only:
+        return profile
+    from stepflow.client import Client
+
+    try:
+        why = Client.only(profile.db, profile.workspace).why_only_read
+    except WorkflowEngineError:
+        return profile  # opening it says so
+    return profile if why is None else msgspec.structs.replace(profile, read_only=True)
 
 
 def client_of(

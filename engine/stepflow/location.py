@@ -32,12 +32,61 @@ class Found(NamedTuple):
 def find_workspace(given: str | os.PathLike[str] | None = None) -> Path | None:
     """The folder given, else the nearest one upwards that has a `stepflow.toml`."""
     if given is not None:
-        folder = Path(given).expanduser().absolute()
+        return _given_workspace(os.fspath(given))
+    try:
+        here = Path.cwd()
+    except OSError:
+        return None  # it was deleted meanwhile
+    return next((folder for folder in (here, *here.parents) if _has_file(folder)), None)
+
+
+def _given_workspace(given: str) -> Path:
+    """`WorkflowEngineError` INVALID_WORKSPACE: it is no folder, or not one that can be looked into."""
+    try:
+        folder = whole_path(given)
         if not folder.is_dir():
             raise WorkflowEngineError("INVALID_WORKSPACE", f"The workspace {folder} is not a folder")
-        return folder
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / WORKSPACE_FILE).is_file()), None)
+        os.scandir(folder).close()
+    except StorageError as error:
+        raise WorkflowEngineError("INVALID_WORKSPACE", f"The workspace cannot be found: {error.message}") from error
+    except OSError as error:
+        message = f"The workspace {given} cannot be looked into: {error.strerror}"
+        raise WorkflowEngineError("INVALID_WORKSPACE", message) from error
+    return folder
+
+
+def _has_file(folder: Path) -> bool:
+    try:
+        return (folder / WORKSPACE_FILE).is_file()
+    except OSError:
+        return False  # a folder of somebody else's above the user's own
+
+
+def whole_path(path: str) -> Path:
+    """With `~` and the folder where the user stands. `StorageError`: there is no such place."""
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise StorageError(f"There is no home folder for '{path.partition('/')[0]}'; write the whole path") from None
+    except OSError as error:
+        raise StorageError(f"The folder where this was started is gone ({error.strerror}); go to another") from error
+
+
+def is_there(file: Path) -> bool:
+    """`StorageError`: it cannot be seen."""
+    try:
+        return file.exists()
+    except OSError as error:
+        raise StorageError(f"{file.name} cannot be looked at: {error.strerror} ({file})") from error
+
+
+def why_only_read(file: Path) -> str | None:
+    """Why the database in that file can be read alone; None: it can be written, or is not there."""
+    if not is_there(file) or not file.is_file():
+        return None
+    if not os.access(file, os.W_OK):
+        return f"{file.name} may not be written by you"
+    return None if os.access(file.parent, os.W_OK) else f"the folder of {file.name} may not be written by you"
 
 
 def find_database(url: str | None, workspace: Path | None) -> str:
@@ -54,7 +103,11 @@ def look_for_database(url: str | None, workspace: Path | None) -> Found:
         return database_of(workspace)
     from platformdirs import user_data_path
 
-    return Found(str(user_data_path("stepflow") / "stepflow.db"), "default")
+    try:
+        return Found(str(user_data_path("stepflow") / "stepflow.db"), "default")
+    except RuntimeError as error:
+        homeless = "There is no home folder to keep a database in; name one with --db or STEPFLOW_DB"
+        raise StorageError(homeless) from error
 
 
 def database_of(workspace: Path) -> Found:
@@ -62,7 +115,7 @@ def database_of(workspace: Path) -> Found:
     configured = read_settings(workspace).db
     if configured is not None:
         path, durability = split_url(configured)
-        file = str(workspace / Path(path).expanduser())
+        file = str(workspace / (whole_path(path) if path.startswith("~") else path))
         return Found(file if durability is None else f"sqlite:///{file}?durability={durability}", "file")
     return Found(str(workspace / DEFAULT_DATABASE), "default")
 
@@ -113,13 +166,13 @@ def open_storage(
     found = look_for_durability(durability, in_url, workspace).value
     from stepflow.storages.sqlite import SQLiteStorage
 
-    return SQLiteStorage(path, durability=cast("Durability", found), read_only=read_only)
+    return SQLiteStorage(whole_path(path), durability=cast("Durability", found), read_only=read_only)
 
 
 def open_to_look(url: str) -> Storage | None:
     """To read from without a trace; None where there is no database, or one that is not as this release makes it."""
-    path = Path(split_url(url)[0]).expanduser()
-    if not path.is_file():
+    path = whole_path(split_url(url)[0])
+    if not is_there(path) or not path.is_file():
         return None
     from stepflow.storages.sqlite import SQLiteStorage
     from stepflow.storages.sqlite.connect import is_current
@@ -132,5 +185,6 @@ def examine_storage(url: str, *, now: int, monotonic: float, boot_id: str, full:
     from stepflow.storages.sqlite.examination import Look
     from stepflow.storages.sqlite.health import examine
 
-    path = Path(split_url(url)[0]).expanduser().absolute()
+    path = whole_path(split_url(url)[0])
+    is_there(path)
     yield from examine(Look(path=path, now=now, monotonic=monotonic, boot_id=boot_id, full=full))

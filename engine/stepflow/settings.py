@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,17 +54,25 @@ KEYS = (*_EXAMPLES, "components")
 def read_settings(workspace: Path | None) -> Settings:
     """What the file says; without a workspace or a file: nothing. `WorkflowEngineError` INVALID_CONFIG: it cannot be
     read, or a value is not what its key takes."""
-    file = None if workspace is None else workspace / FILE
-    if file is None or not file.is_file():
+    if workspace is None:
         return Settings()
+    file = workspace / FILE
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise _invalid(f"{file} is no regular file")
+        text = file.read_bytes()
+    except FileNotFoundError:
+        return Settings()
+    except OSError as error:
+        raise _invalid(f"{file} cannot be read: {error.strerror}") from error
     import tomllib
 
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        data = tomllib.loads(text.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise _invalid(f"{file} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
         raise _invalid(f"{file}: {error}") from error
-    except OSError as error:
-        raise _invalid(f"{file} cannot be read: {error.strerror}") from error
     values = {key: data[key] for key in _EXAMPLES if key in data}
     if "db" in values and (not isinstance(values["db"], str) or not values["db"]):
         raise _invalid(f"{file}: 'db' must be a path, in quotes")

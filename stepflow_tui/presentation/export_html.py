@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
+from itertools import zip_longest
 from typing import Any
 
 from stepflow.model.event import WorkflowEvent
@@ -172,10 +173,10 @@ def _timeline(run: RunRecord, attempts: Sequence[StepRecord], now: datetime) -> 
         by_key.setdefault(one.key, []).append(one)
     for key, tried in by_key.items():
         bars, took = [], 0.0
-        for one in tried:
+        for one, after in zip_longest(tried, tried[1:]):
             if one.started_at is None:
                 continue
-            until = one.finished_at or end
+            until = one.finished_at or (after.started_at if after is not None else None) or end
             took += max(0.0, (until - one.started_at).total_seconds())
             left = share(one.started_at)
             style = STEP_GLYPHS[one.status][2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from stepflow.model.event import WorkflowEvent
@@ -17,7 +18,7 @@ OF_RUN = 0
 
 
 def trace_text(run: RunRecord, attempts: Sequence[StepRecord], events: Sequence[WorkflowEvent], now: datetime) -> str:
-    """`attempts` of all steps; what has not ended lasts until `now`."""
+    """`attempts` of all steps, those of a step after one another; what has not ended lasts until `now`."""
     tracks = {one.key: one.index + 1 for one in attempts}
     made: list[dict[str, Any]] = [
         _named("process_name", OF_RUN, {"name": f"{run.template} v{run.version} {run.id}"}),
@@ -33,11 +34,13 @@ def trace_text(run: RunRecord, attempts: Sequence[StepRecord], events: Sequence[
             made.append(_slice("waits for a worker", "queue", OF_RUN, run.created_at, run.started_at, {}))
         told: dict[str, Any] = {"id": run.id, "status": run.status.value, "error": run.error}
         made.append(_slice(run.template, run.status.value, OF_RUN, run.started_at, run.finished_at or now, told))
-    for one in attempts:
+    for one, after in zip_longest(attempts, attempts[1:]):
         if one.started_at is not None:
             name = one.key if one.attempt == 1 else f"{one.key} #{one.attempt}"
             told = {"attempt": one.attempt, "component": one.component, "status": one.status.value, "error": one.error}
-            end = one.finished_at or (run.finished_at or now)
+            # One that was lost with its worker lasts until the next begins: slices of a track must not cross.
+            taken_over = after.started_at if after is not None and after.key == one.key else None
+            end = one.finished_at or taken_over or run.finished_at or now
             made.append(_slice(name, one.status.value, tracks[one.key], one.started_at, end, told))
     for event in events:
         made.append(

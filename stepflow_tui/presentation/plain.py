@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from stepflow.model.event import WorkflowEvent
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RunStatus, StepStatus
-from stepflow_tui.presentation.executions import error_text
+from stepflow_tui.presentation.executions import awaited_words, error_text
 from stepflow_tui.presentation.log import event_text
 from stepflow_tui.presentation.spans import safe
 
+if TYPE_CHECKING:
+    from stepflow.client.checks import Simulation
+
+MOST_OF_VALUE = 4000
+"""Characters of an input or output."""
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
@@ -37,6 +45,8 @@ def run_sentence(run: RunRecord, now: datetime) -> str:
         parts.append(f"{run.steps_done} of {run.steps_total} steps")
     if run.error is not None:
         parts.append(error_text(run.error))
+    elif run.awaits and not run.lacks_worker:
+        parts.append(awaited_words(run))
     elif run.reason:
         parts.append(safe(run.reason))
     return ", ".join([*parts, f"id {run.id}"])
@@ -66,6 +76,71 @@ def event_sentence(event: WorkflowEvent, *, with_run: bool) -> str:
     if text:
         parts.append(text)
     return ", ".join(parts)
+
+
+def error_sentences(error: dict[str, Any]) -> list[str]:
+    """Code and message, its cause, where it was, what else it says; the stack comes last."""
+    told = [f"{safe(error.get('code') or 'error')}: {safe(error.get('message') or 'no message')}"]
+    details: dict[str, Any] = error.get("details") or {}
+    stack = str(details.get("stack") or "")
+    if (cause := _cause_in(stack)) is not None:
+        told.append(f"Caused by {safe(cause)}")
+    place = [str(details[name]) for name in ("file", "line", "column") if details.get(name) is not None]
+    if place:
+        told.append(f"At {safe(', '.join(place))}")
+    for name, value in details.items():
+        if name not in ("step_key", "attempt", "stack", "file", "line", "column"):
+            told += _told(name, value)
+    return [*told, *(_told("stack", stack) if stack else [])]
+
+
+def _told(name: str, value: Any) -> list[str]:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    first, *others = text.rstrip().splitlines() or [""]
+    if not others:
+        return [f"{safe(name)}: {safe(first)}"]
+    return [f"{safe(name)}:", *(f"  {safe(line)}" for line in (first, *others))]
+
+
+_BECAUSE = re.compile(r"\n+(?:The above exception was the direct cause of|During handling of the above exception)")
+
+
+def _cause_in(stack: str) -> str | None:
+    """What Python says was there first: `KeyError: 'ts'`"""
+    found = _BECAUSE.search(stack)
+    return None if found is None else stack[: found.start()].rstrip().rpartition("\n")[2]
+
+
+def value_sentence(name: str, value: Any) -> str:
+    """As JSON."""
+    if isinstance(value, dict) and value.keys() == {"$omitted"}:
+        return f"{name}: {value['$omitted'].get('size', 0):,} characters, too many to be read out"
+    text = json.dumps(value, ensure_ascii=False)
+    cut = "" if len(text) <= MOST_OF_VALUE else f" and {len(text) - MOST_OF_VALUE:,} more characters"
+    return f"{name}: {safe(text[:MOST_OF_VALUE])}{cut}"
+
+
+def simulation_sentences(made: Simulation) -> list[str]:
+    """What would come of it, then its steps in order, then the output or the error."""
+    predicted = made.predicted
+    takes = f", takes {spoken(made.duration_ms / 1000)}" if made.duration_ms or predicted.executions else ""
+    known = predicted.executions
+    since = f", by the last {known} execution{'s' if known > 1 else ''}" if known else ""
+    told = [f"It would be {_word(made.status)}{takes}{since}. {made.step_count} of {len(made.steps)} steps would run."]
+    for bar in made.steps:
+        parts = [safe(bar.key), _word(bar.status)]
+        if bar.took_ms:
+            parts.append(f"takes {spoken(bar.took_ms / 1000)}")
+        if bar.error is not None:
+            parts.append(safe(bar.error.get("message") or "no message"))
+        elif bar.reason:
+            parts.append(safe(bar.reason))
+        told.append("  " + ", ".join(parts))
+    if made.error is not None:
+        told += error_sentences(made.error)
+    elif not made.output_skipped:
+        told.append(value_sentence("output", made.output))
+    return told
 
 
 def _word(status: RunStatus | StepStatus) -> str:

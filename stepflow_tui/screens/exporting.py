@@ -31,7 +31,7 @@ LARGEST = 64 * 1024
 PAGE = 5000
 MOST_EVENTS = 200_000
 """In a trace, which other programs have to open."""
-_NO_NAME = re.compile(r"[^\w.-]+")
+NO_NAME = re.compile(r"[^\w.-]+")
 _FONTS = re.compile(r"@font-face\s*\{[^}]*\}\s*")
 
 
@@ -46,7 +46,7 @@ class Exporting(Finding):
 
         async def chosen(answer: str) -> None:
             form = next(form for form in get_args(Form) if form == answer)
-            name = f"./{_NO_NAME.sub('-', run.template)}-{short_id(run.id)}.{form}"
+            name = f"./{NO_NAME.sub('-', run.template)}-{short_id(run.id)}.{form}"
             self.ask_text("Write to:", lambda path: self._to_file(run, form, path, name), name)
 
         self.ask(Question(f"Export {short_id(run.id)} as", answers), chosen)
@@ -55,10 +55,12 @@ class Exporting(Finding):
         if not path:
             self.note("Nothing was written")
             return
-        target = Path(path).expanduser()
-        if target.is_dir():
-            target /= name
-        if not target.exists():
+        try:
+            target, is_there = target_of(path, name)
+        except OSError as error:
+            self.note(f"Nothing was written: {error.strerror}: {path}", "bad")
+            return
+        if not is_there:
             # When the question is gone, which is no part of the picture.
             self.call_after_refresh(self.act, self._export(run, form, target, replaces=False))
             return
@@ -72,7 +74,7 @@ class Exporting(Finding):
         self.note(f"Writing {target} …")
         try:
             place = await asyncio.to_thread(target.resolve)
-            count = await _write(place, self._file_content(run, form), replaces=replaces)
+            count = await write_file(place, self._file_content(run, form), replaces=replaces)
         except FileExistsError:
             self.note(f"Nothing was written: meanwhile there is {target}", "bad")
         except OSError as error:
@@ -120,7 +122,20 @@ class Exporting(Finding):
         return events[-most:]
 
 
-async def _write(place: Path, made: AsyncIterator[bytes], *, replaces: bool) -> int:
+def target_of(path: str, name: str) -> tuple[Path, bool]:
+    """The file that a person means, in a folder the one that was proposed; and whether it is there. `OSError`."""
+    if "\0" in path:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    try:
+        target = Path(path).expanduser()
+    except RuntimeError as error:  # of a user that nobody knows
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT)) from error
+    if target.is_dir():
+        target /= name
+    return target, target.exists()
+
+
+async def write_file(place: Path, made: AsyncIterator[bytes], *, replaces: bool) -> int:
     """Whole, or not at all; how many bytes. `FileExistsError` unless it replaces what is there; `OSError`."""
     if replaces and not await asyncio.to_thread(place.is_file):
         raise OSError(errno.EINVAL, "it is no file")

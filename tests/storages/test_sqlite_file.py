@@ -105,6 +105,35 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         SQLiteStorage(tmp_path / "file" / "x.db")
 
 
+def test_what_is_no_regular_file_is_refused_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    for name in ("pipe", "null"):
+        with pytest.raises(StorageError, match=f"{name} is no regular file, which a database is"):
+            SQLiteStorage(tmp_path / name)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["null", "pipe"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="a file system without room is needed")
+def test_where_there_is_no_room_to_read_it_is_said() -> None:
+    """SQLite calls it an I/O error when the index of its log finds no room."""
+    assert os.statvfs("/proc").f_bavail == 0
+    error = sqlite3.OperationalError("disk I/O error")
+    assert connect.storage_error(error, Path("/proc/x.db")).message.startswith("The disk is full; free some space")
+    elsewhere = connect.storage_error(error, Path("/x.db")).message
+    assert elsewhere.startswith("x.db cannot be read or written (disk I/O error)")
+
+
+def test_what_is_wrong_is_said_before_where_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "a-folder-whose-name-is-so-long-that-nothing-after-it-has-room-in-a-line"
+    folder.mkdir()
+    (folder / "x.db").write_text("this is a text that is long enough to be read as one")
+    with pytest.raises(StorageError) as raised:
+        SQLiteStorage(folder / "x.db")
+    assert raised.value.message.startswith("x.db is not a StepFlow database")
+    assert raised.value.message.endswith(f"({folder / 'x.db'})")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
 def test_a_file_without_permission_is_said(tmp_path: Path) -> None:
     path = tmp_path / "x.db"

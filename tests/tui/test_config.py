@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepflow_tui.config import CHOICES, Config, ConfigError, _changed
+from stepflow_tui.config import CHOICES, LARGEST, Config, ConfigError, _changed
 
 WRITTEN = """\
 # mine
@@ -139,6 +140,23 @@ def test_a_folder_that_cannot_be_written_is_said(file: Path) -> None:
     file.parent.write_text("a file where the folder should be")
     with pytest.raises(ConfigError, match="cannot be written"):
         Config(file).set("theme", "ember")
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda file: file.symlink_to("/dev/zero"), "it is no regular file"),
+        (os.mkfifo, "it is no regular file"),
+        (lambda file: file.symlink_to(file), None),
+        (lambda file: write(file, "#" * (LARGEST + 1)), "it is larger than 256 KB"),
+    ],
+)
+def test_what_no_person_wrote_is_not_read(file: Path, make: Callable[[Path], None], why: str | None) -> None:
+    file.parent.mkdir()
+    make(file)
+    config = Config(file)
+    assert config.broken == why
+    assert len(config.troubles) == (why is not None)
 
 
 TEXT = st.text(max_size=20).filter(lambda text: max(text, default="a") <= "\ud7ff")

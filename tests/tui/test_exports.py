@@ -116,11 +116,43 @@ def test_a_trace_has_a_track_a_step_a_slice_an_attempt_and_an_instant_an_event()
     assert instants == [("run.started", "execution"), ("log", "a"), (EVIL, "b")]
 
 
+def assert_is_of_the_format(trace: dict[str, Any]) -> None:
+    """What the Trace Event Format asks of what is written here; slices of a track lie in one another or apart."""
+    ends: dict[int, list[int]] = {}
+    for one in trace["traceEvents"]:
+        assert (type(one["name"]), type(one["pid"]), type(one["tid"])) == (str, int, int)
+        match one["ph"]:
+            case "M":
+                assert one["name"] in ("process_name", "thread_name", "thread_sort_index")
+                assert len(one["args"]) == 1
+            case "i":
+                assert (one["s"], type(one["ts"])) == ("t", int)
+            case _:
+                assert (one["ph"], type(one["ts"]), type(one["dur"])) == ("X", int, int)
+    for one in sorted(slices(trace), key=lambda one: (one["ts"], -one["dur"])):
+        around = ends.setdefault(one["tid"], [])
+        while around and around[-1] <= one["ts"]:
+            around.pop()
+        assert not around or one["ts"] + one["dur"] <= around[-1]
+        around.append(one["ts"] + one["dur"])
+
+
 @given(st.text(), st.sampled_from(StepStatus), st.floats(-10, 1e6))
 def test_a_trace_is_json_with_times_that_go_on(name: str, status: StepStatus, seconds: float) -> None:
     attempts = [step(name, status, started_at=ago(seconds), finished_at=ago(seconds - 1))]
     trace = json.loads(trace_text(run(RunStatus.RUNNING), attempts, [event(1, name)], NOW))
     assert all(one["dur"] >= 0 for one in slices(trace))
+
+
+def test_an_attempt_that_was_lost_lasts_until_the_next_begins() -> None:
+    tried = [
+        step("a", StepStatus.RUNNING, started_at=ago(60), finished_at=None),
+        step("a", StepStatus.COMPLETED, attempt=2, started_at=ago(20), finished_at=ago(10)),
+    ]
+    one = run(RunStatus.COMPLETED, started_at=ago(60), finished_at=ago(10))
+    lasts = [round(one["dur"] / 1e6) for one in slices(json.loads(trace_text(one, tried, [], NOW)))[-2:]]
+    assert lasts == [40, 10]
+    assert "left:0.000%;width:80.000%" in run_page(one, tried, [], NOW)
 
 
 async def export(screen: Screen, key: str, path: str | None = None) -> None:
@@ -153,6 +185,7 @@ async def test_capital_e_writes_each_kind_beside_where_it_was_started(
     assert {"template", "run", "step", "event"} <= {line["type"] for line in lines}
     trace = json.loads((tmp_path / f"{name}.trace.json").read_text())
     assert [one["name"] for one in slices(trace) if one["name"].startswith("b")] == ["b", "b #2", "bad"]
+    assert_is_of_the_format(trace)
 
 
 async def test_what_is_there_is_written_over_only_after_a_second_key(storage: SQLiteStorage, tmp_path: Path) -> None:
@@ -177,6 +210,10 @@ async def test_what_is_there_is_written_over_only_after_a_second_key(storage: SQ
         await screen.expect("Nothing was written: No such file or directory")
         await export(screen, "h", str(tmp_path))
         await screen.expect("Wrote ")
+        for nowhere in ("~nobody-of-that-name/x.html", "n" * 300, "a\0b"):
+            await export(screen, "h", nowhere)
+            await screen.expect("Nothing was written: ")
+            screen.dashboard.note("")
         await export(screen, "h", "")
         await screen.expect("Nothing was written")
     assert len([name for name in os.listdir(tmp_path) if name.endswith(".html")]) == 3

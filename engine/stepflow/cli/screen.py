@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
@@ -32,19 +32,27 @@ def screen_options(command: F) -> F:
     return click.option("--read-only", is_flag=True, help="Change nothing, start no worker.")(command)
 
 
-def _refuse_to_make(place: Place) -> None:
-    """Who only wants to read gets no empty database."""
-    from stepflow.location import find_database, find_workspace, split_url
+def _only_reads(place: Place, *, read_only: bool) -> bool:
+    """Whether it is asked to, or can do no more, which is said. Who only wants to read gets no empty database."""
+    from stepflow.location import find_database, find_workspace, is_there, split_url, whole_path, why_only_read
 
     database = split_url(find_database(place.database, find_workspace(place.workspace)))[0]
-    if not Path(database).expanduser().exists():
+    file = whole_path(database)
+    if read_only and not is_there(file):
         fail(f"There is no database {safe(database)} to read; name another with --db, or leave --read-only out")
+    if read_only or (why := why_only_read(file)) is None:
+        return read_only
+    _warn(f"Nothing can be changed: {why} ({file})")
+    return True
 
 
 def open_screen(
     place: Place, run: str | None = None, *, read_only: bool = False, plain: bool = False, profile: str | None = None
 ) -> int:
-    """The exit code of the screen on that database, which begins on `run`."""
+    """The exit code of the screen on that database, which begins on `run`. A terminal that can show none gets lines."""
+    if not plain and os.environ.get("TERM") == "dumb":
+        _warn("TERM=dumb shows no screen; these are lines, as with --plain")
+        plain = True
     return _call("dashboard", place, run, read_only=read_only, plain=plain, profile=profile)
 
 
@@ -72,8 +80,8 @@ def _call(name: str, place: Place, *what: Any, read_only: bool, profile: str | N
         fail("The terminal UI is not installed; install the distribution `stepflow-tui` as a whole")
     screen = cast(Screen, found[name].load())
     try:
-        if read_only and profile is None:
-            _refuse_to_make(place)
+        if profile is None:
+            read_only = _only_reads(place, read_only=read_only)
         return screen(place.database, place.workspace, *what, read_only=read_only, profile=profile, **options)
     except WorkflowEngineError as error:
         fail(safe(error.message))

@@ -159,13 +159,15 @@ def _place() -> Place:
 
 def _database() -> str:
     """Its path, whether it is there or not."""
-    from stepflow.location import find_database, find_workspace, split_url
+    from stepflow.location import find_database, find_workspace, is_there, split_url, whole_path
 
     place = _place()
     try:
-        return split_url(find_database(place.database, find_workspace(place.workspace)))[0]
+        database = split_url(find_database(place.database, find_workspace(place.workspace)))[0]
+        is_there(whole_path(database))
     except WorkflowEngineError as error:
         fail(safe(error.message))
+    return database
 
 
 def _warn(trouble: str) -> None:

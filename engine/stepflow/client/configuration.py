@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from stepflow.dsl.diagnostics import did_you_mean
-from stepflow.location import Found, find_workspace, look_for_database, look_for_durability, split_url
+from stepflow.location import Found, find_workspace, look_for_database, look_for_durability, split_url, whole_path
 from stepflow.settings import FILE, Settings, read_settings
 
 HIDDEN = "***"
@@ -48,7 +48,7 @@ def _places(
 ) -> Iterator[Setting]:
     database = look_for_database(url, folder)
     path, in_url = split_url(database.value)
-    yield Setting("database", str(Path(path).expanduser().absolute()), _source(database, "--db", DATABASE, file))
+    yield Setting("database", str(whole_path(path)), _source(database, "--db", DATABASE, file))
     found = "--workspace" if workspace is not None else file or "default"
     yield Setting("workspace", None if folder is None else str(folder), found)
     durability = look_for_durability(None, in_url, folder)

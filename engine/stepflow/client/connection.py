@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Self
 from stepflow.contracts.clock import SystemClock
 from stepflow.contracts.storage import Storage
 from stepflow.errors import InvalidInputError, WorkflowEngineError
-from stepflow.location import database_of, find_database, find_workspace, open_storage, split_url
+from stepflow.location import (
+    database_of,
+    find_database,
+    find_workspace,
+    open_storage,
+    split_url,
+    whole_path,
+    why_only_read,
+)
 from stepflow.model import jsontext
 from stepflow.runtime.direct import Direct
 
@@ -53,7 +61,12 @@ class Connection:
     @property
     def database_file(self) -> Path:
         """Where it is, or would be. `StorageError`: the URL names none."""
-        return Path(split_url(self.url)[0]).expanduser().absolute()
+        return whole_path(split_url(self.url)[0])
+
+    @property
+    def why_only_read(self) -> str | None:
+        """Why the database can be read alone; None: it can be written, or made. `StorageError`: it cannot be seen."""
+        return why_only_read(self.database_file)
 
     async def __aenter__(self) -> Self:
         self._storage = open_storage(

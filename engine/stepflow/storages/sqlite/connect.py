@@ -11,10 +11,11 @@ from typing import Literal
 from stepflow.errors import DatabaseGoneError, NewerDatabaseError, StorageBusyError, StorageError
 from stepflow.storages.sqlite.turnstile import Turnstile
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 OUR_FIRST_TABLES = ("_sqlite_migrations", "templates")
 MINIMUM_SQLITE = (3, 35, 0)  # RETURNING
 BUSY_SECONDS = 5.0
+INDEX_BYTES = 32_768
 CACHE_KIB, READER_CACHE_KIB = 16_384, 2048
 """Pages that a connection keeps. There is a reader a thread, and the system keeps what they have read as well."""
 
@@ -91,18 +92,18 @@ def prepare(path: Path, turnstile: Turnstile, durability: Durability) -> bool:
     except sqlite3.Error as error:
         raise storage_error(error, path) from error
     except PermissionError as error:
-        raise StorageError(
-            f"{error.filename or path} cannot be opened: permission denied; check who owns it"
-        ) from error
+        file = Path(error.filename or path)
+        raise StorageError(f"{file.name} cannot be opened: permission denied; check who owns it ({file})") from error
     except OSError as error:
-        raise StorageError(
-            f"{path} cannot be opened: {error.strerror or error}; name another file with --db"
-        ) from error
+        said = f"cannot be opened: {error.strerror or error}; name another file with --db"
+        raise StorageError(f"{path.name} {said} ({path})") from error
 
 
 def _prepare(path: Path, turnstile: Turnstile, durability: Durability) -> bool:
     if path.is_dir():
         raise StorageError(f"{path} is a folder, not a database file; name a file with --db")
+    if path.exists() and not path.is_file():
+        raise StorageError(f"{path} is no regular file, which a database is; name another with --db")
     refuse_network_file_system(path)
     _make_folder(path.parent)
     if path.exists():
@@ -112,7 +113,9 @@ def _prepare(path: Path, turnstile: Turnstile, durability: Durability) -> bool:
             raise NewerDatabaseError(str(path), found, SCHEMA_VERSION)
         if not can_write:
             if found == 0:
-                raise StorageError(f"{path} cannot be written and holds no StepFlow tables; check its permissions")
+                raise StorageError(
+                    f"{path.name} cannot be written and holds no StepFlow tables; check its permissions ({path})"
+                )
             if found < SCHEMA_VERSION:
                 raise StorageError(
                     f"{path} was written by an older StepFlow (schema {found}, this release reads {SCHEMA_VERSION}) "
@@ -148,7 +151,7 @@ def _user_version(path: Path, *, can_write: bool) -> int:
         connection = connect_without_writing(path)
     try:
         if is_of_another_program(connection):
-            raise StorageError(f"{path} holds tables of another program; name another file with --db")
+            raise StorageError(f"{path.name} holds tables of another program; name another file with --db ({path})")
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
     finally:
         connection.close()
@@ -205,18 +208,33 @@ def refuse_network_file_system(path: Path) -> None:
 def storage_error(error: sqlite3.Error, path: Path) -> StorageError:
     """SQLite's error in words that say the way out."""
     text = str(error)
+    if "disk is full" in text or ("I/O error" in text and _has_no_room(path)):
+        return StorageError(f"The disk is full; free some space, nothing that was committed is lost ({path})")
     if "locked" in text or "busy" in text:
-        return StorageBusyError(
-            f"{path} is locked by another program (a database browser in a transaction?); close it and try again"
-        )
-    if "disk is full" in text:
-        return StorageError(f"The disk that holds {path} is full; free some space, nothing that was committed is lost")
+        way_out = "(a database browser in a transaction?); close it and try again"
+        return StorageBusyError(f"{path.name} is locked by another program {way_out} ({path})")
+    return StorageError(f"{path.name} {_lack(text)} ({path})")
+
+
+def _lack(text: str) -> str:
+    """What is wrong with the file, and the way out."""
     if "readonly" in text or "read-only" in text:
-        return StorageError(f"{path} is read-only; check the permissions of the file and its folder")
+        return "is read-only; check the permissions of the file and its folder"
     if "not a database" in text:
-        return StorageError(f"{path} is not a StepFlow database (not an SQLite file); name another file with --db")
+        return "is not a StepFlow database (not an SQLite file); name another file with --db"
     if "malformed" in text:
-        return StorageError(f"{path} is damaged ({text}); `stepflow doctor` says what can be done")
+        return f"is damaged ({text}); `stepflow doctor` says what can be done"
     if "unable to open" in text:
-        return StorageError(f"{path} cannot be opened; check that it exists and its permissions")
-    return StorageError(f"{path}: {text}")
+        return "cannot be opened; check that it exists and its permissions"
+    if "I/O error" in text:
+        return "cannot be read or written (disk I/O error); look after the disk, and a quota on it"
+    return f"cannot be used: {text}"
+
+
+def _has_no_room(path: Path) -> bool:
+    """Not even for the index of the log, without which nothing is read."""
+    try:
+        found = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < INDEX_BYTES

@@ -70,6 +70,9 @@ def examine(look: Look) -> Iterator[Finding]:
         yield from _check_space(look)
         yield from _check_file_system(look)
         return
+    if not look.path.is_file() and not look.path.is_dir():
+        yield _of_database("file", "wrong", f"{look.path} is no regular file", "name a file with --db")
+        return  # one that is a pipe would be waited for
     for check in FILE_CHECKS:
         yield from _guarded(check, look)
     try:
