@@ -18,11 +18,17 @@ class RunTimeline(Timeline):
         self._whole: RunRecord | None = None
 
     def show_all(
-        self, run: RunRecord, records: list[StepRecord], critical: Collection[str], whole: RunRecord | None
+        self,
+        run: RunRecord,
+        records: list[StepRecord],
+        critical: Collection[str],
+        whole: RunRecord | None,
+        *,
+        begins: bool = False,
     ) -> None:
         """`whole`: the execution as it is now, where `run` is as it was."""
         self._whole = whole
-        self.show(run, records, critical)
+        self.show(run, records, critical, begins=begins)
 
     def title_of(self, run: RunRecord) -> str:
         return "Timeline"

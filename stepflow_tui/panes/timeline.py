@@ -16,13 +16,13 @@ from textual.strip import Strip
 from stepflow.errors import WorkflowEngineError
 from stepflow.model.event import WorkflowEvent
 from stepflow.model.run import RunRecord, StepRecord
-from stepflow.model.statuses import StepStatus
+from stepflow.model.statuses import RunStatus, StepStatus
 from stepflow_tui.children import Children
 from stepflow_tui.presentation.critical import critical_path
 from stepflow_tui.presentation.durations import short
-from stepflow_tui.presentation.executions import error_text, short_id, what_now
+from stepflow_tui.presentation.executions import error_text, short_id, what_now, why_words
 from stepflow_tui.presentation.spans import Line, safe
-from stepflow_tui.presentation.timeline import MOVING, Scene, activity_of, label_width, line_of, moves
+from stepflow_tui.presentation.timeline import MOVING, Scene, activity_of, ends_of, label_width, line_of, moves
 from stepflow_tui.presentation.timeline_activity import Activity, density_line
 from stepflow_tui.presentation.timeline_axis import (
     BESIDE,
@@ -50,16 +50,24 @@ from stepflow_tui.presentation.timeline_folding import (
     rows_of,
     shown_rows,
 )
-from stepflow_tui.presentation.timeline_items import Item, Items, is_fan_out
+from stepflow_tui.presentation.timeline_items import Item, Items, may_have_items
+from stepflow_tui.presentation.timeline_losses import Loss, losses_of, may_have_lost, with_losses
 from stepflow_tui.presentation.timeline_prediction import Prediction, predict, subtitle_of
 from stepflow_tui.session import Session
 from stepflow_tui.widgets.lines import LineView
 
 NOTHING_YET = "Nothing has run yet. Select a template and press r."
 MOST_PREDICTED_AGAIN = 500
-"""Steps up to which it is predicted anew as time goes by, and not only when one of them changes."""
+"""Steps up to which it is predicted anew as time goes by, and not only when one of them changes; and up to which the
+log is asked for what lost workers did."""
 TALL, MEDIUM = 14, 8
-"""Lines from which on there is one for the density: in any case, and where not all steps are seen at once."""
+"""Lines from which on there is one for the density: in any case, and where not all steps are seen at once; else it is
+there where a line is left over."""
+FIRST = ((StepStatus.FAILED,), (StepStatus.WAITING,))
+"""What is begun on, also when it comes to that later, until somebody went to another row."""
+LEAST_LOST_SECONDS, MOST_EVENTS, MOST_ASKED_IN_ALL = 1.0, 500, 12
+"""That a step began later than it could have, from which on the log is asked why; events of it that are read; and steps
+of an execution for which it is."""
 REST, MOST_REST_SECONDS = 5, 2.0
 """So many times as long as reading items took, and no longer, none are read."""
 
@@ -74,7 +82,7 @@ class Timeline(LineView):
     header_lines = 1
 
     class Learned(Message):
-        """What was read behind what is seen: when it will end, or how the items of steps stand."""
+        """What was read behind what is seen: when it will end, how the items of steps stand, what lost workers did."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(id="timeline")
@@ -97,27 +105,50 @@ class Timeline(LineView):
         self._names = 8
         self._has_stars = False
         self._is_catching_up = False
+        self._records: list[StepRecord] = []
+        self._losses: dict[str, tuple[Loss, ...]] = {}
+        """What workers that were lost did of steps."""
+        self._asked: set[tuple[str, int, datetime | None]] = set()
+        """Steps whose log was asked for it, as they stood then."""
+        self.is_chosen = False
+        """Somebody went to the row at hand."""
         self._at_hand: str | None = None
         self._why = NOTHING_YET
 
     # What is shown
 
-    def show(self, run: RunRecord, records: list[StepRecord], critical: Collection[str] | None = None) -> None:
-        """The steps of `run`, one record per attempt; `critical`: keys, if they are known already."""
+    def show(
+        self,
+        run: RunRecord,
+        records: list[StepRecord],
+        critical: Collection[str] | None = None,
+        *,
+        begins: bool = False,
+    ) -> None:
+        """The steps of `run`, one record per attempt; `critical`: keys, if they are known already; `begins`: on the
+        first problem, as another execution does."""
         is_other = self.run is None or self.run.id != run.id
         if is_other:
             if self.run is not None:
                 self._session.predictions.pop(self.run.id, None)
             self.choices, self.zoom, self.items, self._at_hand = Choices(), None, {}, None
+            self.is_chosen = False
+            self._losses, self._asked = {}, set()
             self._children.forget()
         self.run = run
-        self.rows = rows_of(records)
+        self._records = records
+        self.rows = self._rows_now()
         steps = [row.step for row in self.rows]
         self._critical = frozenset(critical_path(steps, self.now()) if critical is None else critical)
-        self._finished = {step.key: step.finished_at for step in steps}
+        self._finished = ends_of(self.rows)
         self.items = self._items_now()
         self._predict()
-        self._arrange(self._first_problem() if is_other else None)
+        if is_other or begins:
+            self._arrange(self._first_problem())
+        elif self.is_chosen or self.has_focus:
+            self._arrange()
+        else:
+            self._arrange(self._first_of(*FIRST))  # what went wrong since it was first shown
         self.call_after_refresh(self._learn)  # nothing of it is waited for
 
     def clear(self, why: str = NOTHING_YET) -> None:
@@ -130,15 +161,19 @@ class Timeline(LineView):
         self.set_rows(0)
 
     def _first_problem(self) -> int:
-        """What is wrong comes first, then what goes on."""
-        self.shown = self._rows_to_show()
-        failed = running = None
-        for place, row in enumerate(self.shown):
-            if isinstance(row, Row) and row.step.status is StepStatus.FAILED and not is_upstream_failure(row.step):
-                failed = place if failed is None else failed
-            elif isinstance(row, Row) and row.step.status in MOVING:
-                running = place if running is None else running
-        return next((place for place in (failed, running) if place is not None), 0)
+        """What is wrong comes first, then what waits for somebody, then what goes on."""
+        return self._first_of(*FIRST, MOVING) or 0
+
+    def _first_of(self, *kinds: Collection[StepStatus]) -> int | None:
+        """The first row of the first kind of which there is any."""
+        if not any(row.step.status in kind for row in self.rows for kind in kinds):
+            return None
+        steps = [(place, row.step) for place, row in enumerate(self._rows_to_show()) if isinstance(row, Row)]
+        for kind in kinds:
+            for place, step in steps:
+                if step.status in kind and not is_upstream_failure(step):
+                    return place
+        return None
 
     def _rows_to_show(self) -> list[Shown]:
         cells = self.scrollable_content_region.width - self._names - BESIDE
@@ -158,7 +193,8 @@ class Timeline(LineView):
         self._activity = activity_of(self.rows, self.items)
         height = self.size.height
         is_tall = height >= TALL or len(self.rows) >= height >= MEDIUM
-        self.header_lines = 2 if is_tall and self._activity.peak > 1 else 1
+        has_room = len(self.shown) + 2 <= height
+        self.header_lines = 2 if (is_tall or has_room) and self._activity.peak > 1 else 1
         self.set_rows(len(self.shown), cursor)
         self._note_row()
         self._say(self.run)
@@ -191,7 +227,10 @@ class Timeline(LineView):
             hint = what_now(run)
             return f"{run.status.value} in {took}{f' · {hint}' if hint else ''}"
         history = self._session.step_histories.of(run)
-        return subtitle_of(run, self.prediction, history, self.now(), self._glyphs)
+        said, hint = subtitle_of(run, self.prediction, history, self.now(), self._glyphs), what_now(run)
+        if run.lacks_worker:
+            said = f"{said} · {why_words(run)}"
+        return f"{hint} · {said}" if hint else said
 
     def on_resize(self) -> None:
         self._arrange()
@@ -230,9 +269,35 @@ class Timeline(LineView):
             self._read_history(run)
         elif self.prediction is None:
             self._show_prediction()  # it may have been read for another timeline since this one was shown
-        has_items = any(is_fan_out(row.step) and row.step.started_at is not None for row in self.rows)
+        has_items = any(may_have_items(row.step) and row.step.started_at is not None for row in self.rows)
         if has_items and self._children.is_wanted(run):
             self._read_items(run)
+        if len(self.rows) > MOST_PREDICTED_AGAIN:
+            return
+        late = may_have_lost(self.rows, run, self._finished, LEAST_LOST_SECONDS)
+        asked = {(step.key, step.attempt, step.started_at) for step in late}
+        if asked - self._asked and len(self._asked) < MOST_ASKED_IN_ALL:
+            self._asked |= asked
+            self._read_losses(run, [step.key for step in late])
+
+    @work(group="losses", exclusive=True)
+    async def _read_losses(self, run: RunRecord, keys: Sequence[str]) -> None:
+        found: dict[str, tuple[Loss, ...]] = {}
+        try:
+            for key in keys:
+                events = await self._session.client.get_events(run.id, step=key, limit=MOST_EVENTS, bodies=False)
+                found[key] = losses_of(events)
+        except WorkflowEngineError:
+            return  # it goes without
+        if self.run is not None and self.run.id == run.id and any(found.values()):
+            self._losses |= found
+            self.rows = self._rows_now()
+            self._arrange()
+            self.post_message(self.Learned())
+
+    def _rows_now(self) -> list[Row]:
+        rows = rows_of(self._records)
+        return [with_losses(row, self._losses.get(row.step.key, ())) for row in rows] if self._losses else rows
 
     @work(group="history", exclusive=True)
     async def _read_history(self, run: RunRecord) -> None:
@@ -308,6 +373,7 @@ class Timeline(LineView):
         return self._at_hand
 
     def move_to(self, row: int) -> None:
+        self.is_chosen = True
         super().move_to(row)
         self._note_row()
 
@@ -388,7 +454,8 @@ class Timeline(LineView):
         """Whether it has to be drawn again as time goes by."""
         if self.run is None or self.run.status.is_final:
             return False
-        return moves(self.rows) or any(items.moves for items in self.items.values())
+        is_expected = self.run.status is RunStatus.SCHEDULED and self.prediction is not None
+        return is_expected or moves(self.rows) or any(items.moves for items in self.items.values())
 
     def tick(self) -> None:
         if self.prediction is not None and len(self.rows) <= MOST_PREDICTED_AGAIN:

@@ -17,6 +17,7 @@ from stepflow_tui.presentation.executions import error_text, short_id
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, fit, fit_name, safe
 from stepflow_tui.presentation.timeline_bars import EIGHTHS
+from stepflow_tui.presentation.timeline_folding import Row, rows_of
 from stepflow_tui.presentation.wrapping import wrap_text
 
 WHOLE = "execution"
@@ -41,16 +42,21 @@ class Pair(msgspec.Struct, frozen=True):
 def pairs_of(
     difference: RunDifference, before_steps: Sequence[StepRecord], after_steps: Sequence[StepRecord]
 ) -> list[Pair]:
-    """All of them, those that do not differ too."""
+    """All of them, those that do not differ too. The records: one an attempt; a step took all of its attempts."""
     differing = {step.key: step for step in difference.steps}
     before, after = difference.before, difference.after
     values = (("input", difference.input), ("output", difference.output))
     is_other = bool(difference.input or difference.output) or before.status is not after.status
     pairs = [Pair(WHOLE, None, before, after, is_other or before.version != after.version, values)]
-    old, new = ({step.key: step for step in steps} for steps in (before_steps, after_steps))
+    old, new = ({row.step.key: _whole(row) for row in rows_of(steps)} for steps in (before_steps, after_steps))
     for key, one, other in aligned(old, new):
         pairs.append(_pair_of(key, one, other, differing.get(key)))
     return pairs
+
+
+def _whole(row: Row) -> StepRecord:
+    """From its first begin to its last end."""
+    return msgspec.structs.replace(row.step, started_at=row.attempts[0].started_at)
 
 
 def _pair_of(key: str, one: StepRecord | None, other: StepRecord | None, difference: StepDifference | None) -> Pair:

@@ -6,10 +6,12 @@ import json
 import re
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
 
+from stepflow.model import jsontext
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, safe
 
@@ -255,7 +257,7 @@ def _part(value: Any, form: Form) -> str:
 
 def _scalar(value: Any, form: Form) -> str:
     if form == "yaml" and isinstance(value, str):
-        return _yaml(value)
+        return _yaml(value, in_a_line=True)
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -266,13 +268,59 @@ def as_text(value: Any, form: Form) -> str:
     return _yaml(value) if form == "yaml" else json.dumps(value, ensure_ascii=False, indent=2)
 
 
-def _yaml(value: Any) -> str:
+def _yaml(value: Any, *, in_a_line: bool = False) -> str:
+    """Texts of several lines stand in blocks; `in_a_line`: their ends are escaped."""
     import yaml  # most never look at YAML
 
-    def dump(*, allow_unicode: bool) -> str:
-        text: str = yaml.safe_dump(value, allow_unicode=allow_unicode, sort_keys=False, width=MOST_SHOWN * 10)
-        return text.removesuffix("\n").removesuffix("\n...")
+    dumper = _dumper()
 
+    def dump(*, allow_unicode: bool, style: str | None = None) -> str:
+        text: str = yaml.dump(
+            value,
+            Dumper=dumper,
+            allow_unicode=allow_unicode,
+            sort_keys=False,
+            width=MOST_SHOWN * 10,
+            default_style=style,
+        )
+        return text if isinstance(value, dict | list) else text.removesuffix("\n").removesuffix("\n...")
+
+    if in_a_line and "\n" in value:
+        return dump(allow_unicode=False, style='"')
     text = dump(allow_unicode=True)
     # Its writer leaves the rarer line ends as they are, and readers make spaces of them.
     return dump(allow_unicode=False) if any(end in text for end in "\x85\u2028\u2029") else text
+
+
+@cache
+def _dumper() -> type[Any]:
+    import yaml  # most never look at YAML
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def text(dumper: Any, value: str) -> Any:
+        is_block = "\n" in value and not value[0].isspace() and not dumper.default_style
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if is_block else None)
+
+    Dumper.add_representer(str, text)
+    return Dumper
+
+
+def shared(value: Any, known: Sequence[Any]) -> Any:
+    """`value`, or what is the same and known already, also what stands in it: large ones are kept once."""
+    same = _known(value, known)
+    if same is value and isinstance(value, dict) and len(value) <= AT_FIRST:
+        return {key: _known(inner, known) for key, inner in value.items()}
+    return same
+
+
+def _known(value: Any, known: Sequence[Any]) -> Any:
+    return (
+        next((one for one in known if _is_same(one, value)), value) if isinstance(value, dict | list | str) else value
+    )
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """As text: Python says that 1, 1.0 and true are equal."""
+    return one is other or (one == other and jsontext.encode(one) == jsontext.encode(other))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -14,14 +15,19 @@ from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.json_tree import JsonTree, json_row
 from stepflow_tui.presentation.log import event_line
 from stepflow_tui.presentation.spans import Line, fit_name, safe
+from stepflow_tui.presentation.sparkline import bar_of
+from stepflow_tui.presentation.stack import cause_in, own_frame
 from stepflow_tui.presentation.timeline import note_of
 from stepflow_tui.presentation.timeline_folding import is_upstream_failure
+from stepflow_tui.presentation.timeline_prediction import StepHistory
 from stepflow_tui.presentation.wrapping import wrap_text
 
 MOST_OF_VALUE = 12
 """Rows of an input or output; the tab of these has all."""
+MOST_EARLIER = 12
+"""Executions whose durations are drawn."""
 MOST_FOLDED = 3
-"""Lines of a detail that stay when it is folded."""
+"""Lines of a long detail that stay when it is folded and there is no room."""
 
 
 def step_title(step: StepRecord, glyphs: Glyphs) -> str:
@@ -39,9 +45,11 @@ def step_lines(
     glyphs: Glyphs,
     *,
     unfolded: bool,
+    room: int = 0,
+    history: StepHistory | None = None,
 ) -> list[Line]:
     """`attempts` of the step, oldest first, the last with bodies; `words`: its newest log lines; `unfolded`: stacks and
-    other long details are shown whole."""
+    other long details are shown whole; `room`: lines, up to which they are."""
     step = attempts[-1]
     lines: list[Line] = [[(safe(step.component), "dim"), *_after(step)]]
     note = note_of(step, now)
@@ -50,18 +58,33 @@ def step_lines(
     keys = what_now(run, step)
     if keys:
         lines.append([("now ", "dim"), *keys])
-    lines += _error_lines(step, width, unfolded=unfolded)
+    error_at = len(lines)
     tried = [_attempt_line(one, now, glyphs) for one in attempts if one.started_at is not None]
     if tried and step.error is not None:
         del tried[-1][3:]  # it was said above
-    lines += tried
+    lines += [*tried, *_usual_line(step.key, history, glyphs)]
     for name, value in (("input", step.input), ("output", step.output)):
         if value is not None:
             lines += _value_lines(name, value, glyphs)
     if words:
         lines.append([("log", "title")])
         lines += [event_line(event, width, with_run=False) for event in words]
-    return lines
+    error = _error_lines(step, width, None if unfolded else MOST_FOLDED)
+    free = room - len(lines) - len(error)
+    if free > 0 and not unfolded:
+        error = _error_lines(step, width, MOST_FOLDED + free)
+    return [*lines[:error_at], *error, *lines[error_at:]]
+
+
+def _usual_line(key: str, history: StepHistory | None, glyphs: Glyphs) -> list[Line]:
+    """What it took in the executions before."""
+    usual = None if history is None else history.steps.get(key)
+    earlier = () if history is None else history.earlier.get(key, ())
+    if usual is None or not earlier:
+        return []
+    bars = "".join(bar_of(seconds, usual.median, glyphs) for seconds in earlier[-MOST_EARLIER:])
+    said = f" p50 {short(usual.median)}  p95 {short(usual.slow)}"
+    return [[("usual ", "dim"), (bars, "quiet"), (f"{said}  of {usual.count:,}", "dim")]]
 
 
 def _after(step: StepRecord) -> Line:
@@ -98,30 +121,45 @@ def _attempt_line(attempt: StepRecord, now: datetime, glyphs: Glyphs) -> Line:
     return line
 
 
-def _error_lines(step: StepRecord, width: int, *, unfolded: bool) -> list[Line]:
+def _error_lines(step: StepRecord, width: int, most: int | None) -> list[Line]:
+    """`most`: lines of a long detail that are shown; None: all."""
     error = step.error
     if error is None:
         return []
     style = "dim" if is_upstream_failure(step) or step.recovered else "bad"
-    lines = wrap_text(f"{error.get('code', '')}  {error.get('message', '')}", width, style)
+    message = str(error.get("message", ""))
+    lines = wrap_text(f"{error.get('code', '')}  {message}", width, style)
     details: dict[str, Any] = error.get("details") or {}
+    cause = cause_in(str(details.get("stack") or ""))
+    if cause is not None:
+        lines += wrap_text(f"cause {cause}", width, "late")
     place = ":".join(str(details[key]) for key in ("file", "line", "column") if details.get(key) is not None)
     if place:
         lines.append([(f"at {safe(place)}", "late")])
     for name, value in details.items():
-        if name in ("file", "line", "column", "step_key", "attempt"):
-            continue
-        text = value if isinstance(value, str) else str(value)
-        told = text.splitlines() or [""]
-        if len(told) == 1:
-            lines += wrap_text(f"{name}: {text}", width, "dim")
-            continue
-        lines.append([(f"{name}: ", "dim")])
-        hidden = 0 if unfolded else max(0, len(told) - MOST_FOLDED)
-        if hidden:
-            lines.append([(f"  … {hidden} lines above; x unfolds", "dim")])
-        lines += [[("  " + safe(line), "")] for line in told[hidden:]]
+        if name not in ("file", "line", "column", "step_key", "attempt"):
+            lines += _detail_lines(name, value, message, width, most)
     return lines
+
+
+def _detail_lines(name: str, value: Any, message: str, width: int, most: int | None) -> list[Line]:
+    if isinstance(value, list) and value and all(isinstance(one, dict) and "message" in one for one in value):
+        said = [": ".join(str(one[key]) for key in ("path", "message") if one.get(key)) for one in value]
+        told = [line for line, one in zip(said, value, strict=True) if str(one["message"]) not in message]
+        return [line for one in told for line in wrap_text(f"{name}: {one}", width, "dim")]
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    told = text.splitlines() or [""]
+    if len(told) == 1:
+        return wrap_text(f"{name}: {text}", width, "dim")
+    lines: list[Line] = [[(f"{name}: ", "dim")]]
+    cut = 0 if most is None else max(0, len(told) - most)
+    if cut:
+        first, last = own_frame(told)
+        kept = told[first:last] if first < cut else []
+        lines += [[("  " + safe(line), "")] for line in kept]
+        cut = max(cut, last) if kept else cut
+        lines.append([(f"  … {cut - len(kept):,} lines; x unfolds", "dim")])
+    return lines + [[("  " + safe(line), "")] for line in told[cut:]]
 
 
 def _value_lines(name: str, value: Any, glyphs: Glyphs) -> list[Line]:

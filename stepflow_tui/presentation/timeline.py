@@ -32,7 +32,7 @@ from stepflow_tui.presentation.timeline_folding import (
     is_upstream_failure,
 )
 from stepflow_tui.presentation.timeline_grid import grid_cells, legend
-from stepflow_tui.presentation.timeline_items import Item, Items, count_spans, items_note
+from stepflow_tui.presentation.timeline_items import Item, Items, count_spans, is_fan_out, items_note
 from stepflow_tui.presentation.timeline_prediction import Expected, Prediction, running_notes
 
 LEAST_CELLS = 4
@@ -171,7 +171,7 @@ def step_row(row: Row, axis: Axis, names: int, width: int, now: datetime, glyphs
     line: Line = [
         (f"{glyph} ", style),
         (fit_name(name, names), name_style),
-        (f"{_took(row, now, told.expected):>{BESIDE - 4}} ", "dim"),
+        (f"{took_of(row, now, told.expected):>{BESIDE - 4}} ", "dim"),
     ]
     count = width - names - BESIDE
     if count < LEAST_CELLS:
@@ -179,7 +179,7 @@ def step_row(row: Row, axis: Axis, names: int, width: int, now: datetime, glyphs
     cells = Cells(count, glyphs)
     begun = [one for one in row.attempts if one.started_at is not None]
     has_items = told.items is not None and told.items.total > 1
-    if told.items is not None and has_items:
+    if told.items is not None and has_items and is_fan_out(step):
         _draw_profile(cells, told.items, axis, now, style, glyphs)
     else:
         draw_attempts(cells, row.attempts, axis, now, style, told.ready_at)
@@ -194,7 +194,8 @@ def step_row(row: Row, axis: Axis, names: int, width: int, now: datetime, glyphs
     return [*line, *_with_note(cells, drawn, _notes(row, told, now, style, glyphs), may_be_cut=not has_items)]
 
 
-def _took(row: Row, now: datetime, expected: Expected | None) -> str:
+def took_of(row: Row, now: datetime, expected: Expected | None) -> str:
+    """From the begin of its first attempt; of one that has not begun, what it is expected to take."""
     first = row.attempts[0].started_at
     if first is None:
         return "" if expected is None or row.step.status.is_final else f"~{short(expected.usual.median)}"
@@ -325,13 +326,22 @@ def moves(rows: Sequence[Row]) -> bool:
 def ready_at(row: Row, run: RunRecord, finished: Mapping[str, datetime | None]) -> datetime | None:
     """Since when a step had all that it waited for, if it waits for room, or did. `finished`: when each step ended."""
     step = row.step
-    if step.reused or (row.attempts[0].started_at is None and (step.status.is_final or run.status.is_final)):
+    if (
+        run.status is RunStatus.SCHEDULED
+        or step.reused
+        or (row.attempts[0].started_at is None and (step.status.is_final or run.status.is_final))
+    ):
         return None
     ends = [finished.get(key) for key in step.depends_on]
     known = [end for end in ends if end is not None]
     if len(known) < len(ends):
         return None
-    return max(known, default=run.started_at or run.created_at)
+    return max(known, default=run.started_at or max(run.created_at, run.wake_at or run.created_at))
+
+
+def ends_of(rows: Sequence[Row]) -> dict[str, datetime | None]:
+    """When each step ended; that an attempt did is not the end of one that is tried again."""
+    return {row.step.key: row.step.finished_at if row.step.status.is_final else None for row in rows}
 
 
 def activity_of(rows: Sequence[Row], items: Mapping[str, Items]) -> Activity:

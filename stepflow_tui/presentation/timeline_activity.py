@@ -75,6 +75,8 @@ def density_line(activity: Activity, axis: Axis, names: int, width: int, now: da
     if cells < 4:
         return []
     drawn = profile(activity.levels(axis, cells, now), activity.peak, glyphs)
-    label = f"  max {activity.peak:,} at a time"
-    label = label if len(label) <= names + BESIDE else f"  max {activity.peak:,}"
-    return [(label[: names + BESIDE].ljust(names + BESIDE), "dim"), (drawn, "active")]
+    room = names + BESIDE - 1
+    label = next(
+        (said for said in (f"  max {activity.peak:,} at a time", f"  max {activity.peak:,}") if len(said) <= room), ""
+    )
+    return [(f"{label:<{room}} ", "dim"), (drawn, "active")]

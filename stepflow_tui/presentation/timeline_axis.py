@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from stepflow.model.run import RunRecord
+from stepflow.model.statuses import RunStatus
 from stepflow_tui.presentation.durations import ticks
 from stepflow_tui.presentation.spans import Line
 
@@ -45,8 +46,10 @@ class Zoom(msgspec.Struct, frozen=True):
 
 
 def axis_of(run: RunRecord, now: datetime, until: datetime | None = None) -> Axis:
-    """`until`: when it is expected to end."""
+    """`until`: when it is expected to end. What is scheduled begins when it is to start: before it nothing is drawn."""
     begin = run.started_at or run.created_at
+    if run.status is RunStatus.SCHEDULED and run.wake_at is not None and until is not None:
+        begin = max(begin, min(run.wake_at, until))
     end = run.finished_at or now
     goes_on = until is not None and until > end
     if goes_on and until is not None:

@@ -19,6 +19,8 @@ from stepflow_tui.presentation.timeline_activity import Activity
 
 FLOWS = ("/builtin/map", "/builtin/eval", "/builtin/iterate")
 """Components that start executions."""
+WITHOUT_CHILDREN = ("/builtin/", "/data/", "/http/", "/shell/")
+"""Begins of components that start none while they run."""
 AWAITS_CHILDREN = "children"
 GOING = (RunStatus.RUNNING, RunStatus.SLEEPING, RunStatus.WAITING, RunStatus.AWAITING_RETRY)
 MOVING = (RunStatus.RUNNING, RunStatus.SLEEPING, RunStatus.AWAITING_RETRY)
@@ -67,6 +69,10 @@ class Items:
         self.median, self.slow = percentile(took, 0.5), percentile(took, 0.95)
 
     @property
+    def ended(self) -> int:
+        return sum(count for status, count in self.counts.items() if status.is_final)
+
+    @property
     def moves(self) -> bool:
         """What is drawn of them changes with time alone."""
         return any(self.counts[status] for status in MOVING)
@@ -88,6 +94,11 @@ class Items:
 
 def is_fan_out(step: StepRecord) -> bool:
     return step.component in FLOWS or step.awaits == AWAITS_CHILDREN
+
+
+def may_have_items(step: StepRecord) -> bool:
+    """Also those that a component starts while it runs, without awaiting them."""
+    return is_fan_out(step) or not step.component.startswith(WITHOUT_CHILDREN)
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -137,7 +148,8 @@ def _share(
     totals: Mapping[str, int],
     own: dict[str, list[RunRecord]],
 ) -> None:
-    """Of one template, to the steps that began to wait when the first of them were made, as many as each has."""
+    """Of one template, to the steps that began to wait when the first of them were made, as many as each has; else to
+    the only one that ran then and may have started them."""
     made_at = {child.created_at for child in children}
     steps = [key for key, begins in begun.items() if any(one.at in made_at for one in begins)]
     for child in children:
@@ -145,6 +157,12 @@ def _share(
         wanting = [key for key in fitting if len(own.get(key, ())) < totals.get(key, 0)]
         if fitting:
             own.setdefault((wanting or fitting)[0], []).append(child)
+            continue
+        # The log does not say which step started one that nobody awaits: where two may have, it is nobody's.
+        running = [key for key, tries in attempts.items() if may_have_items(tries[-1])]
+        running = [key for key in running if _covers(attempts[key], child.created_at)]
+        if len(running) == 1:
+            own.setdefault(running[0], []).append(child)
 
 
 def _covers(attempts: Sequence[StepRecord], moment: datetime) -> bool:

@@ -18,6 +18,7 @@ ENOUGH = 3
 """Earlier executions from which on anything is called late."""
 LEAST_LATE_SECONDS = 1.0
 GOING_ON = (
+    RunStatus.SCHEDULED,
     RunStatus.QUEUED,
     RunStatus.RUNNING,
     RunStatus.SLEEPING,
@@ -46,6 +47,8 @@ class StepHistory(msgspec.Struct, frozen=True):
     run: Usual | None = None
     slots: int = 0
     """Steps that run at a time; 0: as many as there are."""
+    earlier: Mapping[str, Sequence[float]] = {}
+    """What each step took in the executions before, in seconds, oldest first."""
 
 
 class Expected(msgspec.Struct, frozen=True):
@@ -71,7 +74,7 @@ def usual_of(seconds: Sequence[float]) -> Usual | None:
 
 
 def step_history(runs: Sequence[tuple[RunRecord, Sequence[StepRecord]]], slots: int) -> StepHistory:
-    """Of completed executions, each with one record a step."""
+    """Of completed executions, newest first, each with one record a step."""
     took: dict[str, list[float]] = {}
     for _, steps in runs:
         for step in steps:
@@ -81,17 +84,21 @@ def step_history(runs: Sequence[tuple[RunRecord, Sequence[StepRecord]]], slots: 
     # One that was there and never ran takes no time.
     steps_usual = {key: usual_of(seconds or [0.0]) for key, seconds in took.items()}
     whole = usual_of([run.duration_ms / 1000 for run, _ in runs if run.duration_ms is not None])
-    return StepHistory({key: usual for key, usual in steps_usual.items() if usual is not None}, whole, slots)
+    earlier = {key: seconds[::-1] for key, seconds in took.items()}
+    return StepHistory({key: usual for key, usual in steps_usual.items() if usual is not None}, whole, slots, earlier)
 
 
 def predict(run: RunRecord, steps: Sequence[StepRecord], history: StepHistory, now: datetime) -> Prediction | None:
     """Each begins when all it waits for has ended and there is room for it. One record a step. None: nothing is known
     of what is left."""
     left = [step for step in steps if not step.status.is_final]
-    if run.status not in GOING_ON or not any(step.key in history.steps for step in left):
+    if run.status not in GOING_ON or run.lacks_worker or not any(step.key in history.steps for step in left):
         return None
+    starts = 0.0
+    if run.status is RunStatus.SCHEDULED and run.wake_at is not None:
+        starts = max(0.0, (run.wake_at - now).total_seconds())
     plan = _Plan(history, left, now)
-    plan.follow()
+    plan.follow(starts)
     end = now + timedelta(seconds=max(plan.ends.values(), default=0.0))
     expected = {}
     for step in left:
@@ -118,7 +125,8 @@ class _Plan:
         self.begins: dict[str, float] = {}
         self.ends: dict[str, float] = {}
 
-    def follow(self) -> None:
+    def follow(self, starts: float) -> None:
+        """`starts`: when the first may begin."""
         running: list[tuple[float, str]] = []
         ready: list[tuple[int, str]] = []
         free = self._slots
@@ -131,7 +139,7 @@ class _Plan:
             elif not self._waits_for[step.key]:
                 heapq.heappush(ready, (step.index, step.key))
         open_count = {key: len(others) for key, others in self._waits_for.items()}
-        at = 0.0
+        at = starts
         while ready or running:
             while ready and free > 0:
                 _, key = heapq.heappop(ready)
@@ -175,11 +183,17 @@ def running_notes(expected: Expected, started_at: datetime, now: datetime) -> li
     if usual.is_late(elapsed):
         late = f"late {short(elapsed - usual.median)}"
         return [(f"{late} (p50 {short(usual.median)})", "late"), (late, "late")]
-    left = (expected.end - now).total_seconds()
-    if left <= 0:
+    share = share_of(expected, started_at, now)
+    if share is None:
         return []
-    share = f"{min(99, int(100 * elapsed / (elapsed + left)))}%"
-    return [(f"{share}  ETA {short(left)}", "dim"), (share, "dim")]
+    left = (expected.end - now).total_seconds()
+    return [(f"{share}%  ETA {short(left)}", "dim"), (f"{share}%", "dim")]
+
+
+def share_of(expected: Expected, started_at: datetime, now: datetime) -> int | None:
+    """Of a hundred, how far a running step is; None: it should have ended."""
+    elapsed, left = (now - started_at).total_seconds(), (expected.end - now).total_seconds()
+    return None if left <= 0 else min(99, int(100 * elapsed / (elapsed + left)))
 
 
 def subtitle_of(

@@ -16,8 +16,9 @@ from stepflow_tui.panes.run_log import RunLog
 from stepflow_tui.presentation.critical import critical_path
 from stepflow_tui.presentation.description import describe, summarise
 from stepflow_tui.presentation.executions import short_id
-from stepflow_tui.presentation.spans import safe
+from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.step import step_lines, step_title
+from stepflow_tui.presentation.timeline_prediction import StepHistory
 from stepflow_tui.screens.arranging import Arranging
 from stepflow_tui.screens.timing import Timing
 from stepflow_tui.session import MOST_OF_BODY, Session
@@ -37,6 +38,8 @@ class Beside(Arranging, Timing):
         self._whole: RunRecord | None = None
         """With its input and output, if it was read."""
         self._is_wanted = self._is_reading = False
+        self._history: StepHistory | None = None
+        """That the detail told of."""
         self._told: object = None
         """What the detail is about."""
 
@@ -47,15 +50,29 @@ class Beside(Arranging, Timing):
 
     def tell_beside(self, run: RunRecord | None, records: Sequence[StepRecord]) -> None:
         self._run, self._records = run, records
-        if graph := self.graph:
-            steps = {record.key: record for record in records} if len(records) <= MANY_STEPS else {}
-            graph.border_title = "Graph" if run is None else f"Graph  {short_id(run.id)}"
-            graph.show(
-                list(steps.values()), critical_path(list(steps.values()), self.now()), self.timeline.selected_key
-            )
-            if len(records) > MANY_STEPS:
-                graph.border_subtitle = f"{len(records):,} steps: enter, then ] has the graph"
+        self._show_graph()
         self.read_beside()
+
+    def _show_graph(self) -> None:
+        run, many = self._run, len(self._records)
+        if graph := self.graph:
+            rows = self.timeline.rows if many <= MANY_STEPS else []
+            graph.border_title = "Graph" if run is None else f"Graph  {short_id(run.id)}"
+            graph.tell(self.timeline.items, self.timeline.prediction)
+            critical = critical_path([row.step for row in rows], self.now())
+            graph.show(rows, critical, self.timeline.selected_key)
+            if many > MANY_STEPS:
+                graph.border_subtitle = f"{many:,} steps: enter, then ] has the graph"
+
+    def on_timeline_learned(self) -> None:
+        self._show_graph()
+        if self.tells_step and self._run and self.session.step_histories.of(self._run) is not self._history:
+            self.read_beside()
+
+    def tick_graph(self) -> None:
+        if graph := self.graph:
+            graph.tell(self.timeline.items, self.timeline.prediction)
+            graph.refresh_moved()
 
     @property
     def graph(self) -> Graph | None:
@@ -132,7 +149,13 @@ class Beside(Arranging, Timing):
             return
         now, glyphs = self.now(), self.glyphs
         detail.border_title = step_title(attempts[-1], glyphs).replace("[", "\\[")
-        detail.show(lambda width: step_lines(run, attempts, words, width, now, glyphs, unfolded=False))
+        history = self._history = self.session.step_histories.of(run)
+
+        def make(width: int) -> list[Line]:
+            room = detail.size.height
+            return step_lines(run, attempts, words, width, now, glyphs, unfolded=False, room=room, history=history)
+
+        detail.show(make)
         self._begin_detail(detail, (run.id, key))
 
     def _begin_detail(self, detail: Text, about: object) -> None:

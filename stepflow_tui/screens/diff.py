@@ -90,8 +90,8 @@ class DiffView(Finding):
 
     async def _read(self) -> None:
         difference = await self.client.diff(self._before, self._after)
-        before = await self.client.get_steps(self._before, bodies=False)
-        after = await self.client.get_steps(self._after, bodies=False)
+        before = await self.client.get_steps(self._before, bodies=False, attempts=True)
+        after = await self.client.get_steps(self._after, bodies=False, attempts=True)
         self.pane.border_title = diff_title(difference.before, difference.after, self.glyphs)
         self.pane.show(pairs_of(difference, before, after))
         self._show_changes()

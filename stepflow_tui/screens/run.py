@@ -25,11 +25,12 @@ from stepflow_tui.panes.graph import Graph
 from stepflow_tui.panes.run_log import RunLog
 from stepflow_tui.panes.run_timeline import RunTimeline
 from stepflow_tui.presentation.critical import critical_path
-from stepflow_tui.presentation.json_tree import as_text
+from stepflow_tui.presentation.json_tree import as_text, shared
 from stepflow_tui.presentation.run import run_header
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.step import event_detail, step_lines, step_title
 from stepflow_tui.presentation.timeline_folding import is_upstream_failure
+from stepflow_tui.presentation.timeline_prediction import StepHistory
 from stepflow_tui.remembering import Kept
 from stepflow_tui.screens.timing import Timing
 from stepflow_tui.screens.travelling import Travelling
@@ -70,7 +71,12 @@ class RunView(Timing, Travelling):
         self._unfolds = False
         self._told: object = None
         """What the detail is about."""
+        self._values_about: object = None
         self._wanted = self._reading = False
+        self._history: StepHistory | None = None
+        """That the detail told of."""
+        self._begins = step is None
+        """It was not read yet which step to begin on."""
 
     @property
     def place(self) -> Place:
@@ -177,6 +183,7 @@ class RunView(Timing, Travelling):
         if run_id != self.run_id or past is not self.past:
             return  # another one, or another moment, was asked for meanwhile
         self._take(run, records)
+        self._begins = False
         await self._fill_slowly()
 
     def _take(self, run: RunRecord, records: list[StepRecord]) -> None:
@@ -184,6 +191,8 @@ class RunView(Timing, Travelling):
         pane = self.pane
         if self.run is not None and isinstance(pane, RunTimeline | Graph | Attempts):
             self.step_key = pane.selected_key or self.step_key  # which it says, too, but perhaps not yet
+        if self._begins and not self.timeline.is_chosen:
+            self.step_key = None  # what is known may be from before it failed
         self.run = run
         if self.past is None:
             self.present = run
@@ -205,9 +214,11 @@ class RunView(Timing, Travelling):
         match tab:
             case "timeline":
                 whole = None if self.past is None else self.present
-                self.timeline.show_all(self.run, self._records, self._critical, whole)
+                begins = self._begins and not self.timeline.is_chosen
+                self.timeline.show_all(self.run, self._records, self._critical, whole, begins=begins)
             case "graph":
-                self.graph.show(self._steps, self._critical, self.step_key)
+                self._tell_graph()
+                self.graph.show(self.timeline.rows, self._critical, self.step_key)
             case "attempts":
                 self.attempts.show(self._records)
         self._select_step()
@@ -256,10 +267,16 @@ class RunView(Timing, Travelling):
         if not attempts:
             return
         unfolds, now = self._unfolds, self.now()
+        history = self._history = self.session.step_histories.of(run)
         title = step_title(attempts[-1], self.glyphs)
-        self._tell(
-            title, lambda width: step_lines(run, attempts, words, width, now, self.glyphs, unfolded=unfolds), key
-        )
+
+        def make(width: int) -> list[Line]:
+            room = self.detail.size.height
+            return step_lines(
+                run, attempts, words, width, now, self.glyphs, unfolded=unfolds, room=room, history=history
+            )
+
+        self._tell(title, make, key)
 
     async def _read_event(self) -> None:
         at = self.event_pane.selected
@@ -280,22 +297,27 @@ class RunView(Timing, Travelling):
 
     async def _read_values(self) -> None:
         run, key, past = self.run, self.step_key, self.past
-        if run is None or key is None:
+        then = [one for one in self._records if one.key == key]
+        if run is None or key is None or not then:
             return
+        about = (run.id, run.status, key, then[-1].attempt, then[-1].status, past)
+        if about == self._values_about:
+            return  # they never change without these
+        # The same value is often input and output of a step, and of the execution: it is kept once.
         whole = await self.client.get_run(run.id, None if past is None else past.seq)
-        told = await self.client.get_steps(run.id, step=key, attempts=True)
-        attempts = _as_then(told, [one for one in self._records if one.key == key])
-        if attempts and (run, key, past) == (self.run, self.step_key, self.past) and TABS[self._tab] == "values":
-            self._show_values(whole, attempts[-1])
-
-    def _show_values(self, run: RunRecord, step: StepRecord) -> None:
-        shown = {"input": run.input, "output": run.output}
-        if run.error is not None:
-            shown["error"] = run.error
-        of_step = {"input": step.input, "output": step.output}
-        if step.error is not None:
-            of_step["error"] = step.error
-        self.values.show({**shown, "steps": {step.key: of_step}})
+        told = {"input": whole.input, "output": shared(whole.output, [whole.input])}
+        if whole.error is not None:
+            told["error"] = whole.error
+        del whole
+        step = _as_then(await self.client.get_steps(run.id, step=key, attempts=past is not None), then)[-1:]
+        if not step or (run, key, past) != (self.run, self.step_key, self.past) or TABS[self._tab] != "values":
+            return
+        known = [told["input"], told["output"]]
+        of_step = {"input": shared(step[0].input, known), "output": shared(step[0].output, [*known, step[0].input])}
+        if step[0].error is not None:
+            of_step["error"] = step[0].error
+        self._values_about = about
+        self.values.show({**told, "steps": {key: of_step}})
 
     # Header
 
@@ -313,6 +335,10 @@ class RunView(Timing, Travelling):
         return run_header(self.run, self._steps, self._critical, left, width, now, self.glyphs)
 
     # What arrives
+
+    def workers_changed(self) -> None:
+        if self.past is None:
+            self.reload_all()
 
     def events_arrived(self, events: list[WorkflowEvent]) -> None:
         self.timeline.note(events)
@@ -347,9 +373,21 @@ class RunView(Timing, Travelling):
         is_live = self.past is None and self.run is not None and not self.run.status.is_final
         return is_live and self.timeline.ticks
 
+    def on_timeline_learned(self) -> None:
+        if TABS[self._tab] == "graph":
+            self._fill("graph")
+        if self.run is None or TABS[self._tab] in ("events", "values"):
+            return
+        if self.session.step_histories.of(self.run) is not self._history:
+            self._show_detail()
+
+    def _tell_graph(self) -> None:
+        self.graph.tell(self.timeline.items, self.timeline.prediction)
+
     def tick(self) -> None:
         self.show_header()
         self.timeline.tick()
+        self._tell_graph()
         if TABS[self._tab] in ("graph", "attempts"):
             self.pane.refresh_moved()
 
@@ -388,6 +426,9 @@ class RunView(Timing, Travelling):
 
     def _choose_tab(self, place: int) -> None:
         self.pane.remove_class("shown")
+        if TABS[self._tab] == "values" != TABS[place]:
+            self.values.put_away()
+            self._values_about = None
         self._tab = place
         self.pane.add_class("shown")
         self.set_class(TABS[place] == "values", "-values")
@@ -594,6 +635,7 @@ class RunView(Timing, Travelling):
     async def show_run(self, run_id: str) -> None:
         self._stop()
         self.run_id, self.step_key, self.past, self.run = run_id, None, None, None
+        self._begins = True
         self.remove_class("-past")
         self.timeline.clear()
         await self.guarded(self._read())

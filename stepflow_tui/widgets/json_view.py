@@ -28,6 +28,8 @@ class JsonView(LineView):
         self._glyphs = glyphs
         self.form: Form = "json"
         self.document = JsonTree({})
+        self._kept: tuple[list[Path], Path | None] | None = None
+        """What was unfolded of the value that was put away, and where the cursor stood."""
         self._found: list[Path] = []
         self._at = 0
         """In what was found."""
@@ -41,18 +43,29 @@ class JsonView(LineView):
         """What was unfolded, and where the cursor stood, stays where it is there too."""
         if value == self.document.value:
             return
-        before, at = self.document, self.selected
+        unfolded, at = self._kept or self._as_it_stands()
+        self._kept = None
         self.document = JsonTree(value)
-        was_empty = not before.row_count
-        if not was_empty:
-            now_open = set(self.document.unfolded())
-            for path in before.unfolded():
-                if path not in now_open:
-                    self._try_to_unfold(path)
-        row = self.cursor if at is None else self._row_of(at.path)
+        now_open = set(self.document.unfolded())
+        for path in unfolded:
+            if path not in now_open:
+                self._try_to_unfold(path)
+        row = self.cursor if at is None else self._row_of(at)
         self.set_rows(self.document.row_count, row)
         self._found, self._needle = [], ""
         self._say()
+
+    def put_away(self) -> None:
+        """The value is not seen and takes no room; where it is unfolded, and the cursor stands, is kept for it."""
+        if self._kept is None:
+            self._kept = self._as_it_stands()
+        self.document = JsonTree({})
+        self._found, self._needle = [], ""
+        self.set_rows(0)
+
+    def _as_it_stands(self) -> tuple[list[Path], Path | None]:
+        at = self.selected
+        return list(self.document.unfolded()), None if at is None else at.path
 
     def _try_to_unfold(self, path: Path) -> None:
         try:

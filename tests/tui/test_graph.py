@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import pairwise
 
 import msgspec
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from stepflow.model.statuses import StepStatus
+from stepflow.model.run import StepRecord
+from stepflow.model.statuses import RunStatus, StepStatus
 from stepflow_tui.presentation.critical import critical_path
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.graph import (
@@ -22,15 +24,22 @@ from stepflow_tui.presentation.graph import (
     NORTH,
     SOUTH,
     WEST,
+    Branch,
     Layout,
     branches,
     depths,
     draw_edges,
     layout,
 )
-from stepflow_tui.presentation.nodes import box_line, box_width, without_cells
+from stepflow_tui.presentation.nodes import box_line, box_width, branch_line, without_cells
 from stepflow_tui.presentation.spans import Line
+from stepflow_tui.presentation.timeline import Told
+from stepflow_tui.presentation.timeline_folding import rows_of
+from stepflow_tui.presentation.timeline_items import Item, Items
+from stepflow_tui.presentation.timeline_prediction import Expected, Usual
 from tests.tui.records import NOW, ago, step
+
+UNICODE, ASCII_ONLY = Glyphs(), Glyphs(ascii_only=True)
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -204,7 +213,8 @@ def test_a_box_has_its_width_whatever_stands_in_it(key: str, glyphs: Glyphs) -> 
     for status in StepStatus:
         record = step(key, status, error={"message": "no"}, attempt=3)
         for line in range(BOX_HEIGHT):
-            spans = box_line(record, line, box_width(key), NOW, glyphs, is_critical=True, is_selected=True)
+            told = Told(is_critical=True)
+            spans = box_line(rows_of([record])[0], line, box_width(key), NOW, glyphs, told, is_selected=True)
             text = "".join(text for text, _ in spans)
             assert cell_len(text) == box_width(key)
             assert "\x1b" not in text
@@ -215,6 +225,72 @@ def test_what_is_left_of_a_line_has_the_cells_that_are_left(texts: list[str], ce
     line: Line = [(text, "") for text in texts if cell_len(text) == len(text) or text.isprintable()]
     whole = sum(cell_len(text) for text, _ in line)
     assert sum(cell_len(text) for text, _ in without_cells(line, cells)) == max(0, whole - cells)
+
+
+# What is known beside a step
+
+
+def text(line: Line) -> str:
+    return "".join(part for part, _ in line)
+
+
+def box(record: StepRecord, told: Told, *before: StepRecord, glyphs: Glyphs = UNICODE) -> list[str]:
+    """What stands in it."""
+    (row,) = rows_of([*before, record])
+    width = box_width(record.key, told.items)
+    lines = [text(box_line(row, line, width, NOW, glyphs, told, is_selected=False)) for line in (1, 2)]
+    assert {cell_len(line) for line in lines} == {width}
+    return [line[1:-1].rstrip() for line in lines]
+
+
+def branch(record: StepRecord, told: Told, glyphs: Glyphs = UNICODE) -> str:
+    (row,) = rows_of([record])
+    return text(branch_line(Branch(record.key, "", ()), row, 14, NOW, glyphs, told, progress=22)).rstrip()
+
+
+def shards(failed: int, done: int, running: int, total: int) -> Items:
+    statuses = [RunStatus.FAILED] * failed + [RunStatus.COMPLETED] * done + [RunStatus.RUNNING] * running
+    return Items([Item(f"exec_{n}", n, status, ago(60), None) for n, status in enumerate(statuses)], total)
+
+
+TRAINING = step("train", StepStatus.RUNNING, started_at=ago(100))
+LEFT = Told(expected=Expected(ago(100), NOW + timedelta(seconds=44), Usual(144, 150, 5)))
+
+
+def test_a_running_step_says_how_far_it_is_and_what_it_still_takes() -> None:
+    assert box(TRAINING, LEFT) == ["▶ train  69%", "  1m40 ~44s"]
+    assert box(TRAINING, LEFT, glyphs=ASCII_ONLY)[1] == "  1m40 ~44s"
+    named = msgspec.structs.replace(TRAINING, key="train-the-model")
+    assert box(named, LEFT) == ["▶ train-the-model", "  1m40 ~44s 69%"]
+    assert branch(TRAINING, LEFT) == "▶ train          1m40     ███████▋░░░ 69% ~44s"
+    late = Told(expected=Expected(ago(100), NOW, Usual(40, 50, 5)))
+    assert box(named, late) == ["▶ train-the-model", "  1m40 late 1m00"]
+    assert box(TRAINING, Told()) == ["▶ train", "  1m40"]
+
+
+def test_a_step_that_has_not_begun_says_what_it_usually_takes() -> None:
+    pending = step("evaluate", StepStatus.PENDING)
+    told = Told(expected=Expected(NOW, NOW + timedelta(seconds=20), Usual(20, 25, 5)))
+    assert box(pending, told) == ["· evaluate", "  ~20s"]
+    assert branch(pending, told) == "· evaluate       ~20s"
+    assert box(pending, Told()) == ["· evaluate", ""]
+
+
+def test_a_step_of_many_items_says_how_many_have_ended_and_failed() -> None:
+    waits = step("features", StepStatus.WAITING, awaits="children")
+    told = Told(items=shards(3, 185, 9, 200))
+    assert box(waits, told) == ["? features ×200", "  █████▋ 94% 3✗"]
+    assert box(waits, told, glyphs=ASCII_ONLY) == ["? features x200", "  ###### 94% 3x"]
+    assert branch(waits, told) == "? features ×200  1m00     ██████████████▏ 94% 3✗"
+    done = step("features", StepStatus.COMPLETED, component="/builtin/map", started_at=ago(60), finished_at=ago(30))
+    assert box(done, Told(items=shards(3, 197, 0, 200))) == ["✓ features ×200", "  30s 3✗"]
+    assert box(done, Told(items=shards(0, 1, 0, 1))) == ["✓ features", "  30s"]
+
+
+def test_a_step_that_was_tried_again_took_all_of_its_attempts() -> None:
+    first = step("load", StepStatus.FAILED, attempt=1, started_at=ago(60), finished_at=ago(50))
+    last = step("load", StepStatus.COMPLETED, attempt=2, started_at=ago(20), finished_at=ago(10))
+    assert box(last, Told(), first) == ["✓ load", "  50s #2"]
 
 
 # What is critical, and what is left

@@ -21,6 +21,7 @@ from stepflow_tui.presentation.json_tree import (
     folds,
     json_row,
     matches,
+    shared,
 )
 
 GLYPHS = Glyphs()
@@ -115,6 +116,29 @@ def test_a_value_as_it_is_shown() -> None:
         "      two",
         "  output: null",
     ]
+
+
+def test_texts_of_several_lines_are_escaped_in_a_row_and_copied_as_blocks() -> None:
+    document = {"script": "set -e\necho \u00fc\n", "odd": "\n x", "plain": "one"}
+    lines = shown(JsonTree({"input": document}), "yaml", Glyphs(ascii_only=True))
+    assert lines[1] == '  + script: "set -e\\necho \\xFC\\n"'
+    assert as_text({"script": document["script"]}, "yaml") == "script: |\n  set -e\n  echo ü\n"
+    assert yaml.safe_load(as_text(document, "yaml")) == document
+
+
+@given(st.lists(st.text(alphabet="a:- #'\"\n\t \\|>\r\x85é", max_size=8), max_size=4))
+def test_blocks_of_any_text_say_the_same(value: list[str]) -> None:
+    assert yaml.safe_load(as_text(value, "yaml")) == value
+    assert yaml.safe_load(as_text({"a": {"b": value}}, "yaml")) == {"a": {"b": value}}
+
+
+def test_a_value_that_is_known_is_kept_once() -> None:
+    rows = [{"id": 1}, {"id": 2}]
+    again: list[Any] = [{"id": 1}, {"id": 2}]
+    assert shared(again, [None, rows]) is rows
+    assert shared({"a": again, "n": 1}, [rows])["a"] is rows
+    for other in ([{"id": True}, {"id": 2}], [{"id": 1.0}, {"id": 2}], [], None, 1):
+        assert shared(other, [rows]) is other
 
 
 def test_keys_and_texts_match_whatever_their_case() -> None:

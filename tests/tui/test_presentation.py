@@ -9,17 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from stepflow.model.differences import compare_runs
 from stepflow.model.event import WorkflowEvent
+from stepflow.model.run import NO_WORKER, WORKER_DIED, Awaited
 from stepflow.model.statuses import RunStatus, StepStatus
+from stepflow_tui.presentation.description import describe
+from stepflow_tui.presentation.differences import longest_ms, pair_row, pairs_of
 from stepflow_tui.presentation.durations import short, ticks
-from stepflow_tui.presentation.executions import execution_row, short_id
+from stepflow_tui.presentation.executions import execution_row, short_id, what_now
+from stepflow_tui.presentation.fleet import Today
 from stepflow_tui.presentation.glyphs import RUN_GLYPHS, STEP_GLYPHS, Glyphs
 from stepflow_tui.presentation.header import Standing, header_line
+from stepflow_tui.presentation.history import history_of
 from stepflow_tui.presentation.log import event_line
+from stepflow_tui.presentation.run import run_header
+from stepflow_tui.presentation.search import run_row
+from stepflow_tui.presentation.search import step_row as found_step
 from stepflow_tui.presentation.spans import Line, cells, fit, fit_line, fit_name, safe
+from stepflow_tui.presentation.step import step_lines
 from stepflow_tui.presentation.timeline import step_row
 from stepflow_tui.presentation.timeline_axis import Axis, axis_line, axis_of
 from stepflow_tui.presentation.timeline_folding import rows_of
+from stepflow_tui.presentation.timeline_prediction import StepHistory, step_history
 from tests.tui.records import NOW, ago, run, step
 
 UNICODE, ASCII = Glyphs(), Glyphs(ascii_only=True)
@@ -85,11 +96,18 @@ FAILED = {"code": "HTTP_STATUS", "message": "HTTP 503", "details": {"step_key": 
         (run(RunStatus.COMPLETED), ("✓", "ok", "50s")),
         (run(RunStatus.FAILED, error=FAILED), ("✗", "failed", "load: HTTP 503")),
         (run(RunStatus.AWAITING_RETRY, wake_at=NOW + timedelta(seconds=5)), ("↻", "retrying", "goes on in 5.0s")),
+        (
+            run(RunStatus.AWAITING_RETRY, wake_at=NOW + timedelta(seconds=11), last_error=FAILED),
+            ("↻", "load: HTTP 503  again in 11s"),
+        ),
+        (run(RunStatus.WAITING, awaits=(Awaited("ask", "paid"),)), ("?", "waits for signal paid")),
+        (run(RunStatus.WAITING, awaits=(Awaited("each", children=200, ended=9),)), ("waits for each: 9 of 200 done",)),
+        (run(RunStatus.SCHEDULED, started_at=None, wake_at=NOW + timedelta(hours=3)), ("◷", "begins in 3h00m")),
         (run(RunStatus.SLEEPING, wake_at=NOW + timedelta(hours=3)), ("z", "sleeping", "goes on in 3h00m")),
         (run(RunStatus.CANCELLED, reason="enough"), ("⊘", "cancelled", "enough")),
         (
             run(RunStatus.QUEUED, started_at=None, reason="no worker is running"),
-            ("◦", "queued", "no worker is running"),
+            ("◦", "queued", "no worker is running; start"),
         ),
         (run(RunStatus.RUNNING, cancel_requested=True), ("▶", "cancelling")),
         (run(RunStatus.TIMED_OUT), ("⧖", "timed out")),
@@ -98,6 +116,88 @@ FAILED = {"code": "HTTP_STATUS", "message": "HTTP 503", "details": {"step_key": 
 def test_a_row_says_how_an_execution_stands(record: object, says: tuple[str, ...]) -> None:
     line = text(execution_row(record, 90, NOW, UNICODE))  # type: ignore[arg-type]  # parametrize gives objects
     assert all(word in line for word in says), line
+
+
+def test_a_waiting_row_says_when_it_times_out_after_what_it_waits_for() -> None:
+    awaits = (Awaited("ops", "deploy", "Deploy version 2.3.1\x1b?"),)
+    waiting = run(RunStatus.WAITING, awaits=awaits, wake_at=NOW + timedelta(days=1, hours=23))
+    assert "waits for ops: Deploy version 2.3.1·?  times out in 1d23h" in text(
+        execution_row(waiting, 120, NOW, UNICODE)
+    )
+    assert what_now(waiting) == "A answer"
+    assert what_now(run(RunStatus.WAITING, awaits=(Awaited("each", children=3),))) == ""
+    assert what_now(run(RunStatus.PAUSED)) == "p y go on"
+
+
+@pytest.mark.parametrize("width", [72, 80])
+def test_a_long_error_is_cut_before_it_hides_when_it_is_tried_again(width: int) -> None:
+    error = {"message": "HTTP 503 from the warehouse of the north", "details": {"step_key": "load"}}
+    retrying = run(RunStatus.AWAITING_RETRY, wake_at=NOW + timedelta(seconds=11), last_error=error)
+    line = text(fit_line(execution_row(retrying, width, NOW, UNICODE), width))
+    assert "load: HTTP 50" in line
+    assert "↻ load" not in line, "the trend has given way"
+    assert line.rstrip().endswith("…  again in 11s")
+
+
+def test_the_trend_gives_way_to_a_message_that_has_no_room() -> None:
+    known = history_of([run(RunStatus.COMPLETED, id=f"exec_000{n}") for n in range(3)])
+    for message, is_there in (("HTTP 503", True), ("HTTP 503 from the warehouse of the north", False)):
+        failed = run(RunStatus.FAILED, error={"message": message})
+        assert ("▃" in text(execution_row(failed, 80, NOW, UNICODE, known))) is is_there
+    assert "503 from the warehouse of the north" in text(execution_row(failed, 80, NOW, UNICODE, known))
+
+
+@pytest.mark.parametrize("reason", [WORKER_DIED, f"{WORKER_DIED}; another one takes it over", NO_WORKER])
+def test_nothing_is_expected_of_one_that_no_worker_goes_on_with(reason: str) -> None:
+    left = run(RunStatus.RUNNING, worker="w_1", reason=reason)
+    row = execution_row(left, 130, NOW, UNICODE, when=("ETA 5s", "dim"))
+    assert "ETA" not in text(row)
+    assert style_of(row, reason) == "bad"
+    assert ("start one: stepflow worker" in text(row)) is ("another" not in reason)
+    header = text(run_header(left, [], [], 5.0, 200, NOW, UNICODE))
+    assert "ETA" not in header
+    assert reason in header
+    assert "ETA" not in text(execution_row(run(RunStatus.QUEUED), 130, NOW, UNICODE, when=("ETA 5s", "dim")))
+    told = "\n".join(map(text, describe(left, [], NOW, 80, UNICODE)))
+    assert "w_1, dead" in told
+    assert reason in told
+
+
+def test_steps_that_another_one_kept_from_running_are_counted_apart() -> None:
+    upstream = {"code": "UPSTREAM_FAILED", "message": "Step 'load' failed", "details": {"by": "load"}}
+    steps = [step("load", StepStatus.FAILED, error=FAILED, index=0)]
+    steps += [step(key, StepStatus.FAILED, error=upstream, index=n) for n, key in enumerate("ab", 1)]
+    failed = run(RunStatus.FAILED, error=FAILED)
+    assert "3 steps ✗1 2 not run" in text(run_header(failed, steps, [], None, 200, NOW, UNICODE))
+    told = [text(line) for line in describe(failed, steps, NOW, 80, UNICODE)]
+    assert any("✗ 1 failed, 2 not run" in line for line in told)
+    assert sum("HTTP 503" in line for line in told) == 1, "the step's error is the execution's"
+    begins = [line.split("  ")[0] for line in told]
+    assert begins.index("error") < begins.index("what now") <= begins.index("error") + 5
+    line = event_line(event("step.failed", payload={"error": upstream}, level="error"), 80, with_run=False)
+    assert {style for part, style in line if part.strip() and part != "load "} == {"dim"}
+
+
+def test_what_is_found_of_a_step_that_another_one_kept_from_running_is_dim() -> None:
+    said = {"code": "UPSTREAM_FAILED", "message": "Step 'load' failed"}
+    for error, style in ((said, "dim"), (FAILED, "bad")):
+        row = found_step(event("step.failed", payload={"error": error}), run(RunStatus.FAILED), [], 120, NOW, UNICODE)
+        assert (row[0][1], style_of(row, error["message"])) == (style, style)  # type: ignore[arg-type]  # a text
+
+
+def test_what_is_found_of_an_execution_says_what_it_waits_for() -> None:
+    waiting = run(RunStatus.WAITING, awaits=(Awaited("ask", "paid"),))
+    assert "waits for signal paid" in text(run_row(waiting, [], 120, NOW, UNICODE))
+    assert "its worker died; start one" in text(
+        run_row(run(RunStatus.RUNNING, reason=WORKER_DIED), [], 120, NOW, UNICODE)
+    )
+
+
+def test_a_description_compares_with_the_last_one_that_completed() -> None:
+    known = history_of([run(RunStatus.COMPLETED, id="exec_0000000000000007", started_at=ago(30), finished_at=ago(10))])
+    told = [text(line) for line in describe(run(RunStatus.FAILED), [], NOW, 80, UNICODE, known)]
+    assert "vs last ok 30s longer than 0007, which took 20s" in told
+    assert not any("vs last" in text(line) for line in describe(run(RunStatus.RUNNING), [], NOW, 80, UNICODE, known))
 
 
 def test_a_narrow_row_keeps_the_sign_and_the_name() -> None:
@@ -179,6 +279,96 @@ def test_any_width_is_survived(width: int) -> None:
         assert text(step_row(row, axis, 6, width, NOW, ASCII)).replace("…", "").isascii()
 
 
+# A step in full
+
+STACK = """\
+Traceback (most recent call last):
+  File "/srv/flows/load.py", line 5, in load
+    return [inner(row) for row in rows]
+KeyError: 'ts'
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/opt/lib/python3.12/concurrent/futures/thread.py", line 58, in run
+    result = self.fn(*self.args)
+  File "/srv/flows/load.py", line 7, in load
+    raise ValueError("column 'ts' is missing") from error
+  File "/srv/.venv/lib/python3.12/site-packages/frames/one.py", line 1, in one
+    two()
+  File "/srv/.venv/lib/python3.12/site-packages/frames/two.py", line 2, in two
+    three()
+ValueError: column 'ts' is missing
+"""
+
+
+def told_of(error: dict[str, object], room: int = 0, *, unfolded: bool = False) -> list[str]:
+    failed = step("load", StepStatus.FAILED, error=error)
+    lines = step_lines(run(RunStatus.FAILED), [failed], [], 100, NOW, UNICODE, unfolded=unfolded, room=room)
+    return [text(line) for line in lines]
+
+
+def test_a_folded_stack_says_the_cause_and_where_ones_own_code_stood() -> None:
+    error = {"code": "COMPONENT_FAILED", "message": "no 'ts'", "details": {"type": "ValueError", "stack": STACK}}
+    told = told_of(error)
+    assert told[2:-1] == [
+        "COMPONENT_FAILED  no 'ts'",
+        "cause KeyError: 'ts'",
+        "type: ValueError",
+        "stack: ",
+        '    File "/srv/flows/load.py", line 7, in load',
+        "      raise ValueError(\"column 'ts' is missing\") from error",
+        "  … 12 lines; x unfolds",
+        '    File "/srv/.venv/lib/python3.12/site-packages/frames/two.py", line 2, in two',
+        "      three()",
+        "  ValueError: column 'ts' is missing",
+    ]
+    assert len(told) < len(told_of(error, 18)) <= 18
+    for whole in (told_of(error, 40), told_of(error, unfolded=True)):
+        assert len(whole) == len(told) - 6 + len(STACK.splitlines())
+        assert not any("unfolds" in line for line in whole)
+    within = {"code": "X", "message": "no", "details": {"stack": "Traceback\n" * 9 + STACK.splitlines()[-1]}}
+    assert "  … 7 lines; x unfolds" in told_of(within)
+
+
+def test_details_are_said_in_words_and_nothing_twice() -> None:
+    errors = [{"path": "age", "message": "4 is no string"}, {"path": "", "message": "name is missing"}]
+    error = {"code": "INVALID_INPUT", "message": "Input of /x: age: 4 is no string", "details": {"errors": errors}}
+    assert told_of(error)[2:-1] == ["INVALID_INPUT  Input of /x: age: 4 is no string", "errors: name is missing"]
+    assert 'seen: {"n": null}' in told_of({"code": "X", "message": "no", "details": {"seen": {"n": None}}})
+
+
+def test_a_step_says_what_it_usually_took() -> None:
+    ended = run(RunStatus.COMPLETED)
+    before = [
+        (ended, [step("load", StepStatus.COMPLETED, started_at=ago(60), finished_at=ago(60 - n))]) for n in (20, 10, 10)
+    ]
+    history = step_history(before, 0)
+
+    def told(key: str, history: StepHistory | None) -> list[str]:
+        lines = step_lines(
+            ended, [step(key, StepStatus.COMPLETED)], [], 80, NOW, UNICODE, unfolded=False, history=history
+        )
+        return [text(line) for line in lines]
+
+    assert "usual ▃▃▆ p50 10s  p95 19s  of 3" in told("load", history)
+    for others in (told("other", history), told("load", None)):
+        assert not any(line.startswith("usual") for line in others)
+
+
+def test_in_a_diff_a_step_took_all_of_its_attempts() -> None:
+    once = step("load", StepStatus.COMPLETED, started_at=ago(60), finished_at=ago(50))
+    failed = step("load", StepStatus.FAILED, attempt=1, started_at=ago(60), finished_at=ago(50))
+    again = step("load", StepStatus.COMPLETED, attempt=2, started_at=ago(22), finished_at=ago(20))
+    ended = run(RunStatus.COMPLETED)
+    difference = compare_runs(ended, [once], ended, [again])
+    pairs = pairs_of(difference, [once], [failed, again])
+    assert longest_ms(pairs) == 40_000
+    line = text(pair_row(pairs[1], 8, longest_ms(pairs), 100, UNICODE))
+    assert "40s" in line
+    assert "▲ +30s" in line
+
+
 # The log and the header
 
 
@@ -200,9 +390,9 @@ def test_a_log_line_says_who_and_what() -> None:
 
 def test_the_header_counts_and_names_trouble() -> None:
     standing = Standing("shop", {RunStatus.RUNNING: 3, RunStatus.FAILED: 1}, 1)
-    assert text(header_line(standing, 80, UNICODE)) == " stepflow  ▶3 ✗1 │ ● 1 worker │ shop"
+    assert text(header_line(standing, 80, UNICODE)) == " stepflow  ✗1 ▶3 │ ● 1 worker │ shop"
     assert text(header_line(standing, 80, UNICODE, ("5", "Workers"))).endswith("│ shop" + " " * 34 + "5 Workers ")
-    assert text(header_line(standing, 30, UNICODE, ("5", "Workers"))) == " stepflow  ▶3 ✗1 │ ● 1 worker"
+    assert text(header_line(standing, 30, UNICODE, ("5", "Workers"))) == " stepflow  ✗1 ▶3 │ ● 1 worker"
     counts = dict.fromkeys(RunStatus, 1_000_000)
     for width in range(20, 200):
         assert cells(header_line(Standing("shop", counts, 2), width, UNICODE, ("5", "Workers"))) <= max(width, 25)
@@ -210,3 +400,20 @@ def test_the_header_counts_and_names_trouble() -> None:
     assert style_of(header_line(standing, 80, UNICODE), "no worker") == "bad"
     standing = Standing("shop", {}, 1, "the disk is full")
     assert "! the disk is full" in text(header_line(standing, 80, UNICODE))
+
+
+@pytest.mark.parametrize(
+    ("width", "database", "says", "says_not"),
+    [
+        (40, "shop", "✗1 ▶3 │ no worker │ shop", "✓"),
+        (40, "shop read-only", "✗1 ▶3 │ no worker │ ro", "✓"),
+        (60, "shop read-only", "✗1 ▶3 ✓412 │ no worker │ read-only ", "shop"),
+        (50, "shop", "shop     5 Workers", "✓"),
+        (120, "shop", "✓412 │ no worker │ shop │ 20 in 24 h ✓50.0% p95 3m12", "\n"),
+    ],
+)
+def test_how_many_went_well_gives_way_first(width: int, database: str, says: str, says_not: str) -> None:
+    standing = Standing(database, {RunStatus.RUNNING: 3, RunStatus.FAILED: 1, RunStatus.COMPLETED: 412}, 0)
+    line = text(header_line(standing, width, UNICODE, ("5", "Workers"), Today(20, True, 10, 10, 20, 192)))
+    assert says in line
+    assert says_not not in line

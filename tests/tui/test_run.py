@@ -87,9 +87,50 @@ async def test_enter_opens_it_and_escape_leads_back(storage: SQLiteStorage) -> N
         await screen.expect("no such column")
         await screen.press("enter", "enter")
         await screen.until(lambda: isinstance(screen.app.screen, RunView))
-        await screen.expect(short_id(run_id), "failed", "4 steps ✓2 ✗2", "no such column")
+        await screen.expect(short_id(run_id), "failed", "4 steps ✓2 ✗1 1 not run", "no such column")
         await screen.press("escape")
         await screen.until(lambda: isinstance(screen.app.screen, Dashboard))
+
+
+WAITS = flow(
+    echo("a", 1),
+    Step(key="ask", component="/builtin/wait_event", input={"name": "go"}, depends_on=("a",)),
+    name="asking",
+)
+
+
+async def test_it_begins_on_what_waits_for_somebody(storage: SQLiteStorage) -> None:
+    async with working(storage):
+        run_id = start(storage, WAITS)
+        await until(storage, run_id, RunStatus.WAITING)
+        async with screen_on(storage) as screen:
+            await screen.until(lambda: screen.dashboard.timeline.selected_key == "ask")
+            await screen.press("enter", "enter")
+            await screen.until(lambda: isinstance(screen.app.screen, RunView))
+            await screen.expect("/builtin/wait_event  after a", "A answer go")
+
+
+async def test_one_that_failed_after_it_was_first_seen_is_opened_on_its_failure(storage: SQLiteStorage) -> None:
+    """Also where only its steps of before are known at first."""
+    run_id = start(storage, work())
+    async with screen_on(storage, begin_on=run_id) as screen:
+        timeline = screen.dashboard.timeline
+        await screen.until(lambda: timeline.selected_key == "a")
+        known = screen.app.session.steps_read
+        async with working(storage):
+            await until(storage, run_id)
+        await screen.until(lambda: timeline.selected_key == "bad")
+        screen.app.session.steps_read = known
+        await screen.dashboard.show_above("run", run_id)
+        view = screen.app.screen
+        assert isinstance(view, RunView)
+        await screen.until(lambda: view.step_at_hand == "bad" and view.timeline.selected_key == "bad")
+        await screen.expect("/builtin/fail  after a, b")
+        await screen.press("k")
+        await screen.until(lambda: view.step_at_hand == "b")
+        view.reload_all()
+        await screen.until(lambda: not view._reading)
+        assert view.timeline.selected_key == "b"
 
 
 ON_TAB = {
@@ -220,6 +261,28 @@ async def test_an_event_is_told_with_all_it_says(storage: SQLiteStorage) -> None
         await screen.expect('"type": "step.completed"', '"result"')
         await screen.press("enter")
         assert view.focused is view.detail
+
+
+async def test_values_that_are_not_seen_are_put_away_and_come_back_as_they_stood(storage: SQLiteStorage) -> None:
+    value = {"deep": [{"x": 1}, {"long": "one\ntwo"}]}
+    shape = flow(echo("a", {"$from": {"workflow": "input"}}), name="values")
+    run_id = await ended(storage, shape, value)
+    async with run_shown(storage, run_id) as (screen, view):
+        await tab(screen, view, "values")
+        await screen.expect('"deep": [2]')
+        kept = view.values.document.value
+        assert kept["steps"]["a"]["input"] is kept["steps"]["a"]["output"] is kept["output"]["a"] is kept["input"]
+        long = ("steps", "a", "output", "deep", 1, "long")
+        view.values.document.unfold(long)
+        view.values.set_rows(view.values.document.row_count, view.values.document.row_of(long))
+        await tab(screen, view, "graph")
+        assert view.values.document.value == {}
+        await tab(screen, view, "values")
+        await screen.until(lambda: view.values.document.value == kept)
+        at = view.values.selected
+        assert at is not None
+        assert at.is_open
+        assert at.path == long
 
 
 async def test_values_fold_are_searched_and_copied(storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,7 +440,7 @@ async def test_a_digit_leads_from_it_to_another_screen_and_one_to_the_dashboard(
 async def test_retried_from_here_the_new_execution_is_shown(storage: SQLiteStorage) -> None:
     run_id = await ended(storage, failing())
     async with run_shown(storage, run_id) as (screen, view), working(storage):
-        await screen.press("t")
+        await screen.press("t", "y")
         await screen.until(lambda: view.run is not None and view.run.id != run_id and view.run.status.is_final)
         await screen.expect("Retried as")
         assert view.run_at_hand is not None
@@ -427,7 +490,7 @@ async def test_it_goes_back_event_by_event_and_step_by_step(storage: SQLiteStora
     async with run_shown(storage, run_id) as (screen, view):
         await screen.press("b")
         await screen.until(lambda: view.past is not None and view.past.seq == events[-2].seq)
-        await screen.expect("running", f"#{events[-2].run_seq} of {len(events)}", "4 steps ✓2 ✗2")
+        await screen.expect("running", f"#{events[-2].run_seq} of {len(events)}", "4 steps ✓2 ✗1 1 not run")
         await screen.press("less_than_sign", "less_than_sign")
         await screen.until(lambda: view.run is not None and view.run.steps_done == 2)
         assert view.past is not None

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from stepflow.components.registry import builtin_registry
+from stepflow.contracts.component import Component
 from stepflow.errors import StorageError
+from stepflow.model.flow import Step
 from stepflow.model.statuses import RunStatus
+from stepflow.model.times import now_ms
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui.panes.timeline import Timeline
 from stepflow_tui.presentation.timeline_folding import ItemRow
 from stepflow_tui.screens.run import RunView
 from tests.runtime.test_children import FAILING, flow_of, one_step
-from tests.support.engine import start, until, working
-from tests.support.flows import chain, fan_out
+from tests.support.engine import save, start, until, working
+from tests.support.flows import chain, fan_out, flow
 from tests.tui.test_dashboard import Screen, failing, screen_on
 from tests.tui.test_run import ended, run_shown
 
@@ -73,6 +78,39 @@ async def test_what_is_left_is_drawn_where_earlier_executions_say(storage: SQLit
             await screen.expect("┆now")
 
 
+async def test_the_graph_says_what_is_expected_as_the_timeline_does(storage: SQLiteStorage) -> None:
+    async with working(storage):
+        await until(storage, start(storage, NAPPING, 0.01))
+        run_id = start(storage, NAPPING, 3600)
+        await until(storage, run_id, RunStatus.SLEEPING)
+        async with screen_on(storage, (200, 60), begin_on=run_id) as screen:
+            graph = screen.dashboard.graph
+            assert graph is not None
+            await screen.until(lambda: "~" in screen.text_of(graph))
+            assert "in 59m" in screen.text_of(graph)
+            await screen.dashboard.show_above("run", run_id, None, "graph")
+            view = screen.app.screen
+            assert isinstance(view, RunView)
+            await screen.until(lambda: "~" in screen.text_of(view.graph))
+            view.tick()
+            assert "~" in screen.text_of(view.graph)
+            await screen.until(lambda: "usual ▃ p50 " in screen.text_of(view.detail))
+
+
+async def test_of_one_that_is_scheduled_it_is_said_when_it_will_have_ended(storage: SQLiteStorage) -> None:
+    async with working(storage):
+        await until(storage, start(storage, NAPPING, 0.01))
+        run_id = start(storage, NAPPING, 0.01, start_at=now_ms() + 3_600_000)
+    async with screen_on(storage, begin_on=run_id) as screen:
+        timeline = screen.dashboard.timeline
+        await screen.until(
+            lambda: "ETA 59m" in str(timeline.border_subtitle) or "ETA 1h" in str(timeline.border_subtitle)
+        )
+        assert "╌" in line_with(screen, timeline, "nap")
+        assert "░" not in screen.text_of(timeline)
+        assert timeline.ticks
+
+
 async def test_of_what_never_ran_before_nothing_is_expected(storage: SQLiteStorage) -> None:
     async with working(storage):
         run_id = start(storage, NAPPING, 3600)
@@ -89,6 +127,18 @@ async def test_of_what_never_ran_before_nothing_is_expected(storage: SQLiteStora
 
 
 # Items
+
+
+async def test_how_many_go_on_at_a_time_is_said_where_a_line_is_left(storage: SQLiteStorage) -> None:
+    naps = flow(*(Step(key=f"nap{n}", component="/builtin/sleep", input={"seconds": 3600}) for n in range(3)))
+    async with working(storage):
+        run_id = start(storage, naps)
+        await until(storage, run_id, RunStatus.SLEEPING)
+        async with run_shown(storage, run_id, (80, 18)) as (screen, view):
+            assert 5 <= view.timeline.size.height < 8
+            await screen.expect("max 3")
+            view.timeline.styles.height = 4
+            await screen.until(lambda: "max 3" not in screen.text_of(view.timeline))
 
 
 async def test_x_goes_through_the_items_and_enter_opens_one(storage: SQLiteStorage) -> None:
@@ -118,6 +168,24 @@ async def test_x_goes_through_the_items_and_enter_opens_one(storage: SQLiteStora
         assert timeline.item_at_hand.status is RunStatus.FAILED
         await screen.press("x")
         await screen.until(lambda: timeline.row_count == 1)
+
+
+async def test_what_a_component_starts_while_it_runs_is_shown_below_its_step(storage: SQLiteStorage) -> None:
+    save(storage, fan_out(1, name="job"))
+
+    async def starts(value: Any, context: Any) -> Any:
+        return [await context.start_child("job", n) for n in range(2)]
+
+    registry = builtin_registry()
+    registry.register(Component("/me/starts", starts, "async", "x"))
+    run_id = start(storage, flow(Step(key="own", component="/me/starts")))
+    async with screen_on(storage, begin_on=run_id) as screen, working(storage, registry):
+        timeline = screen.dashboard.timeline
+        await screen.until(lambda: "2✓" in line_with(screen, timeline, "own ×2 ▸"))
+        screen.dashboard.set_focus(timeline)
+        await screen.press("x", "j", "enter")
+        await screen.until(lambda: isinstance(screen.app.screen, RunView))
+        await screen.expect("job v1")
 
 
 async def test_items_are_followed_while_they_go_on(storage: SQLiteStorage) -> None:
@@ -226,6 +294,29 @@ async def test_ten_thousand_items_are_followed_and_looked_through(storage: SQLit
         assert timeline.row_count == 10_002
         await screen.press("x", "G")
         await screen.expect("2 items a cell")
+
+
+async def test_what_was_done_before_a_worker_went_is_drawn_as_work(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepflow_tui.panes.timeline.LEAST_LOST_SECONDS", 0.0)
+    begun = asyncio.Event()
+
+    async def works(value: Any, context: Any) -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    registry = builtin_registry()
+    registry.register(Component("/me/works", works, "async", "x"))
+    run_id = start(storage, flow(Step(key="own", component="/me/works")))
+    for _ in range(2):
+        begun.clear()
+        async with working(storage, registry):
+            await begun.wait()
+    async with screen_on(storage, begin_on=run_id) as screen:
+        timeline = screen.dashboard.timeline
+        await screen.until(lambda: bool(timeline.rows) and len(timeline.rows[0].attempts) == 3)
+        assert "┊" in line_with(screen, timeline, "own")
 
 
 # Folding

@@ -11,13 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from stepflow.model.event import WorkflowEvent
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.statuses import RunStatus, StepStatus
 from stepflow_tui.presentation.executions import execution_row
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.history import history_of
 from stepflow_tui.presentation.spans import Line, fit_line
-from stepflow_tui.presentation.timeline import Scene, Told, activity_of, label_width, line_of, ready_at, step_row
+from stepflow_tui.presentation.timeline import (
+    Scene,
+    Told,
+    activity_of,
+    ends_of,
+    label_width,
+    line_of,
+    ready_at,
+    step_row,
+)
 from stepflow_tui.presentation.timeline_activity import Activity, density_line, profile
 from stepflow_tui.presentation.timeline_axis import (
     BESIDE,
@@ -33,6 +43,7 @@ from stepflow_tui.presentation.timeline_axis import (
 from stepflow_tui.presentation.timeline_folding import MANY, SLOWEST, Choices, Rest, Row, Shown, rows_of, shown_rows
 from stepflow_tui.presentation.timeline_grid import grid_rows, legend
 from stepflow_tui.presentation.timeline_items import Begun, Item, Items, items_of
+from stepflow_tui.presentation.timeline_losses import Loss, losses_of, may_have_lost, with_losses
 from stepflow_tui.presentation.timeline_prediction import (
     Prediction,
     StepHistory,
@@ -100,6 +111,31 @@ def test_without_a_history_nothing_is_invented() -> None:
     assert not prediction.is_whole
     assert "ETA >5.0s" in subtitle_of(LIVE, prediction, usually(b=5), NOW, UNICODE)
     assert "ETA" not in subtitle_of(LIVE, None, None, NOW, UNICODE)
+
+
+def test_one_that_is_scheduled_is_expected_from_when_it_is_to_begin_on() -> None:
+    later = NOW + timedelta(hours=1)
+    scheduled = run(RunStatus.SCHEDULED, started_at=None, wake_at=later, steps_done=0)
+    steps = [step("a", StepStatus.PENDING, 0), step("b", StepStatus.PENDING, 1, depends_on=("a",))]
+    prediction = predict(scheduled, steps, usually(a=10, b=5), NOW)
+    assert prediction is not None
+    assert (after(prediction, "a"), after(prediction, "b")) == ((3600, 3610), (3610, 3615))
+    assert "ETA 1h00m" in subtitle_of(scheduled, prediction, usually(a=10, b=5), NOW, UNICODE)
+    rows = rows_of(steps)
+    assert ready_at(rows[0], scheduled, {}) is None
+    axis = axis_of(scheduled, NOW, prediction.end)
+    assert (axis.begin, axis.seconds) == (later, 15)
+    told = Told(expected=prediction.steps["b"])
+    assert text(step_row(rows[1], axis, 8, 78, NOW, UNICODE, told))[18:] == " " * 40 + "╌" * 20
+    # One whose time has come waits from then on, not since it was made.
+    queued = run(RunStatus.QUEUED, started_at=None, created_at=ago(600), wake_at=ago(5))
+    assert ready_at(rows[0], queued, {}) == ago(5)
+
+
+def test_what_is_tried_again_has_not_ended() -> None:
+    retried = step("a", StepStatus.AWAITING_RETRY, 0, finished_at=ago(30), wake_at=NOW + timedelta(seconds=9))
+    rows = rows_of([retried, step("b", StepStatus.PENDING, 1, depends_on=("a",))])
+    assert ready_at(rows[1], LIVE, ends_of(rows)) is None
 
 
 def test_beyond_the_usual_it_is_expected_with_the_slow_ones_and_then_late() -> None:
@@ -242,6 +278,42 @@ def test_whatever_part_is_seen_it_is_a_part_of_the_whole(keys: list[str], second
             assert len(set(labels)) == len(labels)
 
 
+# What a lost worker did
+
+
+def moved(event_type: str, at: datetime, attempt: int = 1) -> WorkflowEvent:
+    return WorkflowEvent(
+        seq=1, run_id=LIVE.id, run_seq=1, kind="order-flow", event_type=event_type, step_key="a", attempt=attempt,
+        level="info", timestamp=at, payload={},
+    )  # fmt: skip
+
+
+def test_what_a_lost_worker_did_is_drawn_as_an_attempt_and_not_as_a_wait() -> None:
+    events = [moved("step.started", ago(60)), moved("step.released", ago(40)), moved("step.started", ago(30))]
+    losses = losses_of(events)
+    assert losses == (Loss(1, ago(60), ago(40)),)
+    (row,) = rows_of([step("a", StepStatus.RUNNING, started_at=ago(30))])
+    assert may_have_lost([row], LIVE, {}, 1.0) == [row.step]
+    assert may_have_lost([row], LIVE, {}, 31.0) == []
+    whole = with_losses(row, losses)
+    assert may_have_lost([whole], LIVE, {}, 1.0) == []
+    line = step_row(whole, Axis(ago(60), 60), 8, 78, NOW, UNICODE, Told(ready_at=ready_at(whole, LIVE, {})))
+    assert text(line)[10:].startswith("  1m00 ")
+    assert text(line)[18:] == "█" * 20 + "┊" + " " * 9 + "█" * 30
+    # Taken back, and not begun again; and as it was before it was lost.
+    back = step("a", StepStatus.PENDING, attempt=1)
+    assert may_have_lost(rows_of([back]), LIVE, {}, 1.0) == [back]
+    assert len(with_losses(rows_of([back])[0], losses).attempts) == 2
+    (then,) = rows_of([step("a", StepStatus.RUNNING, started_at=ago(60))])
+    assert with_losses(then, losses) == then
+    # Before the second attempt, if that was lost.
+    tries = [step("a", StepStatus.FAILED, attempt=1, started_at=ago(90), finished_at=ago(70)), row.step]
+    tries[1] = msgspec.structs.replace(row.step, attempt=2)
+    lost = losses_of([moved("step.started", ago(60), 2), moved("step.released", ago(40), 2)])
+    starts = [one.started_at for one in with_losses(rows_of(tries)[0], lost).attempts]
+    assert starts == [ago(90), ago(60), ago(30)]
+
+
 # Many at a time
 
 
@@ -267,6 +339,10 @@ def test_the_density_says_how_many_there_were_at_most() -> None:
     rows = rows_of([step(f"s{i}", StepStatus.COMPLETED, i) for i in range(3)])
     line = text(density_line(activity_of(rows, {}), Axis(ago(60), 60), 8, 78, NOW, UNICODE))
     assert line.rstrip() == "  max 3 at a time".ljust(18) + "█" * 30
+    for names in range(7, 12):
+        line = text(density_line(activity_of(rows, {}), Axis(ago(60), 60), names, 70 + names, NOW, UNICODE))
+        assert line[names + BESIDE - 1 : names + BESIDE + 1] == " █"
+        assert ("at a time" in line) is (names >= 8)
 
 
 # Items
@@ -318,6 +394,24 @@ def test_items_of_a_named_template_belong_to_the_step_that_began_to_wait_then() 
         "m": [children[0].id, children[1].id],
         "n": [children[2].id],
     }
+
+
+def test_what_a_component_started_without_awaiting_it_is_an_item_of_the_only_step_that_ran() -> None:
+    own = step("own", StepStatus.COMPLETED, 0, component="/me/job", started_at=ago(45), finished_at=ago(30))
+    echo = step("e", StepStatus.COMPLETED, 1, started_at=ago(45), finished_at=ago(30))
+    late = step("late", StepStatus.RUNNING, 2, component="/me/job", started_at=ago(20))
+    children = [child(n, template="item") for n in range(2)]
+    items = items_of(LIVE, attempts(own, echo, late), children, {})
+    assert {key: [item.run_id for item in some.items] for key, some in items.items()} == {
+        "own": [one.id for one in children]
+    }
+    (row,) = rows_of([own])
+    line = text(step_row(row, Axis(ago(60), 60), 8, 78, NOW, UNICODE, Told(items=items["own"])))
+    assert line[18:].strip().startswith("█" * 15), "its bar is its own work"
+    assert "2✓" in line
+    # Of two that ran then, nobody knows which one it was.
+    beside = step("late", StepStatus.RUNNING, 2, component="/me/job", started_at=ago(50))
+    assert items_of(LIVE, attempts(own, echo, beside), children, {}) == {}
 
 
 def test_items_are_those_of_the_last_attempt_and_as_they_were_then() -> None:
