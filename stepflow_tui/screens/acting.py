@@ -7,26 +7,34 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from textual import work
 
-from stepflow.errors import WorkflowEngineError
+from stepflow.errors import TemplateNotFoundError, WorkflowEngineError
 from stepflow.model.event import EventType
+from stepflow.model.flow import Flow
 from stepflow.model.ids import RUN_PREFIX
 from stepflow.model.run import RunRecord, awaited_signal
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.keymap import Key
 from stepflow_tui.presentation.executions import short_id
+from stepflow_tui.presentation.form import lacking_variables
+from stepflow_tui.presentation.redrive import kept_and_run
 from stepflow_tui.presentation.spans import safe
 from stepflow_tui.screens.asking import Asking
-from stepflow_tui.screens.frame import READ_ONLY
+from stepflow_tui.screens.frame import Frame
 from stepflow_tui.screens.looking import ABOUT_RUNS, Looking
 from stepflow_tui.widgets.bar import Question
 
 if TYPE_CHECKING:
     from stepflow_tui.editing import Editing
     from stepflow_tui.panes.palette import Command
+    from stepflow_tui.presentation.form import Answer
+    from stepflow_tui.screens.ask import Asked
 
 MOST_TEMPLATES = 1000
+MOST_OF_PREVIEW = 120
+"""Cells."""
 PATIENCE = timedelta(seconds=15)
 """With a worker that is to end an execution: longer than the lease of one that is hung."""
 
@@ -49,6 +57,8 @@ class Acting(Looking, Asking):
         if key.id == "retry" and not run.status.may_be_retried:
             reason = "run it again with r" if run.status.is_final else "it has not ended"
             return f"{short_id(run.id)} is {run.status.value}: {reason}"
+        if key.id == "answer" and run.status.is_final:
+            return f"{short_id(run.id)} is {run.status.value}; it takes no answer"
         if key.id == "retry_from" and self.step_at_hand is None:
             return "No step is selected: go to the steps with tab, and press T on one"
         return None
@@ -58,11 +68,11 @@ class Acting(Looking, Asking):
         from stepflow_tui.panes.palette import Command, Palette
 
         async def run(name: str) -> None:
-            self.act(self._ask_to_run(name, None))
+            self.prepare(partial(self._run_asked, name, None))
 
         async def add() -> None:
             templates = sorted(await self.client.list_templates(MOST_TEMPLATES), key=lambda template: template.name)
-            why_not = READ_ONLY if self.session.read_only else None
+            why_not = self.session.why_off if self.session.read_only else None
             commands = [Command(f"Run {one.name}", "", partial(run, one.name), why_not) for one in templates]
             self.query_one(Palette).add(commands)
 
@@ -143,29 +153,54 @@ class Acting(Looking, Asking):
         return True
 
     def action_retry(self) -> None:
-        self.act(self._retry(self.the_run))
+        run = self.the_run
+        about = f"Retry {short_id(run.id)} {safe(run.template)}"
+        question = Question(f"{about}?", {"y": ("yes", "retry it")})
+
+        async def retry(_: str) -> None:
+            self.act(self._retry(run))
+
+        if self.ask(question, retry):
+            self._preview(run, about, question)
+
+    @work(group="preview", exclusive=True)
+    async def _preview(self, run: RunRecord, about: str, question: Question) -> None:
+        """It may be answered before it is known."""
+        try:
+            plan = await self.client.plan_redrive(run.id)
+        except WorkflowEngineError:
+            return  # who retries it is told what is wrong
+
+        def text(room: int) -> str:
+            return f"{about}: {kept_and_run(plan.reused, plan.performed, room - cell_len(about) - 3)}?"
+
+        if question.is_attached:
+            question.tell(text)
 
     async def _retry(self, run: RunRecord) -> None:
         new = await self.client.retry(run.id)
-        await self.ensure_worker()
-        await self.show_run(new)
-        self.note(f"Retried as {short_id(new)}")
+        await self._show_started(new, f"Retried as {short_id(new)}")
 
     # Run
 
     def action_run(self) -> None:
-        self.act(self._ask_to_run(self.the_template, self.version_at_hand))
+        self.prepare(partial(self._run_asked, self.the_template, self.version_at_hand))
 
-    async def _ask_to_run(self, name: str, version: int | None) -> None:
+    async def _run_asked(self, name: str, version: int | None) -> Asked:
         template = await self.client.get_template(name, version)
 
-        async def run(text: str, value: Any) -> None:
-            self.session.last_inputs[name] = text
-            run_id = await self.client.start_run(name, value, version=version)
-            await self._show_started(run_id)
-            self.note(f"Started {short_id(run_id)} {name}")
+        async def run(answer: Answer) -> None:
+            self._remember(name, answer)
+            run_id = await self.client.start_run(name, answer.value, version=version, variables=answer.variables)
+            await self.close_asked()
+            await self._show_started(run_id, f"Started {short_id(run_id)} {name}")
 
-        await self.ask_input(f"Run {_called(name, version)} with", template, run)
+        return await self.input_asked(f"Run {_called(name, version)} with", template, run)
+
+    def _remember(self, name: str, answer: Answer) -> None:
+        self.session.last_inputs[name] = answer.text
+        if answer.variables is not None:
+            self.session.last_variables[name] = answer.variables
 
     def more_commands(self) -> list[Command]:
         from stepflow_tui.panes.palette import Command
@@ -177,7 +212,7 @@ class Acting(Looking, Asking):
         async def run_again() -> None:
             self.act(self._run_again(name))
 
-        why_not = READ_ONLY if self.session.read_only else None
+        why_not = self.session.why_off if self.session.read_only else None
         command = Command(f"Run {name} with its last input, unasked", "", run_again, why_not)
         return [*super().more_commands(), command]
 
@@ -186,31 +221,43 @@ class Acting(Looking, Asking):
         if text is None:
             self.note(f"{name} has not run yet; r asks for its input")
             return
-        run_id = await self.client.start_run(name, json.loads(text))
-        await self._show_started(run_id)
-        self.note(f"Started {short_id(run_id)} {name}")
+        variables = self.session.last_variables.get(name)
+        if lacking := lacking_variables((await self.client.get_template(name)).flow, variables or {}):
+            self.note(f"{name} needs {', '.join(lacking)}, which nobody gave here yet")
+            self.prepare(partial(self._run_asked, name, None))
+            return
+        run_id = await self.client.start_run(name, json.loads(text), variables=variables)
+        await self._show_started(run_id, f"Started {short_id(run_id)} {name}")
 
-    async def _show_started(self, run_id: str) -> None:
-        await self.close_json()
+    async def _show_started(self, run_id: str, said: str) -> None:
         await self.ensure_worker()
-        await self.show_run(run_id)
+        if self.app.screen is self:  # else somebody looks at something else by now
+            await self.show_run(run_id)
+        self.say(said)
+
+    def say(self, text: str, style: str = "title") -> None:
+        """On the screen that is seen."""
+        seen = self.app.screen
+        if isinstance(seen, Frame):
+            seen.note(text, style)
 
     # Simulate, edit
 
     def action_simulate(self) -> None:
-        self.act(self._ask_to_simulate(self.the_template, self.version_at_hand))
+        self.prepare(partial(self._simulation_asked, self.the_template, self.version_at_hand))
 
-    async def _ask_to_simulate(self, name: str, version: int | None) -> None:
+    async def _simulation_asked(self, name: str, version: int | None) -> Asked:
         template = await self.client.get_template(name, version)
 
-        async def simulate(text: str, value: Any) -> None:
-            self.session.last_inputs[name] = text
-            made = await self.client.simulate(name, value, version=version)
-            await self.close_json()
+        async def simulate(answer: Answer) -> None:
+            self._remember(name, answer)
+            made = await self.client.simulate(name, answer.value, version=version, variables=answer.variables)
+            await self.close_asked()
             self.session.simulations[name] = (template.version, made)
             await self.show_simulation(name)
 
-        await self.ask_input(f"Simulate {_called(name, version)} with", template, simulate)
+        title = f"Simulate {_called(name, version)} with"
+        return await self.input_asked(title, template, simulate, needs_secrets=False)
 
     async def show_simulation(self, name: str) -> None:
         """One that was just made."""
@@ -250,52 +297,85 @@ class Acting(Looking, Asking):
         self.note(f"{short_id(run.id)} goes on")
 
     def action_answer(self) -> None:
-        self.act(self._answer(self.the_run))
+        self.prepare(partial(self._answer_asked, self.the_run, self.step_at_hand))
 
-    async def _answer(self, run: RunRecord) -> None:
+    async def _answer_asked(self, run: RunRecord, at_hand: str | None) -> Asked:
+        from stepflow_tui.screens.ask import Approval, AskInput
+
         steps = await self.client.get_steps(run.id, bodies=False)
         waiting = {step.key: name for step in steps if (name := awaited_signal(step.awaits)) is not None}
         if not waiting:
-            self.note(f"{short_id(run.id)} waits for no answer")
-            return
-        at_hand = self.step_at_hand
+            return self._signal_name_asked(run)
         step = at_hand if at_hand in waiting else next(iter(waiting))
         name = waiting[step]
-        message = await self._message_of(run, step)
+        asks = await self._asked_by(run, step)
 
-        async def answer(_: str, value: Any) -> None:
-            await self.client.signal(run.id, name, value)
-            await self.close_json()
-            await self.ensure_worker()
-            self.note(f"Answered {name} of {short_id(run.id)}")
+        async def answer(given: Answer) -> None:
+            await self._signal(run, name, given.value)
 
-        await self.ask_json(f"{message or step}: answer '{name}' with", '{"approved": true}', answer)
+        if asks is not None:
+            return Approval(f"{step}: {asks}", answer)
+        return AskInput(f"{step} waits for '{name}': answer with", "{}", answer)
 
-    async def _message_of(self, run: RunRecord, step: str) -> str:
-        """What the step asks; empty: nothing."""
-        for event in reversed(await self.client.get_events(run.id, newest=True)):
-            if event.event_type == EventType.STEP_WAITING and event.step_key == step:
-                return str(event.payload.get("message") or "")
-        return ""
+    def _signal_name_asked(self, run: RunRecord) -> Asked:
+        from stepflow_tui.screens.ask_text import AskText
+
+        def named(name: str) -> None:
+            if name:
+                self.prepare(partial(self._signal_asked, run, name))
+
+        self._answered = named
+        return AskText(f"{short_id(run.id)} waits for no answer; name a signal to send:")
+
+    async def _signal_asked(self, run: RunRecord, name: str) -> Asked:
+        from stepflow_tui.screens.ask import AskInput
+
+        async def send(given: Answer) -> None:
+            await self._signal(run, name, given.value)
+
+        return AskInput(f"Send '{name}' to {short_id(run.id)} with", "{}", send)
+
+    async def _signal(self, run: RunRecord, name: str, value: Any) -> None:
+        is_awaited = await self.client.signal(run.id, name, value)
+        await self.close_asked()
+        await self.ensure_worker()
+        if is_awaited:
+            self.say(f"Answered {name} of {short_id(run.id)}")
+        else:
+            self.say(f"Sent {name} to {short_id(run.id)}; it is kept for the first step that waits for it")
+
+    async def _asked_by(self, run: RunRecord, step: str) -> str | None:
+        """What the step wants to be decided, and by whom; None: it only waits for a signal."""
+        for event in reversed(await self.client.get_events(run.id, step=step, newest=True)):
+            if event.event_type == EventType.STEP_WAITING:
+                message, who = event.payload.get("message"), event.payload.get("who")
+                if message is None and who is None:
+                    return None
+                named = ", ".join(map(str, who)) if isinstance(who, list) else who
+                return f"{message or 'approve it?'}{f' (asks {named})' if named else ''}"
+        return None
 
     def action_retry_from(self) -> None:
         assert self.step_at_hand is not None  # as `why_not` says
-        self.act(self._ask_retry_from(self.the_run, self.step_at_hand))
+        self.prepare(partial(self._retry_from_asked, self.the_run, self.step_at_hand))
 
-    async def _ask_retry_from(self, run: RunRecord, step: str) -> None:
+    async def _retry_from_asked(self, run: RunRecord, step: str) -> Asked:
         plan = await self.client.plan_redrive(run.id, step)
         full = await self.client.get_run(run.id)
+        try:
+            flow = (await self.client.get_template(plan.template, plan.version)).flow
+        except TemplateNotFoundError:
+            flow = Flow(steps=())  # of a child that is written in its parent: its input has no form
 
-        async def retry(_: str, value: Any) -> None:
+        async def retry(answer: Answer) -> None:
             is_retried = run.status.may_be_retried
             make = self.client.retry if is_retried else self.client.fork
-            new = await make(run.id, step, value)
-            await self._show_started(new)
-            self.note(f"{'Retried' if is_retried else 'Forked'} as {short_id(new)} from {step}")
+            new = await make(run.id, step, answer.value)
+            await self.close_asked()
+            await self._show_started(new, f"{'Retried' if is_retried else 'Forked'} as {short_id(new)} from {step}")
 
-        reused = len(plan.reused)
-        title = f"From {step}, keeping {reused} of {reused + len(plan.performed)} steps, with"
-        await self.ask_json(title, json.dumps(full.input, ensure_ascii=False), retry)
+        preview = kept_and_run(plan.reused, plan.performed, MOST_OF_PREVIEW)
+        return self.form_or_json(f"From {step}: {preview}; with", flow, full.input, None, retry)
 
 
 def _called(name: str, version: int | None) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from textual import events
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.message import Message
-from textual.widgets import Input, Static
+from textual.widget import Widget
+from textual.widgets import Input
 
-from stepflow_tui.presentation.spans import safe
+from stepflow_tui.screens.ask import Asked, Entry
 
 
-class AskText(Horizontal):
+class AskText(Asked):
     class Given(Message):
         """None: nothing is to be done."""
 
@@ -20,24 +19,30 @@ class AskText(Horizontal):
             self.text = text
 
     def __init__(self, title: str, proposed: str = "") -> None:
-        super().__init__(id="ask")
-        self._title = title
+        super().__init__(title, None, "ask")
         self._proposed = proposed
 
     def compose(self) -> ComposeResult:
-        yield Static(f" {safe(self._title)} ", markup=False)
-        field = Input(self._proposed, id="input", select_on_focus=False)
-        field.cursor_blink = False
-        yield field
+        yield from self.heading()
+        yield Entry(self._proposed, id="input")
 
-    def on_mount(self) -> None:
-        self.query_one(Input).focus()
+    @property
+    def editor(self) -> Widget:
+        return next(iter(self.query(Entry)), self)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.post_message(self.Given(event.value.strip()))
+        self._give(event.value.strip())
 
-    def on_key(self, event: events.Key) -> None:
-        if event.key == "escape":
-            event.stop()
-            self.post_message(self.Given(None))
+    def action_close(self) -> None:
+        self._give(None)
+
+    def _give(self, text: str | None) -> None:
+        """Once."""
+        if not self.is_closed:
+            self.is_closed = True
+            self.post_message(self.Given(text))
+
+    def on_entry_shortened(self, event: Entry.Shortened) -> None:
+        event.stop()
+        self.say(f"{self.title} (of {event.lines} lines the first was taken)")

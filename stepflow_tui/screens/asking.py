@@ -3,36 +3,84 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+from textual.css.query import NoMatches
+
+from stepflow.model.flow import Flow
 from stepflow.model.template import TemplateVersion
-from stepflow_tui.presentation.form import Field, fields_of
-from stepflow_tui.screens.frame import Frame
-from stepflow_tui.session import Session
+from stepflow_tui.presentation.form import named_variables, parts_of
+from stepflow_tui.screens.coming import Coming
+from stepflow_tui.screens.frame import ASKED, Frame
 
 if TYPE_CHECKING:
-    from stepflow_tui.screens.ask import AskInput
-    from stepflow_tui.screens.form import Form
+    from stepflow_tui.presentation.form import Answer
+    from stepflow_tui.screens.ask import Asked, Then
 
 
 class Asking(Frame):
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._given: Callable[[str, Any], Awaitable[None]] | None = None
+    def prepare(self, making: Callable[[], Awaitable[Asked | None]]) -> None:
+        """What is typed from now on is for what `making` makes, when it has read what that needs; None: it is not asked
+        for. One thing is asked at a time."""
+        if self.is_asked():
+            return
+        coming = Coming()
+        self.put_up(coming)
+        self.act(self._show_asked(coming, making))
 
-    async def ask_input(
-        self, title: str, template: TemplateVersion, then: Callable[[str, Any], Awaitable[None]]
-    ) -> None:
-        """By a form where its schema names the parts; with the last input, else what the schema suggests."""
-        schema = template.flow.input_schema
+    async def _show_asked(self, coming: Coming, making: Callable[[], Awaitable[Asked | None]]) -> None:
+        asked = None
+        try:
+            asked = await making()
+        except NoMatches:
+            pass  # the screen was left meanwhile
+        finally:
+            if asked is None and coming.is_attached:
+                await self.close_asked()
+        if asked is not None and coming.is_attached and not coming.is_given_up:
+            await self.mount(asked)
+            coming.give_way(asked)
+
+    async def on_coming_given_up(self) -> None:
+        await self.close_asked()
+
+    async def input_asked(
+        self, title: str, template: TemplateVersion, then: Then, *, needs_secrets: bool = True
+    ) -> Asked:
+        """With the last input, else what the schema suggests."""
         proposed = self.session.last_inputs.get(template.name) or await self.last_input(template.name)
-        fields = fields_of(schema)
-        given = _begin_with(schema) if proposed is None else json.loads(proposed)
-        if fields is not None and isinstance(given, dict):
-            await self._ask_form(title, fields, given, then)
-        else:
-            await self.ask_json(title, proposed or json.dumps(_example_of(schema), ensure_ascii=False), then)
+        variables = self.session.last_variables.get(template.name, {})
+        given = None if proposed is None else json.loads(proposed)
+        return self.form_or_json(title, template.flow, given, variables, then, needs_secrets=needs_secrets)
+
+    def form_or_json(
+        self,
+        title: str,
+        flow: Flow,
+        given: Any,
+        variables: Mapping[str, Any] | None,
+        then: Then,
+        *,
+        needs_secrets: bool = True,
+    ) -> Asked:
+        """`given`: None is what the schema suggests; `variables`: None, they are not asked for."""
+        from stepflow_tui.screens.ask import AskInput
+
+        schema = flow.input_schema
+        begin = _begin_with(schema) if given is None else given
+        if variables is None:
+            flow = msgspec.structs.replace(flow, variables=None)
+        parts = parts_of(flow, begin, {**flow.variable_defaults, **(variables or {})}, needs_secrets=needs_secrets)
+        if parts is not None:
+            from stepflow_tui.screens.form import Form
+
+            return Form(title, parts, then)
+        whole = _example_of(schema) if given is None else given
+        if has_variables := bool(named_variables(flow)):
+            whole = {"input": whole, "variables": dict(variables or {})}
+        return AskInput(title, json.dumps(whole, ensure_ascii=False), then, with_variables=has_variables)
 
     async def last_input(self, name: str) -> str | None:
         page = await self.client.list_runs(1, template=name)
@@ -40,38 +88,33 @@ class Asking(Frame):
             return None
         return json.dumps((await self.client.get_run(page.items[0].id)).input, ensure_ascii=False)
 
-    async def ask_json(self, title: str, proposed: str, then: Callable[[str, Any], Awaitable[None]]) -> None:
-        """`then` closes it by `close_json` when all went well; else it stays, to be mended."""
-        from stepflow_tui.screens.ask import AskInput
-
-        await self.close_json()
-        self._given = then
-        await self.mount(AskInput(title, proposed))
-
-    async def _ask_form(
-        self, title: str, fields: Sequence[Field], given: dict[str, Any], then: Callable[[str, Any], Awaitable[None]]
-    ) -> None:
-        from stepflow_tui.screens.form import Form
-
-        await self.close_json()
-        self._given = then
-        await self.mount(Form(title, fields, given))
-
-    async def on_form_as_json(self, message: Form.AsJson) -> None:
-        if self._given is not None:
-            await self.ask_json(message.title, message.text, self._given)
-
-    async def close_json(self) -> None:
+    async def close_asked(self) -> None:
+        """Nothing where the screen is gone."""
+        asked = self.query(ASKED)
         self.set_focus(None)  # else it goes to whatever comes next
-        await self.query("#ask, #form").remove()
-        self.focus_main()
+        await asked.remove()
+        self.focus_again()
 
-    def on_ask_input_given(self, message: AskInput.Given) -> None:
-        if self._given is not None:
-            self.act(self._given(message.text, message.value))
+    async def on_asked_given(self, message: Asked.Given) -> None:
+        asked = message.asked
+        if asked.then is not None and not asked.is_busy and not asked.is_closed:
+            asked.is_busy = True
+            self.act(self._give(asked, message.answer))
 
-    async def on_ask_input_closed(self, message: AskInput.Closed) -> None:
-        await self.close_json()
+    async def _give(self, asked: Asked, answer: Answer) -> None:
+        assert asked.then is not None
+        try:
+            await asked.then(answer)
+            asked.is_closed = True  # what was given meanwhile is no second answer
+        finally:
+            asked.is_busy = False
+
+    async def on_asked_closed(self, message: Asked.Closed) -> None:
+        await self.close_asked()
+
+    async def on_asked_replaced(self, message: Asked.Replaced) -> None:
+        self.put_up(message.other)
+        await message.asked.remove()
 
 
 def _begin_with(schema: Any) -> Any:

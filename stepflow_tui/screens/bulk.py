@@ -9,7 +9,6 @@ from stepflow.errors import WorkflowEngineError
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.screens.acting import Acting
-from stepflow_tui.screens.frame import Frame
 from stepflow_tui.widgets.bar import Question
 
 FEW = 5
@@ -110,19 +109,13 @@ class Bulk(Acting):
                     raise outcome
                 else:
                     counted += outcome
-            self._say(f"{counted:,} of {len(runs):,} {done} …")
+            self.say(f"{counted:,} of {len(runs):,} {done} …")
         if refused:
-            self._say(f"{counted:,} of {len(runs):,} {done}, {len(refused):,} refused: {refused[0]}", "bad")
+            self.say(f"{counted:,} of {len(runs):,} {done}, {len(refused):,} refused: {refused[0]}", "bad")
         else:
             rest = len(runs) - counted
-            self._say(f"{counted:,} {done}{f'; {rest:,} stay as they were' if rest else ''}")
+            self.say(f"{counted:,} {done}{f'; {rest:,} stay as they were' if rest else ''}")
         try:
             await self.session.ensure_worker()
         except WorkflowEngineError as error:
-            self._say(error.message, "bad")
-
-    def _say(self, text: str, style: str = "title") -> None:
-        """On the screen that is seen."""
-        seen = self.app.screen
-        if isinstance(seen, Frame):
-            seen.note(text, style)
+            self.say(error.message, "bad")

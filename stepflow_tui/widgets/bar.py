@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from textual import events
 from textual.message import Message
 
-from stepflow_tui.presentation.spans import Line
+from stepflow_tui.presentation.spans import Line, cells, fit
 from stepflow_tui.widgets.lines import LineView
+
+LEAST_TEXT = 12
+"""Cells of a question that stay, however many its answers take."""
 
 
 class Bar(LineView, can_focus=False):
@@ -50,14 +53,15 @@ class Question(Bar, can_focus=True):
         """`answers`: key -> what it means, how it reads."""
         super().__init__(id="question")
         self._answers = answers
-        line: Line = [(f" {text} ", "title")]
-        for key, (_, reads) in answers.items():
-            line += [(f" {key} ", "active"), (f"{reads} ", "")]
-        line.append((" any other key: no", "dim"))
-        self._question = f" {text}  "
+        self._text: Callable[[int], str] = lambda room: text
         self._typed: str | None = None
         """What was typed of `yes`; None: one key answers."""
-        self.show(lambda width: line)
+        self.show(self._line)
+
+    def tell(self, text: Callable[[int], str]) -> None:
+        """More is known of what it asks: `text` gives it for so many cells."""
+        self._text = text
+        self._say()
 
     def must_be_typed(self) -> None:
         """Where it is only yes or no, ask for the whole word."""
@@ -66,9 +70,27 @@ class Question(Bar, can_focus=True):
 
     def _type(self, typed: str) -> None:
         self._typed = typed
-        asked: Line = [(self._question, "title"), ("type yes: ", ""), (f"{typed}_", "active")]
-        line = [*asked, ("  any other key: no", "dim")]
-        self.show(lambda width: line)
+        self._say()
+
+    def _say(self) -> None:
+        self.show(self._line)
+
+    def _line(self, width: int) -> Line:
+        """What answers it is always seen; its text is cut first."""
+        keys: Line = []
+        if self._typed is not None:
+            keys += [(" type yes: ", ""), (f"{self._typed}_ ", "active")]
+        else:
+            for key, (_, reads) in self._answers.items():
+                keys += [(f" {key} ", "active"), (f"{reads} ", "")]
+        other: Line = [(" any other key: no", "dim")]
+        room = width - cells(keys) - 2
+        text = self._text(max(room - cells(other), LEAST_TEXT))
+        if cells([(text, "")]) > max(room - cells(other), 0):
+            other = []
+            text = self._text(max(room, LEAST_TEXT))
+        length = min(cells([(text, "")]), max(room, LEAST_TEXT))
+        return [(f" {fit(text, length)} ", "title"), *keys, *other]
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
