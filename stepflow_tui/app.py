@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import locale
 import os
 import signal
 import threading
@@ -39,6 +38,7 @@ from stepflow_tui.remembering import Memory
 from stepflow_tui.screens.dashboard import Dashboard
 from stepflow_tui.screens.frame import Frame
 from stepflow_tui.session import Session
+from stepflow_tui.terminal import given_environment, is_drawn_here, shows_only_ascii
 from stepflow_tui.theme import DEFAULT, STYLES, load_themes
 from stepflow_tui.typed_ahead import TypedAhead
 from stepflow_tui.widgets.bar import Question
@@ -62,8 +62,8 @@ MOST_ENDING_SECONDS = 3.0
 
 class StepFlowApp(App[int]):
     """The terminal UI on one database. `start_worker`: start one when none is alive; `run`: begin on this execution,
-    not where it was left, which `memory` knows; `options`: of a command line, that name the database;
-    `config`: None is the settings of nobody; `reports`: where a defect is written down, None: nowhere."""
+    not where it was left, which `memory` knows; `config`: None is the settings of nobody; `reports`: where a defect is
+    written down, None: nowhere."""
 
     TITLE = "StepFlow"
     ENABLE_COMMAND_PALETTE = False
@@ -80,14 +80,11 @@ class StepFlowApp(App[int]):
         config: Config | None = None,
         reports: Path | None = None,
         profile: Profile | None = None,
-        options: tuple[tuple[str, str], ...] = (),
         memory: Memory | None = None,
     ) -> None:
         super().__init__()
         self.client = client
         self._reports = reports
-        self._options = options
-        """Of the command line, that named what it began with."""
         self._rules = (start_worker, read_only)
         """Of every storage that is opened."""
         self._first = profile or _unnamed(client)
@@ -117,8 +114,6 @@ class StepFlowApp(App[int]):
         session = Session(
             client, Glyphs(), start_worker=start_worker, read_only=only_reads, config=config, profile=profile
         )
-        if profile is None:
-            session.options = self._options
         session.configure = self.configure
         session.profiles = self._profiles
         session.taken = self.taken
@@ -337,12 +332,12 @@ class StepFlowApp(App[int]):
 
 
 def wants_ascii(glyphs: str) -> bool:
-    """STEPFLOW_ASCII asks for it, or the setting; by `auto` where the terminal's encoding cannot show our signs."""
+    """STEPFLOW_ASCII asks for it, or the setting; by `auto` where the terminal cannot show our signs."""
     if os.environ.get("STEPFLOW_ASCII"):
         return True
     if glyphs != "auto":
         return glyphs == "ascii"
-    return "utf" not in locale.getpreferredencoding(False).lower()
+    return is_drawn_here() and shows_only_ascii(given_environment())
 
 
 def _unnamed(client: Client) -> Profile:
@@ -356,7 +351,6 @@ async def show(
     *,
     read_only: bool,
     profile: Profile | None = None,
-    options: tuple[tuple[str, str], ...] = (),
     driver: type[Driver] | None = None,
     size: tuple[int, int] | None = None,
 ) -> int:
@@ -372,7 +366,6 @@ async def show(
             config=config,
             reports=reports_folder(),
             profile=profile,
-            options=options,
             memory=Memory(memory_file()),
         )
         app.driver_class = driver or app.driver_class
@@ -402,11 +395,10 @@ def run(
 
         only_reads = read_only or (named is not None and named.read_only)
         return asyncio.run(Plain(client, read_only=only_reads).run(run))
-    options = Profile("", url, workspace).options
 
     async def show_here() -> int:
         asyncio.get_running_loop().call_later(SETTLED_SECONDS, tune_process)
-        return await show(client, run, read_only=read_only, profile=named, options=options)
+        return await show(client, run, read_only=read_only, profile=named)
 
     return asyncio.run(show_here())
 

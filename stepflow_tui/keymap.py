@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -26,6 +27,12 @@ OPENED: dict[View, str] = {
 }
 """Screens of something that is at hand, which lie above the one they were opened from."""
 
+WAYS_TO: dict[View, str] = {"run": "an execution that enter opens", "diff": "a diff that D opens"}
+"""How one comes to them."""
+
+TO_COME: dict[str, str] = {"schedules": "Schedules come with the scheduler"}
+"""By id, keys of screens that there are not yet, and what is said instead."""
+
 
 class Key(msgspec.Struct, frozen=True):
     id: str
@@ -42,6 +49,8 @@ class Key(msgspec.Struct, frozen=True):
     """The screens that have it; none: all."""
     only_looks: bool = False
     """One that acts and changes nothing of an execution or template: it stays where the screen only reads."""
+    hinted: tuple[View, ...] = ()
+    """The screens whose footer has it; none: all that have it."""
 
     @property
     def changes(self) -> bool:
@@ -69,6 +78,8 @@ UNDOING: tuple[View, ...] = ("dashboard", "executions")
 LISTED: tuple[View, ...] = ("dashboard", *LISTS)
 LOGGING: tuple[View, ...] = (*RUNS, "executions")
 """Screens with a log, or a list that grows as one."""
+MARKED: tuple[View, ...] = ("dashboard", "executions")
+"""Screens with a list that is sorted, and of which some can be marked."""
 SEEKING: tuple[View, ...] = ("run", "templates", "workers", "failures", "diff")
 """Screens on which `/` looks for words in the pane that has the keys."""
 
@@ -85,7 +96,7 @@ KEYS: tuple[Key, ...] = (
         "Act",
         HAVING_RUNS,
     ),
-    Key("retry", "t", "t", "retry", "Retry", "Retry it from the steps that did not complete", "Act", HAVING_RUNS),
+    Key("retry", "t", "t y", "retry", "Retry", "Retry it from the steps that did not complete", "Act", HAVING_RUNS),
     Key(
         "retry_from",
         "T",
@@ -111,7 +122,31 @@ KEYS: tuple[Key, ...] = (
         HAVING_RUNS,
         only_looks=True,
     ),
-    Key("yank", "y", "y", "yank", "", "Copy its id, command line, TRN, output or error", "Act", HAVING_RUNS, True),
+    Key(
+        "yank", "y", "y", "yank", "", "Yank: copy its id, command line, TRN, output or error", "Act", HAVING_RUNS, True
+    ),
+    Key(
+        "yank_template",
+        "y",
+        "y",
+        "yank_template",
+        "",
+        "Yank: copy its name, command line, TRN, file or source",
+        "Act",
+        TEMPLATES,
+        True,
+    ),
+    Key(
+        "export_template",
+        "E",
+        "E",
+        "export_template",
+        "",
+        "Write it to a file: its source, or its plan as JSON",
+        "Act",
+        TEMPLATES,
+        True,
+    ),
     Key(
         "simulate",
         "s",
@@ -125,8 +160,11 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("edit", "e", "e", "edit", "Edit", "Open the template in $EDITOR, at this line", "Act", RUNNING_TEMPLATES),
     Key("drain", "b", "b y", "stop_worker", "Drain", "Stop it: it gives its executions back", "Act", ("workers",)),
+    Key("yank_worker", "y", "y", "yank", "", "Yank: copy its id, process or command line", "Act", ("workers",), True),
+    Key("describe_worker", "d", "d", "describe", "Describe", "All that is known of it", "Look", ("workers",)),
     Key("open", "enter", "⏎", "open", "", "Go from an execution to its steps, from a step to all of it", "Look", RUNS),
     Key("open_run", "enter", "⏎", "open", "Open", "Open the selected execution", "Look", ("executions", "search")),
+    Key("open_held", "enter", "⏎", "open", "Open", "Open an execution that it holds", "Look", ("workers",)),
     Key("open_group", "enter", "⏎", "open", "Open", "Unfold the group, or open the execution", "Look", ("failures",)),
     Key("span", "right_square_bracket", "]", "tab(1)", "Time", "A longer time", "Look", ("failures",)),
     Key("span_back", "left_square_bracket", "[", "tab(-1)", "", "A shorter time", "Look", ("failures",)),
@@ -137,12 +175,32 @@ KEYS: tuple[Key, ...] = (
     Key("filter", "slash", "/", "filter", "Filter", "Only what matches, as status:failed err~503", "Look", FILTERED),
     Key("save_view", "B", "B", "save_view", "", "Keep this filter under a name", "Look", FILTERED),
     Key("open_view", "apostrophe", "'", "open_view", "", "Open a filter that was kept", "Look", FILTERED),
-    Key("sort", "o", "o", "sort", "Sort", "Sort by start, end, duration or creation", "Look", ("executions",)),
-    Key("reverse", "O", "O", "reverse", "", "The other way round", "Look", ("executions",)),
-    Key("mark", "space", "space", "mark", "Mark", "Mark it; c t p then act on all marked", "Look", ("executions",)),
-    Key("mark_range", "v", "v", "mark_range", "", "Mark all from the last marked one", "Look", ("executions",)),
+    Key(
+        "sort",
+        "o",
+        "o",
+        "sort",
+        "Sort",
+        "Sort by start, end, duration or creation",
+        "Look",
+        MARKED,
+        hinted=("executions",),
+    ),
+    Key("reverse", "O", "O", "reverse", "", "The other way round", "Look", MARKED),
+    Key(
+        "mark",
+        "space",
+        "space",
+        "mark",
+        "Mark",
+        "Mark it; c t p then act on all marked",
+        "Look",
+        MARKED,
+        hinted=("executions",),
+    ),
+    Key("mark_range", "v", "v", "mark_range", "", "Mark all from the last marked one", "Look", MARKED),
     Key("diff_marked", "D", "D", "diff", "", "What differs between two marked ones", "Look", ("executions",)),
-    Key("mark_all", "a", "a", "mark_all", "", "Mark all that match, or none", "Look", ("executions",)),
+    Key("mark_all", "a", "a", "mark_all", "", "Mark all that match, or none", "Look", MARKED),
     Key("watch", "W", "W", "watch", "", "Say when it ends or asks: here, by the bell", "Look", HAVING_RUNS),
     Key("undo", "u", "u", "undo(-1)", "", "Take back the last change of filter or marks", "Look", UNDOING),
     Key("redo", "U", "U", "undo(1)", "", "Do it again", "Look", UNDOING),
@@ -160,6 +218,16 @@ KEYS: tuple[Key, ...] = (
         "Look",
         HAVING_RUNS,
     ),
+    Key(
+        "describe_template",
+        "d",
+        "d",
+        "describe_template",
+        "",
+        "All that is known of the template, in words",
+        "Look",
+        TEMPLATES,
+    ),
     Key("history", "h", "h", "history", "History", "All executions of this template", "Look", RUNNING_TEMPLATES),
     Key(
         "zoom",
@@ -169,7 +237,8 @@ KEYS: tuple[Key, ...] = (
         "Zoom",
         "Give the whole screen to this pane, and take it back",
         "Look",
-        HAVING_TEMPLATES,
+        (*HAVING_TEMPLATES, *LISTS, "workers"),
+        hinted=HAVING_TEMPLATES,
     ),
     Key("pane", "tab", "tab", "next_pane", "Pane", "Next pane (shift+tab: the one before)", "Move", HAVING_TEMPLATES),
     Key("pane_back", "shift+tab", "shift+tab", "previous_pane", "", "Pane before", "Move", HAVING_TEMPLATES),
@@ -221,8 +290,19 @@ KEYS: tuple[Key, ...] = (
     Key("match_back", "N", "N", "match(-1)", "", "The place before", "Move", ("dashboard", *SEEKING)),
     Key("validate", "V", "V", "validate", "Check", "Validate and lint it now", "Look", TEMPLATES),
     Key("watch_files", "w", "w", "watch_files", "", "Watch the files, or do not", "Look", TEMPLATES),
+    Key("schedules", "4", "4", "to_come", "", "Schedules, which come with the scheduler", "Look"),
     Key("last_view", "minus", "-", "last_view", "", "The view before this one", "Look"),
-    Key("diff_runs", "D", "D", "diff", "Diff", "What differs from the last completed execution", "Look", RUNS),
+    Key(
+        "diff_runs",
+        "D",
+        "D",
+        "diff",
+        "Diff",
+        "What differs from the last completed execution",
+        "Look",
+        (*RUNS, "failures", "search"),
+        hinted=RUNS,
+    ),
     Key("differing", "J", "J", "problem(1)", "", "Next step that differs", "Move", DIFF),
     Key("differing_back", "K", "K", "problem(-1)", "", "The one before", "Move", DIFF),
     Key("differing_pane", "tab", "tab", "next_pane", "Pane", "To the differences, and back", "Move", DIFF),
@@ -242,19 +322,24 @@ MENUS: dict[str, tuple[str, ...]] = {
         "watch",
         "diff_runs",
         "diff_marked",
+        "sort",
+        "reverse",
+        "mark",
+        "mark_range",
+        "mark_all",
     ),
-    "failures": ("describe", "history", "open_log", "open_values", "find"),
-    "found": ("describe", "history", "open_log", "open_values"),
+    "failures": ("describe", "history", "open_log", "open_values", "diff_runs", "find"),
+    "found": ("describe", "history", "open_log", "open_values", "diff_runs"),
     "timeline": ("describe", "watch", "diff_runs", "find", "critical", "fit", "unfold"),
     "graph": ("describe", "find", "unfold"),
     "attempts": ("describe", "find"),
     "log": ("follow", "mark_line", "unfold", "find", "wrap", "level", "only_step", "times"),
     "events": ("follow", "mark_line", "unfold", "find", "wrap", "level", "only_step", "times"),
     "values": ("inspect", "unfold", "find"),
-    "list": ("history", "diff", "validate", "watch_files", "find"),
-    "templates": ("history", "diff", "validate", "watch_files"),
-    "source": ("history", "diff", "validate", "watch_files", "find"),
-    "workers": ("find",),
+    "list": ("describe_template", "history", "diff", "validate", "watch_files", "find"),
+    "templates": ("describe_template", "history", "diff", "validate", "watch_files"),
+    "source": ("describe_template", "history", "diff", "validate", "watch_files", "find"),
+    "workers": ("open_held", "describe_worker", "find"),
 }
 """By pane, the keys of its menu beside all that act; those that its screen does not have are left out."""
 
@@ -269,6 +354,25 @@ MOVES: tuple[tuple[str, str], ...] = (
 
 def keys_of(view: View) -> list[Key]:
     return [key for key in KEYS if not key.views or view in key.views]
+
+
+def hints_of(view: View, *, read_only: bool) -> list[Key]:
+    """Those that its footer has: none that is off."""
+    named = (key for key in keys_of(view) if key.label and (not key.hinted or view in key.hinted))
+    return [key for key in named if not (read_only and key.changes)]
+
+
+def where_is(name: str, changed: Mapping[str, str]) -> str | None:
+    """On which screens a key does something, as Textual names it; None: on none. `changed`: by id, the keys that are
+    not those of the table."""
+    views = {view for key in KEYS if name in changed.get(key.id, key.keys).split(",") for view in key.views}
+    return where(views) if views else None
+
+
+def where(views: Iterable[View]) -> str:
+    """`Executions or Search`; no more than two of them."""
+    titles = {view: title for view, title, _ in VIEWS.values()} | WAYS_TO
+    return " or ".join([title for view, title in titles.items() if view in set(views)][:2])
 
 
 def bindings(view: View) -> list[Binding]:

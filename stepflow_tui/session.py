@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 from stepflow.client import Client, WorkerProcess
 from stepflow.errors import StorageError, WorkflowEngineError
@@ -20,6 +21,7 @@ from stepflow_tui.presentation.header import Standing
 from stepflow_tui.profiles import Profile
 from stepflow_tui.remembering import Kept
 from stepflow_tui.step_histories import StepHistories
+from stepflow_tui.undoing import Chosen
 from stepflow_tui.watching import WatchedFiles
 
 if TYPE_CHECKING:
@@ -55,10 +57,10 @@ class Session:
         self.client = client
         self.profile = profile
         """By which the storage was named; None: it was not."""
-        self.options: tuple[tuple[str, str], ...] = () if profile is None else profile.options
-        """Of a command line, that name the storage."""
         self.glyphs = glyphs
         self._file = _identity(client.url)
+        self.why_off = f"Off: {_why_only_read(client)}"
+        """Why nothing can be changed, where it cannot."""
         self.starts_worker = start_worker and not read_only
         self.read_only = read_only
         self.config = config or Config()
@@ -76,6 +78,8 @@ class Session:
         """By id, the keys that are not those of the table."""
         self.standing = Standing(database=self._name + (" read-only" if read_only else ""))
         self.storage_trouble: str | None = None
+        self.hear_of_trouble: set[Callable[[], None]] = set()
+        """To be told when the storage comes to be in trouble, or is no longer."""
         self.worker_process: WorkerProcess | None = None
         self.histories = Histories(client)
         self.step_histories = StepHistories(client)
@@ -95,12 +99,16 @@ class Session:
         """The view that was seen before this one."""
         self.wanted_filter: Filter | None = None
         """With which the screen of executions begins."""
+        self.chosen: tuple[Chosen, str | None] | None = None
+        """What the screen of executions listed and had marked when it was left, and the id of the selected one."""
         self.wanted_failure: Fingerprint | None = None
         """On which the screen of failures begins."""
         self.retried: set[str] = set()
         """Executions of which all of a group were retried: not to be retried with it again."""
         self.last_inputs: dict[str, str] = {}
         """By template, as they were typed."""
+        self.last_variables: dict[str, dict[str, Any]] = {}
+        """With them."""
         self.files = WatchedFiles()
         self.drafts: dict[str, str] = {}
         """By template without a file, that of its text as somebody edits it and could not be saved yet."""
@@ -117,6 +125,19 @@ class Session:
         client = self.client
         name = client.workspace.name if client.workspace is not None else client.url.rpartition("/")[2]
         return name if self.profile is None else f"{self.profile.name}: {name}"
+
+    @cached_property
+    def place(self) -> tuple[tuple[str, str], ...]:
+        """Options of a command line that lead here from every folder."""
+        file, workspace = self.client.database_file, self.client.workspace
+        if workspace is None:
+            return (("--db", str(file)),)
+        try:
+            is_its_own = Client.only(None, str(workspace)).database_file == file
+        except WorkflowEngineError:
+            is_its_own = False  # its file says it no more
+        database = () if is_its_own else (("--db", str(file)),)
+        return (*database, ("--workspace", str(workspace)))
 
     def set(self, name: str, value: str) -> None:
         """A setting, for now and for later. `ConfigError`: it cannot be kept."""
@@ -137,7 +158,10 @@ class Session:
             name = self.client.url.rpartition("/")[2]
             gone = "is gone; when it is back it is read by itself"
             trouble = f"{name} {gone if found == 'gone' else 'is another file now; it is read anew'}"
-        self.storage_trouble = trouble
+        before, self.storage_trouble = self.storage_trouble, trouble
+        if trouble != before:
+            for tell in list(self.hear_of_trouble):
+                tell()
 
     async def reconnect(self) -> None:
         """`StorageError`: the database cannot be opened; what was open still is."""
@@ -190,6 +214,14 @@ class Session:
 
 async def never_said() -> bool:
     return False
+
+
+def _why_only_read(client: Client) -> str:
+    try:
+        why = client.why_only_read
+    except StorageError as error:
+        why = error.message
+    return why or "this screen only reads (--read-only, or so its profile says)"
 
 
 def _identity(file: str) -> tuple[int, int] | None:

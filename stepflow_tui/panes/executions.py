@@ -222,6 +222,8 @@ class Executions(LineView):
 
     def _nothing(self) -> Line:
         listing = self.listing
+        if self.is_stale:
+            return [(" It cannot be read; what is wrong stands above", "bad")]
         if listing.has_more:
             return [(f" None of the {listing.looked_at:,} looked at matches: G looks further, esc shows all", "dim")]
         if listing.filter.terms:

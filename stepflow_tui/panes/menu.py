@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from textual import events
 from textual.app import ComposeResult
-from textual.message import Message
 
 from stepflow_tui.panes.palette import Choosing, Command, CommandLine, CommandList, Palette
 
@@ -12,13 +11,6 @@ MOVES = {"down": 1, "j": 1, "up": -1, "k": -1, "pagedown": 10, "pageup": -10}
 
 
 class Menu(Choosing):
-    class Yanked(Message):
-        """The command line of one is to be copied."""
-
-        def __init__(self, line: str) -> None:
-            super().__init__()
-            self.line = line
-
     def __init__(self, title: str, commands: list[Command]) -> None:
         """Those that can be done stand first."""
         super().__init__(id="palette")
@@ -27,7 +19,7 @@ class Menu(Choosing):
 
     def compose(self) -> ComposeResult:
         yield CommandList()
-        yield CommandLine(f"{self._title}: a key or enter does it · esc", copies=True)
+        yield CommandLine(f"{self._title}: a key or enter does it · esc", "Y")
 
     def on_mount(self) -> None:
         self.list.show([(command, ()) for command in self._commands], 0)
@@ -41,10 +33,8 @@ class Menu(Choosing):
             self.list.action_move(MOVES[event.key])
         elif event.key == "enter":
             self.post_message(Palette.Closed(selected))
-        elif event.key == "Y" and selected is not None and selected.line is not None:
-            self.post_message(self.Yanked(selected.line))
         elif event.key == "Y":
-            self.query_one(CommandLine).complain("No command line does this")
+            self.yank()
         else:
             chosen = next((one for one in self._commands if event.key in one.names), None)
             self.post_message(Palette.Closed(chosen))

@@ -13,11 +13,13 @@ from textual.message import Message
 from textual.widgets import Input
 
 from stepflow_tui.presentation.fuzzy import emphasised, match
-from stepflow_tui.presentation.spans import Line, fit, safe
+from stepflow_tui.presentation.spans import Line, cells, fit, fit_name, safe
 from stepflow_tui.widgets.bar import Bar
 from stepflow_tui.widgets.lines import LineView
 
 KEYS_WIDTH = 9
+COPIES = "f2"
+"""The key of the palette that copies the command line: letters are typed there."""
 MOST_ROWS = 12
 
 
@@ -64,8 +66,8 @@ class CommandLine(Bar):
 
     DEFAULT_CSS = "CommandLine { background: $panel; }"
 
-    def __init__(self, hint: str, *, copies: bool = False) -> None:
-        """`hint` stands there where there is none; `copies`: a key copies it."""
+    def __init__(self, hint: str, copies: str) -> None:
+        """`hint` stands there where there is none; `copies`: the key that copies it."""
         super().__init__(id="command-line")
         self._hint = hint
         self._copies = copies
@@ -74,12 +76,16 @@ class CommandLine(Bar):
         line = None if command is None else command.line
         said: Line = [(f" {safe(self._hint)}", "dim")]
         if line is not None:
-            said = [
-                (" $ ", "dim"),
-                (safe(line), ""),
-                *([("   Y", "active"), (" copies it", "dim")] if self._copies else []),
-            ]
+            self.show(lambda width: self._said(line, width))
+            return
         self.show(lambda width: said)
+
+    def _said(self, line: str, width: int) -> Line:
+        """Its key is seen, however long the line is."""
+        key: Line = [(f"  {self._copies}", "active"), (" copies it", "dim")]
+        said = safe(line)
+        room = max(8, width - 3 - cells(key))
+        return [(" $ ", "dim"), (fit_name(said, min(cells([(said, "")]), room)), ""), *key]
 
     def complain(self, text: str) -> None:
         self.show(lambda width: [(f" {text}", "late")])
@@ -87,6 +93,20 @@ class CommandLine(Bar):
 
 class Choosing(Vertical, can_focus=True):
     """A list of commands, and beneath it what does the same as the selected one."""
+
+    class Yanked(Message):
+        """The command line of one is to be copied."""
+
+        def __init__(self, line: str) -> None:
+            super().__init__()
+            self.line = line
+
+    def yank(self) -> None:
+        selected = self.list.selected
+        if selected is not None and selected.line is not None:
+            self.post_message(self.Yanked(selected.line))
+        else:
+            self.query_one(CommandLine).complain("No command line does this")
 
     @property
     def list(self) -> CommandList:
@@ -107,6 +127,7 @@ class Palette(Choosing):
         Binding("pageup", "move(-10)", show=False),
         Binding("pagedown", "move(10)", show=False),
         Binding("escape,ctrl+c,ctrl+p", "close", show=False, priority=True),
+        Binding(COPIES, "yank", show=False, priority=True),
     ]
 
     class Closed(Message):
@@ -123,7 +144,7 @@ class Palette(Choosing):
 
     def compose(self) -> ComposeResult:
         yield CommandList()
-        yield CommandLine("enter does it · esc")
+        yield CommandLine("enter does it · esc", COPIES)
         field = Input(placeholder="a few letters of what to do", id="wanted", select_on_focus=False)
         field.cursor_blink = False
         yield field
@@ -171,6 +192,9 @@ class Palette(Choosing):
 
     def on_click(self) -> None:
         self.query_one(Input).focus()
+
+    def action_yank(self) -> None:
+        self.yank()
 
     def action_close(self) -> None:
         self.post_message(self.Closed(None))

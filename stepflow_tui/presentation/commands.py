@@ -1,7 +1,8 @@
-"""The command line that does the same thing as a key, on the execution and the template at hand."""
+"""The command line that does the same thing as a key, on what is at hand: executions, a template, a worker."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from shlex import quote
 
@@ -20,22 +21,86 @@ class AtHand(msgspec.Struct, frozen=True):
     step: str | None = None
     last_input: str | None = None
     """Of the template, as it was typed."""
+    marked: tuple[RunRecord, ...] = ()
+    """Executions that keys act on together, in place of the one."""
+    last_completed: str | None = None
+    """The id of the execution of its template that the one at hand is compared with."""
+    worker: str | None = None
+    """Its id."""
+
+
+FEW = 5
+"""For so many executions there is a command line."""
+
+
+def all_words_of(key: str, at: AtHand) -> list[list[str]]:
+    """What is to be done one after the other, for the id of a key; empty: there is no such command, or nothing is at
+    hand, or too many are marked."""
+    if at.marked and key in _FOR_EACH:
+        runs = _FOR_EACH[key](at.marked)
+        of_each = [_OF_RUNS[key](run, at) for run in runs] if len(runs) <= FEW else []
+        return [words for words in of_each if words is not None]
+    words = words_of(key, at)
+    return [] if words is None else [words]
 
 
 def words_of(key: str, at: AtHand) -> list[str] | None:
-    """The verb and its arguments, for the id of a key; None: there is no such command, or nothing is at hand."""
+    """The verb and its arguments; None: there is no such command, or nothing is at hand."""
     if key in _OF_RUNS:
         return None if at.run is None else _OF_RUNS[key](at.run, at)
+    if key in ("drain", "yank_worker"):
+        return None if at.worker is None else ["workers", "stop", at.worker]
+    if key == "describe_worker":
+        return None if at.worker is None else ["workers"]
     return _of_template(key, at)
 
 
 def _pause(run: RunRecord, at: AtHand) -> list[str]:
-    return ["resume" if run.status in (RunStatus.PAUSED, RunStatus.STALLED) else "pause", run.id]
+    return ["resume" if run.status in STANDING else "pause", run.id]
+
+
+def _answer(run: RunRecord, at: AtHand) -> list[str] | None:
+    waiting = [one for one in run.awaits if one.signal is not None]
+    awaited = next((one for one in waiting if one.step == at.step), next(iter(waiting), None))
+    if awaited is None or awaited.signal is None:
+        return None
+    return ["signal", run.id, awaited.signal, "--data", '{"approved": true}' if awaited.message else "{}"]
+
+
+def _diff(run: RunRecord, at: AtHand) -> list[str] | None:
+    if at.marked:
+        return ["diff", *sorted(one.id for one in at.marked)] if len(at.marked) == 2 else None
+    return None if at.last_completed in (None, run.id) else ["diff", str(at.last_completed), run.id]
 
 
 def _retry_from(run: RunRecord, at: AtHand) -> list[str] | None:
-    verb = "retry" if run.status.may_be_retried else "fork"
-    return None if at.step is None else [verb, run.id, "--from", at.step]
+    if at.step is None:
+        return None
+    given = [] if run.input is None else ["--input", json.dumps(run.input, ensure_ascii=False)]
+    return ["retry" if run.status.may_be_retried else "fork", run.id, "--from", at.step, *given]
+
+
+STANDING = (RunStatus.PAUSED, RunStatus.STALLED)
+
+
+def _that_may_end(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    return [run for run in runs if not run.status.is_final]
+
+
+def _that_pause(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Where none goes on, those that stand."""
+    going = [run for run in _that_may_end(runs) if run.status not in STANDING]
+    return going or [run for run in runs if run.status in STANDING]
+
+
+_FOR_EACH: Mapping[str, Callable[[Sequence[RunRecord]], list[RunRecord]]] = {
+    "cancel": _that_may_end,
+    "terminate": _that_may_end,
+    "retry": lambda runs: [run for run in runs if run.status.may_be_retried],
+    "pause": _that_pause,
+    "yank": list,
+}
+"""Ids of keys that act on all that are marked: on which of them."""
 
 
 _OF_RUNS: Mapping[str, Callable[[RunRecord, AtHand], list[str] | None]] = {
@@ -44,11 +109,16 @@ _OF_RUNS: Mapping[str, Callable[[RunRecord, AtHand], list[str] | None]] = {
     "retry": lambda run, at: ["retry", run.id],
     "retry_from": _retry_from,
     "pause": _pause,
+    "answer": _answer,
+    "diff_runs": _diff,
+    "diff_marked": _diff,
     "export": lambda run, at: ["export", run.id, "--output", f"{run.template}.jsonl"],
     "yank": lambda run, at: ["execution", run.id],
     "describe": lambda run, at: ["execution", run.id],
     "open": lambda run, at: ["open", run.id],
     "open_run": lambda run, at: ["open", run.id],
+    "inspect": lambda run, at: ["execution", run.id, "--json"],
+    "open_values": lambda run, at: ["execution", run.id, "--json"],
     "open_log": lambda run, at: ["logs", run.id],
     "log": lambda run, at: ["logs", run.id],
     "watch": lambda run, at: ["stream", run.id],
@@ -69,6 +139,8 @@ def _of_template(key: str, at: AtHand) -> list[str] | None:
             return ["executions", "--template", at.template]
         case "diff":
             return ["diff", at.template]
+        case "yank_template" | "describe_template":
+            return ["get", at.template, *version]
         case _:
             return None
 
@@ -77,3 +149,8 @@ def command_line(words: Sequence[str], place: Sequence[tuple[str, str]]) -> str:
     """As it is pasted into a shell; `place`: options that say on which database, in which workspace."""
     options = [one for option in place for one in option]
     return " ".join(quote(word) for word in ["stepflow", *options, *words])
+
+
+def command_lines(several: Sequence[Sequence[str]], place: Sequence[tuple[str, str]]) -> str | None:
+    """One after the other; None: there is none."""
+    return " && ".join(command_line(words, place) for words in several) or None

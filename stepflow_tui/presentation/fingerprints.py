@@ -21,6 +21,8 @@ from stepflow_tui.presentation.sparkline import counts_line
 LONGEST = 400
 """Characters of a message that are compared."""
 BUCKETS = 12
+WIDE = 76
+"""Cells from which on it is shown when they failed."""
 
 _DIFFERS = re.compile(
     r"""(?P<kept>\b(?:http|status|code|errno|exit|signal)\W{0,2}\d+\b)  # these numbers say what happened
@@ -110,7 +112,7 @@ def group_row(
         ago = short((now - failed_at(group.newest)).total_seconds())
         line.append((f"{ago:>6} ago ", "dim"))
         left -= 11
-    if width >= 90:
+    if width >= WIDE:
         line += [(counts_line(buckets(group.runs, begin, now), glyphs), style), (" ", "")]
         left -= BUCKETS + 1
     template = max(8, min(24, left // 3))

@@ -157,6 +157,8 @@ class Arranging(Frame):
         if self.has_class("-zoomed"):
             self.unzoom()
         panes = self.seen_panes()
+        if not panes:
+            return  # there is room for none
         focused = self.focused
         index = panes.index(focused) if isinstance(focused, LineView) and focused in panes else 0
         panes[(index + by) % len(panes)].focus()

@@ -5,23 +5,72 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual import work
+from textual import events, work
+from textual.keys import format_key
 from textual.widget import Widget
 
 from stepflow.errors import WorkflowEngineError
-from stepflow_tui.keymap import KEYS, MENUS, VIEWS, Key, keys_of
+from stepflow_tui.keymap import KEYS, MENUS, TO_COME, VIEWS, Key, keys_of, where, where_is
 from stepflow_tui.messages import ProfileAsked
 from stepflow_tui.remapping import shown
 from stepflow_tui.screens.frame import Frame
+from stepflow_tui.widgets.bar import Bar
+from stepflow_tui.widgets.lines import LineView
 
 if TYPE_CHECKING:
-    from stepflow_tui.panes.menu import Menu
-    from stepflow_tui.panes.palette import Command, Palette
+    from stepflow_tui.panes.palette import Choosing, Command, Palette
 
 
 class Commanding(Frame):
+    DEFAULT_CSS = """
+    Commanding.-alone #header, Commanding.-alone #tabs, Commanding.-alone #beside { display: none; }
+    """
     _focused_before: Widget | None = None
     """What had the keys before they were asked for."""
+
+    async def on_mount(self) -> None:
+        self.session.hear_of_trouble.add(self._trouble_changed)
+
+    def on_unmount(self) -> None:
+        self.session.hear_of_trouble.discard(self._trouble_changed)
+
+    def _trouble_changed(self) -> None:
+        self.show_header()
+        if self.session.storage_trouble is None and self.app.screen is self:
+            self.storage_came_back()
+
+    def storage_came_back(self) -> None:
+        """What is shown is read again, while it is the screen that is seen."""
+        self.run_worker(self.guarded(self.reload()), group="came back", exclusive=True)
+
+    def on_key(self, event: events.Key) -> None:
+        """One that does nothing here, and something elsewhere, says where."""
+        focused, changed = self.focused, self.session.changed_keys
+        is_list = isinstance(focused, LineView) and not isinstance(focused, Bar)
+        if not is_list and focused is not None:
+            return
+        if any(event.key in changed.get(key.id, key.keys).split(",") for key in keys_of(self.view)):
+            return
+        place = where_is(event.key, changed)
+        if place is not None:
+            self.close_overlay()
+            self.note(f"{format_key(event.key)} is on {place}")
+
+    def why_not(self, key: Key) -> str | None:
+        return TO_COME.get(key.id) or super().why_not(key)
+
+    def action_zoom(self) -> None:
+        """A list has the screen but for the lines around it: it gets those too."""
+        self.toggle_class("-alone")
+
+    async def action_back(self) -> None:
+        if self.has_class("-alone"):
+            self.remove_class("-alone")
+        else:
+            await super().action_back()
+
+    def action_to_come(self) -> None:
+        """`why_not` says so."""
 
     def action_commands(self) -> None:
         if self._is_asked():
@@ -46,15 +95,12 @@ class Commanding(Frame):
         from stepflow_tui.panes.palette import Command
 
         changed, here = self.session.changed_keys, keys_of(self.view)
-        titles = {view: title for view, title, _ in VIEWS.values()}
         commands = [self._command_of(key) for key in here if key.id != "commands"]
         for digit, (view, title, _) in VIEWS.items():
             why_not = "it is here" if view == self.view else None
             commands.append(Command(f"Screen: {title}", digit, partial(self.action_view, view), why_not))
-        for key in KEYS:
-            if key not in here:
-                where = " or ".join(titles.get(view, f"the {view} that enter opens") for view in key.views[:2])
-                commands.append(Command(key.help, shown(key, changed), None, f"on {where}"))
+        elsewhere = (key for key in KEYS if key not in here)
+        commands += [Command(key.help, shown(key, changed), None, f"on {where(key.views)}") for key in elsewhere]
         commands += self._profile_commands()
         themes = self.session.themes
         return [*commands, *(Command(f"Theme: {name}", "", partial(self._set, "theme", name)) for name in themes)]
@@ -124,7 +170,7 @@ class Commanding(Frame):
         """What can be done in the pane that has the keys, and has no key."""
         return []
 
-    async def on_menu_yanked(self, message: Menu.Yanked) -> None:
+    async def on_choosing_yanked(self, message: Choosing.Yanked) -> None:
         await self.query("#palette").remove()
         self._focus_again()
         self.note(f"Copied {message.line} by {self.copy(message.line)}")

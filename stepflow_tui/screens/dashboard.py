@@ -12,7 +12,7 @@ from textual import work
 from textual.binding import BindingType
 
 from stepflow.model.run import RunRecord
-from stepflow_tui.keymap import bindings
+from stepflow_tui.keymap import Key, bindings
 from stepflow_tui.panes.executions import Executions
 from stepflow_tui.panes.fleet import FleetPane
 from stepflow_tui.panes.graph import Graph
@@ -26,6 +26,7 @@ from stepflow_tui.presentation.arrangement import Contents
 from stepflow_tui.presentation.filters import Filter
 from stepflow_tui.remembering import Kept
 from stepflow_tui.screens.following import Following
+from stepflow_tui.screens.marking import OF_THE_LIST, Marking
 from stepflow_tui.session import Session
 from stepflow_tui.widgets.bar import Question
 from stepflow_tui.widgets.lines import LineView
@@ -35,7 +36,7 @@ LIKELY = 20
 """Lines that a list will fill, before it is known."""
 
 
-class Dashboard(Following):
+class Dashboard(Following, Marking):
     view = "dashboard"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("dashboard")]
 
@@ -106,7 +107,11 @@ class Dashboard(Following):
 
     def tick(self) -> None:
         self.timeline.tick()
+        self.tick_graph()
         self.executions.refresh_moved()
+
+    def storage_came_back(self) -> None:
+        """Whoever saw it reads all again."""
 
     # Moving
 
@@ -150,6 +155,9 @@ class Dashboard(Following):
             self.unzoom()
         elif self.focused is not self.executions:
             self.executions.focus()
+        elif self.executions.marks:
+            with self.undoable():
+                self.executions.mark(())
         elif self.executions.listing.filter.terms:
             self.choose(Filter())
 
@@ -256,6 +264,11 @@ class Dashboard(Following):
             self.focused.toggle_mark()
         else:
             self.note("That is for the log: tab goes there")
+
+    def why_not(self, key: Key) -> str | None:
+        if key.id in OF_THE_LIST and self.focused is not self.executions:
+            return "That is for the executions: esc goes there"
+        return super().why_not(key)
 
     # What is at hand
 

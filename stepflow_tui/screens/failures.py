@@ -5,21 +5,29 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.content import Content
 
 from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.keymap import Key, bindings
 from stepflow_tui.panes.failures import Failures
+from stepflow_tui.presentation.commands import AtHand, all_words_of, command_lines
+from stepflow_tui.presentation.description import describe
+from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.presentation.fingerprints import Group
+from stepflow_tui.presentation.spans import safe
 from stepflow_tui.screens.bulk import ALL_AT_ONCE, Bulk
 from stepflow_tui.screens.frame import Frame
 from stepflow_tui.screens.reloading import Reloading
-from stepflow_tui.session import Session
+from stepflow_tui.session import MOST_OF_BODY, Session
 from stepflow_tui.widgets.bar import Bar
+from stepflow_tui.widgets.lines import LineView
 from stepflow_tui.widgets.tabs import Tabs
+from stepflow_tui.widgets.text import Text
 
 FAILURES = (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.STALLED)
 ENDS = (EventType.RUN_FAILED, EventType.RUN_TIMEOUT, EventType.RUN_STALLED, EventType.RUN_CANCELLED)
@@ -36,15 +44,24 @@ SPANS: tuple[tuple[str, timedelta | None], ...] = (
 class FailuresView(Reloading, Bulk):
     view = "failures"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("failures")]
+    DEFAULT_CSS = """
+    FailuresView #beside { display: none; height: 1fr; }
+    FailuresView.-describes #beside { display: block; }
+    """
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._span = 0
+        self._told = ""
+        """The id of the one that is described."""
 
     def compose(self) -> ComposeResult:
         yield Bar(id="header")
         yield Tabs([title for title, _ in SPANS], id="tabs")
         yield Failures(self.glyphs, self.session.retried)
+        beside = Text(id="beside")
+        beside.can_focus = False
+        yield beside
         yield Bar(id="footer")
 
     @property
@@ -56,6 +73,33 @@ class FailuresView(Reloading, Bulk):
 
     def focus_main(self) -> None:
         self.pane.focus()
+
+    # The description of what is at hand, where there is room for it
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._tell()
+
+    def on_line_view_moved(self, message: LineView.Moved) -> None:
+        if message.view is self.pane:
+            self._tell()
+
+    @work(group="beside", exclusive=True)
+    async def _tell(self) -> None:
+        run, has_room = self.run_at_hand, self.size.height >= self.session.breakpoints.medium[1]
+        self.set_class(has_room and run is not None, "-describes")
+        if has_room and run is not None:
+            await self.guarded(self._tell_run(run))
+
+    async def _tell_run(self, at_hand: RunRecord) -> None:
+        beside = self.query_one("#beside", Text)
+        run = await self.client.get_run(at_hand.id, largest=MOST_OF_BODY)
+        steps = await self.client.get_steps(run.id, bodies=False, attempts=True)
+        now, glyphs, history = self.now(), self.glyphs, self.session.histories.of(run.template)
+        beside.border_title = Content(f"{short_id(run.id)} {safe(run.template)}")
+        if self._told != run.id:
+            self._told = run.id
+            beside.scroll_home(animate=False)
+        beside.show(lambda width: describe(run, steps, now, width, glyphs, history))
 
     # Reading
 
@@ -84,6 +128,7 @@ class FailuresView(Reloading, Bulk):
         else:
             said = "nothing failed"
         self.pane.border_subtitle = said
+        self._tell()
         await self.session.read_counts()
         self.show_header()
 
@@ -122,6 +167,11 @@ class FailuresView(Reloading, Bulk):
         if self.group_at_hand is not None and key.id in ALL_AT_ONCE:
             return Frame.why_not(self, key)
         return super().why_not(key)
+
+    def command_line(self, key: Key) -> str | None:
+        if self.group_at_hand is not None and key.id in ALL_AT_ONCE:
+            return command_lines(all_words_of(key.id, AtHand(marked=self.group_at_hand.runs)), self.session.place)
+        return super().command_line(key)
 
     def action_cancel(self) -> None:
         if self.group_at_hand is not None:

@@ -211,6 +211,10 @@ class Following(Beside, Counting, Filtering):
                 self._slow_reload = self.set_timer(SLOW_RELOAD_SECONDS, self._reload_many_steps)
         self._reload(wanted)
 
+    def workers_changed(self) -> None:
+        self.executions.listing.note(run.id for run in self.executions.runs if not run.status.is_final)
+        self._reload({"executions", "steps"})
+
     def _reload_many_steps(self) -> None:
         self._slow_reload = None
         self._reload({"steps"})
@@ -297,6 +301,9 @@ class Following(Beside, Counting, Filtering):
         before = self.session.standing.workers
         await self.look_at_workers()
         if self.session.standing.workers != before:
-            self._reload({"executions", "steps"})  # who dies does not say so in the log
+            self.workers_changed()
+            seen = self._seen_frame
+            if seen is not None and seen is not self:
+                seen.workers_changed()
         if self.session.standing.workers == 0:
             await self.ensure_worker()

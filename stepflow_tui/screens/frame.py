@@ -6,6 +6,7 @@ It reads and asks; workers do the work.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
@@ -14,10 +15,11 @@ from textual import events, work
 from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 
 from stepflow.errors import WorkflowEngineError
 from stepflow.model.event import FINAL_RUN_EVENTS, WorkflowEvent
-from stepflow_tui.keymap import OPENED, VIEWS, Key, View, keys_of
+from stepflow_tui.keymap import OPENED, VIEWS, Key, View, hints_of
 from stepflow_tui.messages import RefreshAsked
 from stepflow_tui.presentation.fleet import Today
 from stepflow_tui.presentation.header import Standing, header_line
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 NOTE_SECONDS = 6.0
 NEEDING_TERMINAL = ("edit", "suspend")
 IN_BROWSER = "A browser cannot do that; `stepflow` in a terminal can"
-READ_ONLY = "Off: this screen only reads (--read-only, or so its profile says)"
+ASKED = "#coming, #ask, #form, #approval"
+"""What asks for more than a key."""
 
 
 class Frame(Screen[int]):
@@ -69,6 +72,9 @@ class Frame(Screen[int]):
 
     def events_arrived(self, events: list[WorkflowEvent]) -> None:
         """New events of the log, while it is the screen that is seen."""
+
+    def workers_changed(self) -> None:
+        """Another number of workers lives, while it is the screen that is seen: who dies does not say so in the log."""
 
     def files_changed(self) -> None:
         """The workspace's files stand otherwise, while it is the screen that is seen."""
@@ -111,7 +117,8 @@ class Frame(Screen[int]):
         """Hints that have no room are left out whole; how to get help and how to leave stay longest."""
         changed = self.session.changed_keys
         plain = self.glyphs.plain
-        hints = [(plain(shown(key, changed)), f" {key.label}  ") for key in keys_of(self.view) if key.label]
+        keys = hints_of(self.view, read_only=self.session.read_only)
+        hints = [(plain(shown(key, changed)), f" {key.label}  ") for key in keys]
         sizes = [len(key) + len(label) for key, label in hints]
         while len(hints) > 2 and sum(sizes) + 1 > width:
             del hints[-3], sizes[-3]
@@ -190,23 +197,38 @@ class Frame(Screen[int]):
 
     # Questions
 
-    def ask(self, question: Question, then: Callable[[str], Awaitable[None]], about: str | None = None) -> None:
-        """`about`: an execution with whose end nobody needs an answer any more."""
-        if self.query("#question"):
-            return
+    def ask(self, question: Question, then: Callable[[str], Awaitable[None]], about: str | None = None) -> bool:
+        """`about`: an execution with whose end nobody needs an answer any more. False: something is asked already, or
+        another screen is seen."""
+        if self.app.screen is not self or self.query("#question, #coming"):
+            return False
         self._asked, self._asked_about = then, about
         if self.session.config.setting("confirm") == "typed":
             question.must_be_typed()
-        self.mount(question)
-        self.set_focus(question)  # at once: the answer may be typed already
-        question.focus()  # and once more, after what was asked to have it before
+        self.put_up(question)
+        return True
+
+    def is_asked(self) -> bool:
+        """Already, and has the keys again; or it need not be, since another screen is seen by now."""
+        if self.app.screen is not self:
+            return True
+        for asked in self.query(f"#question, {ASKED}"):
+            self.set_focus(asked)
+            return True
+        return False
+
+    def put_up(self, asked: Widget) -> None:
+        """It has the keys at once: what is typed next is for it, and no key of the screen."""
+        self.mount(asked)
+        self.set_focus(asked)
+        asked.focus()  # and once more, after what was asked to have it before
 
     async def on_question_answered(self, message: Question.Answered) -> None:
         then, self._asked, self._asked_about = self._asked, None, None
         if message.answer is None:
             self.session.left_as = []  # it goes on
         await self.query("#question").remove()
-        self.focus_main()
+        self.focus_again()
         if then is not None and message.answer is not None:
             await then(message.answer)
 
@@ -220,21 +242,26 @@ class Frame(Screen[int]):
 
     def ask_text(self, title: str, then: Callable[[str], None], proposed: str = "") -> None:
         """Words in one line; `then` is called if any are given."""
-        self._answered = then
-        self.call_later(self._show_text_question, title, proposed)
-
-    async def _show_text_question(self, title: str, proposed: str) -> None:
         from stepflow_tui.screens.ask_text import AskText
 
-        await self.query("#ask").remove()
-        await self.mount(AskText(title, proposed))
+        if not self.is_asked():
+            self._answered = then
+            self.put_up(AskText(title, proposed))
 
     async def on_ask_text_given(self, message: AskText.Given) -> None:
         then, self._answered = self._answered, None
         await self.query("#ask").remove()
-        self.focus_main()
+        self.focus_again()
         if then is not None and message.text is not None:
             then(message.text)
+
+    def focus_again(self) -> None:
+        """What is still asked has the keys, else what has them where nothing is. Nothing where the screen is gone."""
+        for asked in self.query(ASKED):
+            self.set_focus(asked)
+            return
+        with suppress(NoMatches):
+            self.focus_main()
 
     def focus_main(self) -> None:
         """Where the focus goes when a question was answered."""
@@ -341,7 +368,7 @@ class Frame(Screen[int]):
     def why_not(self, key: Key) -> str | None:
         """Why it does nothing now; None: it does."""
         if self.session.read_only and key.changes:
-            return READ_ONLY
+            return self.session.why_off
         if self.app.is_web and key.id in NEEDING_TERMINAL:
             return IN_BROWSER
         return None

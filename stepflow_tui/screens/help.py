@@ -11,10 +11,10 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from stepflow.model.statuses import RunStatus
-from stepflow_tui.keymap import MOVES, VIEWS, View, keys_of
+from stepflow_tui.keymap import MOVES, TO_COME, VIEWS, View, keys_of
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, fit_line
-from stepflow_tui.remapping import shown
+from stepflow_tui.remapping import MOVING, shown
 from stepflow_tui.widgets.lines import LineView
 
 KEYS = 14
@@ -22,6 +22,7 @@ KEYS = 14
 TWO_COLUMNS = 150
 """Cells from which on the list has them."""
 BETWEEN = 2
+SCROLLING = MOVING - {"escape", "ctrl+c"}
 
 
 def help_lines(view: View, changed: Mapping[str, str] | None = None, glyphs: Glyphs | None = None) -> list[Line]:
@@ -29,8 +30,10 @@ def help_lines(view: View, changed: Mapping[str, str] | None = None, glyphs: Gly
     changed, glyphs = changed or {}, glyphs or Glyphs()
     lines: list[Line] = []
     for group in ("Act", "Look", "Move", "Leave"):
+        keys = [key for key in keys_of(view) if key.group == group and key.id not in TO_COME]
+        if not keys and group != "Move":
+            continue
         lines.append([(group, "title")])
-        keys = [key for key in keys_of(view) if key.group == group]
         lines += [
             [(f"  {glyphs.plain(shown(key, changed)):<{KEYS}}", "active"), (glyphs.plain(key.help), "")] for key in keys
         ]
@@ -38,7 +41,9 @@ def help_lines(view: View, changed: Mapping[str, str] | None = None, glyphs: Gly
             lines += [[(f"  {glyphs.plain(names):<{KEYS}}", "active"), (what, "")] for names, what in MOVES]
         lines.append([])
     lines.append([("Screens", "title")])
-    lines += [[(f"  {digit:<{KEYS}}", "active"), (title, "")] for digit, (_, title, _) in VIEWS.items()]
+    screens = {digit: title for digit, (_, title, _) in VIEWS.items()}
+    screens |= {shown(key, changed): key.help for key in keys_of(view) if key.id in TO_COME}
+    lines += [[(f"  {digit:<{KEYS}}", "active"), (title, "")] for digit, title in sorted(screens.items())]
     lines.append([])
     lines.append([("Signs", "title")])
     lines += [[(f"  {glyphs.run(status)[0]}  ", glyphs.run(status)[1]), (status.value, "")] for status in RunStatus]
@@ -110,6 +115,15 @@ class HelpLines(LineView):
     def action_page(self, by: int) -> None:
         self.scroll_relative(y=by * self.size.height, animate=False)
 
+    def action_half_page(self, by: int) -> None:
+        self.scroll_relative(y=by * max(1, self.size.height // 2), animate=False)
+
+    def action_first(self) -> None:
+        self.scroll_home(animate=False)
+
+    def action_last(self) -> None:
+        self.scroll_end(animate=False)
+
 
 class Help(Screen[None]):
     DEFAULT_CSS = """
@@ -132,7 +146,7 @@ class Help(Screen[None]):
         yield HelpLines(self._view, self._changed, self._glyphs)
 
     async def on_key(self, event: events.Key) -> None:
-        if event.key in ("j", "k", "up", "down", "pageup", "pagedown", "home", "end"):
+        if event.key in SCROLLING:
             return
         event.stop()
         fields = self.query(Input)

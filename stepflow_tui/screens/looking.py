@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from stepflow.model.event import WorkflowEvent
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.keymap import Key
 from stepflow_tui.notices import has_ended, notice_of, notify
-from stepflow_tui.presentation.commands import AtHand, command_line, words_of
+from stepflow_tui.presentation.commands import FEW, AtHand, all_words_of, command_lines
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.presentation.filters import filter_of_template
-from stepflow_tui.screens.exporting import Exporting
+from stepflow_tui.screens.describing import Describing
 from stepflow_tui.screens.frame import Frame
 from stepflow_tui.session import MOST_OF_BODY
 from stepflow_tui.widgets.bar import Question
@@ -35,14 +35,17 @@ ABOUT_RUNS = {
 }
 """Ids of keys that do something with the execution at hand, and what that is."""
 WITHOUT_TEMPLATE = {
-    "run": "There is no template yet: stepflow create NAME --dsl FILE",
+    "run": "There is no template yet: stepflow init, or stepflow run FILE",
     "simulate": "There is no template to simulate",
     "edit": "There is no template to edit",
     "history": "There is no template to list the executions of",
+    "yank_template": "There is no template to copy",
+    "export_template": "There is no template to export",
+    "describe_template": "There is no template to describe",
 }
 
 
-class Looking(Exporting):
+class Looking(Describing):
     """A subclass says what is at hand."""
 
     @property
@@ -54,9 +57,9 @@ class Looking(Exporting):
         raise NotImplementedError
 
     @property
-    def version_at_hand(self) -> int | None:
-        """Of the template at hand; None: the newest."""
-        return None
+    def marked(self) -> Sequence[RunRecord]:
+        """Executions that keys act on together, in place of the one at hand."""
+        return ()
 
     @property
     def line_at_hand(self) -> int:
@@ -83,26 +86,44 @@ class Looking(Exporting):
     def why_not(self, key: Key) -> str | None:
         if reason := super().why_not(key):
             return reason
+        trouble = self.session.storage_trouble
+        if trouble is not None and key.id in ABOUT_RUNS and self.run_at_hand is None:
+            return trouble
+        if trouble is not None and key.id in WITHOUT_TEMPLATE and self.template_at_hand is None:
+            return trouble
         if key.id in ABOUT_RUNS and self.run_at_hand is None:
             return f"There is no execution to {ABOUT_RUNS[key.id]}"
         if key.id in WITHOUT_TEMPLATE and self.template_at_hand is None:
-            return WITHOUT_TEMPLATE[key.id]
+            return self.without_template(key.id)
         run = self.run_at_hand
-        if key.id == "watch" and run is not None and run.status.is_final and run.id not in self.session.watched:
+        if key.id == "watch" and run is not None and not self._to_watch:
+            if self.marked:
+                return f"None of the {len(self.marked):,} goes on; nothing more will be heard of them"
             return f"{short_id(run.id)} is {run.status.value}; nothing more will be heard of it"
         return None
 
+    def without_template(self, key: str) -> str:
+        """Why the key of this id does nothing where no template is at hand."""
+        return WITHOUT_TEMPLATE[key]
+
     def command_line(self, key: Key) -> str | None:
-        template = self.template_at_hand
-        at = AtHand(
-            self.run_at_hand,
+        return command_lines(all_words_of(key.id, self._at_hand), self.session.place)
+
+    @property
+    def _at_hand(self) -> AtHand:
+        template, run = self.template_at_hand, self.run_at_hand
+        history = None if run is None or run.parent_run_id else self.session.histories.of(run.template)
+        ended = () if history is None else history.ended
+        completed = (one.id for one in ended if one.status is RunStatus.COMPLETED and run and one.id != run.id)
+        return AtHand(
+            run,
             template,
             self.version_at_hand,
             self.step_at_hand,
             self.session.last_inputs.get(template or ""),
+            tuple(self.marked),
+            next(completed, None),
         )
-        words = words_of(key.id, at)
-        return None if words is None else command_line(words, self.session.options)
 
     # Other screens of it
 
@@ -115,14 +136,25 @@ class Looking(Exporting):
 
     def action_watch(self) -> None:
         """For as long as the screens are open."""
-        run, watched = self.the_run, self.session.watched
-        if watched.pop(run.id, None) is None:
-            watched[run.id] = run
-            self.note(f"{short_id(run.id)} is watched: when it ends or asks, it is said wherever you are here")
+        runs, watched = self._to_watch, self.session.watched
+        many = short_id(runs[0].id) if len(runs) == 1 else f"{len(runs):,} executions"
+        are = "is" if len(runs) == 1 else "are"
+        if all(run.id in watched for run in runs):
+            for run in runs:
+                del watched[run.id]
+            self.note(f"{many} {are} not watched any more")
         else:
-            self.note(f"{short_id(run.id)} is not watched any more")
+            watched.update({run.id: run for run in runs})
+            when = "it ends or asks" if len(runs) == 1 else "one ends or asks"
+            self.note(f"{many} {are} watched: when {when}, it is said wherever you are here")
         for view in self.query(LineView):
             view.refresh()
+
+    @property
+    def _to_watch(self) -> list[RunRecord]:
+        """Those of which something will be heard yet, or is awaited."""
+        chosen = self.marked or [self.the_run]
+        return [run for run in chosen if not run.status.is_final or run.id in self.session.watched]
 
     def hear(self, events: Iterable[WorkflowEvent]) -> None:
         """Of those that are watched, for the screen that hears all of the log: it is said on the one that is seen."""
@@ -148,10 +180,10 @@ class Looking(Exporting):
 
         run = await self.client.get_run(run_id, largest=MOST_OF_BODY)
         steps = await self.client.get_steps(run_id, bodies=False, attempts=True)
-        now, glyphs = self.now(), self.glyphs
+        now, glyphs, history = self.now(), self.glyphs, self.session.histories.of(run.template)
         await self.query("#overlay").remove()
         title = f"{short_id(run.id)} {run.template}"
-        overlay = Overlay(title, lambda width: describe(run, steps, now, width, glyphs), self.focused)
+        overlay = Overlay(title, lambda width: describe(run, steps, now, width, glyphs, history), self.focused)
         await self.mount(overlay)
 
     async def action_diff(self) -> None:
@@ -173,6 +205,9 @@ class Looking(Exporting):
     # Yank
 
     def action_yank(self) -> None:
+        if self.marked:
+            self._ask_what_of_all(list(self.marked))
+            return
         run = self.the_run
         answers = {
             "i": ("id", "id"),
@@ -187,21 +222,40 @@ class Looking(Exporting):
 
         self.ask(Question(f"Copy of {short_id(run.id)}:", answers), yank)
 
+    def _ask_what_of_all(self, runs: Sequence[RunRecord]) -> None:
+        many = f"{len(runs):,} execution{'s' if len(runs) > 1 else ''}"
+        answers = {"i": ("ids", "ids"), "c": ("command lines", "command lines"), "t": ("TRNs", "TRNs")}
+
+        async def yank(what: str) -> None:
+            if what == "command lines":
+                text = command_lines(all_words_of("yank", AtHand(marked=tuple(runs))), self.session.place)
+            else:
+                text = "\n".join(run.id if what == "ids" else run.trn for run in runs)
+            if text is None:
+                self.note(f"For {many} there is no command line; {FEW} at most are in one")
+            else:
+                self.note(f"Copied the {what} of {many} by {self.copy(text)}")
+
+        self.ask(Question(f"Copy of {many}:", answers), yank)
+
     async def _yank(self, run: RunRecord, what: str) -> None:
         full = await self.client.get_run(run.id)
+        yet = ""
         match what:
             case "command":
-                text = command_line(["execution", run.id], self.session.options)
+                text = command_lines([["execution", run.id]], self.session.place)
             case "trn":
                 text = run.trn
             case "output":
-                text = json.dumps(full.output, ensure_ascii=False)
+                has_one = full.output is not None or full.status is RunStatus.COMPLETED
+                text = json.dumps(full.output, ensure_ascii=False) if has_one else ""
+                yet = "" if full.status.is_final else " yet"
             case "error":
                 text = "" if full.error is None else json.dumps(full.error, ensure_ascii=False)
             case _:
                 text = run.id
         if not text:
-            self.note(f"{short_id(run.id)} has no {what}")
+            self.note(f"{short_id(run.id)} has no {what}{yet}")
             return
         way = self.copy(text)
         self.note(f"Copied the {what} of {short_id(run.id)} by {way}")

@@ -5,14 +5,17 @@ from __future__ import annotations
 from textual import work
 
 from stepflow.errors import WorkflowEngineError
+from stepflow.model.statuses import RunStatus
 from stepflow_tui.panes.saved_views import SavedView, SavedViews, read_views, written_view
-from stepflow_tui.presentation.filters import Filter
+from stepflow_tui.presentation.filters import Filter, step_of
 from stepflow_tui.presentation.spans import safe
 from stepflow_tui.screens.acting import Acting
 from stepflow_tui.widgets.bar import Question
 from stepflow_tui.widgets.filter_field import FilterField
 
 MOST_NAMES = 1000
+MOST_FAILED = 200
+"""Executions whose failed steps are offered."""
 
 
 class Querying(Acting):
@@ -29,10 +32,12 @@ class Querying(Acting):
         """For completion."""
         try:
             templates = await self.client.list_templates(MOST_NAMES)
+            failed = (await self.client.list_runs(MOST_FAILED, status=RunStatus.FAILED)).items
         except WorkflowEngineError:
             return  # nothing is completed then; whoever reads the list says what is wrong
         for field in self.query(FilterField):
             field.templates = sorted(template.name for template in templates)
+            field.steps = sorted({step_of(run.error) for run in failed if run.error is not None} - {""})
             field.hint()
 
     def action_save_view(self) -> None:

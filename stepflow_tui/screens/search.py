@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import ClassVar
 
+import msgspec
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -16,8 +18,9 @@ from stepflow.model.run import RunRecord
 from stepflow_tui.keymap import bindings
 from stepflow_tui.panes.found import KINDS, Found
 from stepflow_tui.panes.saved_views import SavedView
-from stepflow_tui.presentation.filters import Filter
+from stepflow_tui.presentation.filters import Filter, FilterError, parse_filter
 from stepflow_tui.presentation.search import State, found_line
+from stepflow_tui.remembering import Kept
 from stepflow_tui.screens.querying import Querying
 from stepflow_tui.searching import MOST_FOUND, Search
 from stepflow_tui.session import Session
@@ -41,6 +44,14 @@ class SearchView(Querying):
         self._shown_at = 0.0
         self._shown_any = False
         self._show_later: Timer | None = None
+        self._kept: Kept | None = None
+        """How it is to begin."""
+
+    def kept(self) -> Kept:
+        return msgspec.structs.replace(super().kept(), filter=self.search.filter.text)
+
+    def begin_as(self, kept: Kept) -> None:
+        self._kept = kept
 
     def compose(self) -> ComposeResult:
         yield Bar(id="header")
@@ -57,6 +68,16 @@ class SearchView(Querying):
         self.set_focus(self.query_one(FilterField).field)
         self.found.border_subtitle = NOTHING_YET
         self.name_templates()
+        kept, self._kept = self._kept, None
+        with suppress(FilterError):  # of another release
+            if kept is not None and kept.filter and (wanted := parse_filter(kept.filter)).terms:
+                self.open_view(SavedView("", wanted))
+                self.found.focus()
+
+    async def reload(self) -> None:
+        """Look for the same once more."""
+        if self.search.filter.terms:
+            self.look_for(self.search.filter)
 
     def focus_main(self) -> None:
         self.found.focus()

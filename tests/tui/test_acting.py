@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from textual.widgets import Input
 
@@ -10,6 +12,8 @@ from stepflow.model.statuses import RunStatus, StepStatus
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui import clipboard
 from stepflow_tui.presentation.executions import short_id
+from stepflow_tui.presentation.redrive import kept_and_run
+from stepflow_tui.widgets.bar import Question
 from tests.runtime.test_children import one_step
 from tests.support.engine import start, steps_of, until, working
 from tests.support.flows import chain, echo, flow
@@ -76,19 +80,130 @@ async def test_capital_a_answers_what_an_execution_asks(storage: SQLiteStorage) 
         await until(storage, run_id, RunStatus.WAITING)
         await selected(screen, run_id)
         await screen.press("A")
-        await screen.until(lambda: bool(screen.app.screen.query("#input")))
-        asked = screen.app.screen.query_one("#ask").query("Static").first().render()
-        assert "Ship it?: answer 'ship' with" in str(asked)
-        field = screen.app.screen.query_one("#input", Input)
+        await screen.until(lambda: bool(screen.app.screen.query("#approval .title")))
+        assert "s: Ship it?" in str(screen.app.screen.query_one("#approval .title").render())
+        await screen.press("y", "ctrl+e", "ctrl+e")  # there and back: it is asked again
+        await screen.until(
+            lambda: bool(screen.app.screen.query("#approval .title")) and not screen.app.screen.query("#ask")
+        )
+        # Neither enter nor another key than y and n answers it.
+        await screen.press("enter", "q", "ctrl+e")
+        await screen.until(lambda: bool(screen.app.screen.query("#ask #input")))
+        field = screen.app.screen.query_one("#ask #input", Input)
+        assert field.value == '{"approved": true}'
         field.value = "not json"
-        await screen.press("enter")
+        await screen.press("enter", "ctrl+e")
+        assert "Not JSON" in str(screen.app.screen.query_one("#ask Static").render())
         assert not storage.get_run(run_id).status.is_final
         field.value = '{"by": "ada"}'
         await screen.press("enter")
         assert (await until(storage, run_id)).output["data"] == {"by": "ada"}
         await screen.until(lambda: not screen.app.screen.query("#ask"))
+        await screen.until(
+            lambda: screen.dashboard.run_at_hand is not None and screen.dashboard.run_at_hand.status.is_final
+        )
         await screen.press("A")
-        await screen.expect("waits for no answer")
+        await screen.expect("is completed; it takes no answer")
+
+
+@pytest.mark.parametrize(
+    ("keys", "given"),
+    [
+        (("y", "enter"), {"approved": True}),
+        (("n", *"y no", "enter"), {"approved": False, "comment": "y no"}),
+    ],
+)
+async def test_an_approval_is_answered_by_y_or_n_and_a_comment(
+    storage: SQLiteStorage, keys: tuple[str, ...], given: dict[str, Any]
+) -> None:
+    run_id = start(storage, one_step("approval", {"name": "ship", "message": "Ship it? " * 200, "who": "ops"}))
+    async with working(storage), screen_on(storage, (40, 10)) as screen:
+        await until(storage, run_id, RunStatus.WAITING)
+        await screen.until(lambda: screen.dashboard.executions.selected is not None)
+        # It may be answered before it is asked.
+        screen.burst("A", *keys)
+        run = await until(storage, run_id)
+        assert run.output["data"] == given
+        await screen.until(lambda: not screen.app.screen.query("#approval, #ask"))
+
+
+async def test_however_long_a_message_is_what_answers_it_is_seen(storage: SQLiteStorage) -> None:
+    run_id = start(storage, one_step("approval", {"name": "ship", "message": "Ship it? " * 200}))
+    async with working(storage), screen_on(storage, (40, 10)) as screen:
+        await until(storage, run_id, RunStatus.WAITING)
+        await screen.until(lambda: screen.dashboard.executions.selected is not None)
+        await screen.press("A")
+        await screen.until(lambda: bool(screen.app.screen.query("#approval .title")))
+        for size in ((20, 5), (120, 40), (40, 10)):
+            await screen.pilot.resize_terminal(*size)
+            asks, keys = (
+                screen.app.screen.query_one("#approval .heading"),
+                screen.app.screen.query_one("#approval .keys"),
+            )
+            await screen.until(lambda: 0 < asks.region.height < size[1] - 1)  # noqa: B023 - done in its round
+            assert keys.region.bottom == size[1]
+        await screen.press("down", "down")
+        await screen.until(lambda: asks.scroll_offset.y == 2)
+        await screen.press("y")
+        field = screen.app.screen.query_one("#approval Input")
+        await screen.until(lambda: field.region.bottom == 10)
+
+
+async def test_a_plain_signal_is_proposed_empty_and_one_is_sent_where_none_is_awaited(storage: SQLiteStorage) -> None:
+    run_id = start(storage, one_step("wait_event", {"name": "go"}))
+    async with working(storage), screen_on(storage) as screen:
+        await until(storage, run_id, RunStatus.WAITING)
+        await selected(screen, run_id)
+        await screen.press("A")
+        await screen.until(lambda: bool(screen.app.screen.query("#ask #input")))
+        assert "s waits for 'go': answer with" in str(screen.app.screen.query_one("#ask Static").render())
+        await screen.press("enter")
+        assert (await until(storage, run_id)).output["data"] == {}
+        other = start(storage, sleeping())
+        await until(storage, other, RunStatus.SLEEPING)
+        await selected(screen, other)
+        await screen.press("A")
+        await screen.until(lambda: bool(screen.app.screen.query("#ask #input")))
+        assert "name a signal to send:" in str(screen.app.screen.query_one("#ask Static").render())
+        screen.burst(*"go", "enter", "enter")
+        await screen.expect(f"Sent go to {short_id(other)}; it is kept for the first step that waits for it")
+
+
+async def test_t_tells_what_is_kept_and_what_runs_again_and_waits_for_y(storage: SQLiteStorage) -> None:
+    bad = Step(key="bad", component="/builtin/fail", input={"message": "no"}, depends_on=("a",))
+    run_id = start(storage, flow(echo("a", 1), bad, echo("c", 1, depends_on=("bad",)), name="etl"))
+    async with working(storage):
+        await until(storage, run_id)
+    async with screen_on(storage) as screen:
+        await selected(screen, run_id)
+        await screen.press("t")
+        await screen.expect(f"Retry {short_id(run_id)} etl: keeps a · runs bad, c?", " y retry it")
+        await screen.press("t")
+        await screen.until(lambda: not screen.app.screen.query("#question"))
+        assert storage.count_runs(None, None) == 1
+        screen.burst("t", "y")
+        await screen.expect("Retried as")
+        assert storage.count_runs(None, None) == 2
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (80, "keeps fetch, clean · runs load, report"),
+        (37, "keeps fetch +1 · runs load +1"),
+        (28, "keeps 2 steps · runs 2 steps"),
+        (5, "2 kept, 2 run"),
+    ],
+)
+def test_names_that_have_no_room_are_counted(width: int, said: str) -> None:
+    assert kept_and_run(("fetch", "clean"), ("load", "report"), width) == said
+
+
+def test_what_answers_a_question_stands_in_it_however_narrow_it_is() -> None:
+    question = Question("Cancel 1234 a-template-with-a-long-name?", {"y": ("yes", "cancel it")})
+    for width in (120, 60, 40, 30):
+        line = "".join(text for text, _ in question.line_at(0, width))
+        assert " y cancel it" in line[:width]
 
 
 async def test_capital_t_retries_from_the_step_with_another_input(storage: SQLiteStorage) -> None:
@@ -105,8 +220,8 @@ async def test_capital_t_retries_from_the_step_with_another_input(storage: SQLit
         await screen.until(lambda: screen.dashboard.step_at_hand == "bad")
         await screen.press("T")
         await screen.until(lambda: bool(screen.app.screen.query("#input")))
-        asked = screen.app.screen.query_one("#ask").query("Static").first().render()
-        assert "From bad, keeping 2 of 3 steps, with" in str(asked)
+        asked = screen.app.screen.query_one("#ask").query(".title").first().render()
+        assert "From bad: keeps a, b · runs bad; with" in str(asked)
         field = screen.app.screen.query_one("#input", Input)
         assert field.value == '{"n": 1}'
         field.value = '{"n": 2}'
@@ -133,4 +248,4 @@ async def test_y_copies_what_is_asked_for(storage: SQLiteStorage, monkeypatch: p
             await screen.until(lambda: not screen.app.screen.query("#question"))
         await screen.expect(f"{short_id(run_id)} has no error")
     run = storage.get_run(run_id)
-    assert copied == [run_id, f"stepflow execution {run_id}", '{"a": 1}', run.trn]
+    assert copied == [run_id, f"stepflow --db {storage.url} execution {run_id}", '{"a": 1}', run.trn]

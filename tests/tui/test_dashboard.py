@@ -213,7 +213,7 @@ async def test_t_retries_what_failed_and_says_why_not_otherwise(storage: SQLiteS
     start(storage, failing())
     async with screen_on(storage) as screen, working(storage):
         await screen.expect("bad: no such column")
-        await screen.press("t")
+        await screen.press("t", "y")
         await screen.until(lambda: storage.count_runs([RunStatus.FAILED], None) == 2)
         await screen.expect("Retried as")
         ok = start(storage, chain(1))

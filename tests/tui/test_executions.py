@@ -218,3 +218,63 @@ async def test_all_that_match_are_marked_also_those_that_were_not_read_yet(
         await screen.press("a")
         await screen.until(lambda: len(pane.marks) == 85)
         await screen.expect("Marked 85")
+
+
+async def test_filter_marks_and_cursor_are_there_again_after_another_screen(storage: SQLiteStorage) -> None:
+    ids = [start(storage, sleeping()) for _ in range(3)]
+    start(storage, chain(1))
+    async with screen_on(storage) as screen:
+        pane = await shown(screen)
+        await screen.until(lambda: len(pane.runs) == 4)
+        await screen.press("slash", *"template:sleeper", "enter")
+        await screen.until(lambda: len(pane.runs) == 3)
+        await screen.press("space", "space")
+        await screen.press("1")
+        await screen.until(lambda: isinstance(screen.app.screen, Dashboard))
+        pane = await shown(screen)
+        await screen.until(lambda: [run.id for run in pane.runs] == ids[::-1])
+        assert set(pane.marks) == set(ids[1:])
+        assert pane.selected is not None
+        assert pane.selected.id == ids[0]
+        assert pane.listing.filter.text == "template:sleeper"
+
+
+async def test_marks_that_are_not_shown_are_named_before_they_are_acted_on(storage: SQLiteStorage) -> None:
+    ids = [start(storage, sleeping()) for _ in range(3)]
+    ids.append(start(storage, chain(1)))
+    async with screen_on(storage) as screen:
+        pane = await shown(screen)
+        await screen.until(lambda: len(pane.runs) == 4)
+        await screen.press("a", "slash", *"template:flow", "enter")
+        await screen.until(lambda: len(pane.runs) == 1)
+        await screen.press("c")
+        await screen.expect("3 not shown: Cancel 4 executions?")
+        await screen.press("n", "W")
+        await screen.expect("4 executions are watched")
+        assert set(screen.app.session.watched) == set(ids)
+        await screen.press("W")
+        await screen.expect("4 executions are not watched any more")
+        assert not screen.app.session.watched
+
+
+async def test_the_list_of_the_dashboard_is_sorted_and_marked_too(storage: SQLiteStorage) -> None:
+    ids = [start(storage, sleeping()) for _ in range(3)]
+    async with screen_on(storage) as screen:
+        pane = screen.dashboard.executions
+        await screen.until(lambda: len(pane.runs) == 3)
+        await screen.press("O")
+        await screen.until(lambda: [run.id for run in pane.runs] == ids)
+        await screen.press("g", "space", "space")
+        assert list(pane.marks) == ids[:2]
+        await screen.press("tab", "space")
+        await screen.expect("That is for the executions: esc goes there")
+        await screen.press("c")
+        await screen.expect("Cancel 2 executions?")
+        await screen.press("y")
+        await screen.expect("2 cancelled")
+        assert [storage.get_run(one).status for one in ids].count(RunStatus.CANCELLED) == 2
+        screen.dashboard.executions.focus()
+        await screen.press("escape")
+        await screen.until(lambda: not pane.marks)
+        await screen.press("u")
+        await screen.until(lambda: len(pane.marks) == 2)

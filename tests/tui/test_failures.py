@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from stepflow.errors import StorageError
 from stepflow.model.flow import Flow, Step
 from stepflow.model.statuses import RunStatus
 from stepflow.model.times import now_ms
 from stepflow.storages.sqlite import SQLiteStorage
+from stepflow_tui.keymap import KEYS
 from stepflow_tui.panes.failures import Failures
 from stepflow_tui.presentation.executions import short_id
+from stepflow_tui.presentation.fingerprints import group_row, groups_of
+from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.screens.dashboard import Dashboard
 from stepflow_tui.screens.failures import FailuresView
 from stepflow_tui.screens.run import RunView
+from stepflow_tui.widgets.text import Text
 from tests.support.engine import start, until, working
 from tests.support.flows import chain, flow
+from tests.tui.records import NOW, ago, run
 from tests.tui.test_dashboard import Screen, screen_on
 
 
@@ -81,8 +89,8 @@ async def test_all_of_a_group_are_retried_after_their_number_was_typed_and_not_t
         assert storage.count_runs([RunStatus.QUEUED], None) == 2
         await screen.press("t")
         await screen.expect("None of the 2 can be retried")
-        # One alone by one key, as on every screen.
-        await screen.press("J", "enter", "j", "t")
+        # One alone by y, as on every screen.
+        await screen.press("J", "enter", "j", "t", "y")
         await screen.until(lambda: isinstance(screen.app.screen, RunView))
         assert storage.count_runs([RunStatus.QUEUED], None) == 3
         assert len(pane.groups) == 2
@@ -129,3 +137,55 @@ async def test_only_the_newest_are_read_and_that_is_said(
         pane = await shown(screen)
         await screen.expect("3×")
         assert str(pane.border_subtitle) == "the newest 3, more are older"
+
+
+async def test_where_there_is_room_the_newest_of_the_group_is_described_below(storage: SQLiteStorage) -> None:
+    ids = await failed(storage, chain(1), failing("HTTP 503 for 1"), failing("no file"), failing("HTTP 503 for 22"))
+    async with screen_on(storage) as screen:
+        await shown(screen)
+        beside = screen.app.screen.query_one("#beside", Text)
+        await screen.until(lambda: short_id(ids[3]) in str(beside.border_title))
+        assert "HTTP 503 for 22" in screen.text_of(beside)
+        await screen.press("J")
+        await screen.until(lambda: "no file" in screen.text_of(beside))
+        await screen.press("D")
+        await screen.expect("No other execution of etl has completed")
+        await screen.press("k")
+        seen = screen.app.screen
+        assert isinstance(seen, FailuresView)
+        line = seen.command_line(next(key for key in KEYS if key.id == "retry"))
+        place = f"stepflow --db {storage.url} retry"
+        assert line == f"{place} {ids[3]} && {place} {ids[1]}"
+        await screen.pilot.resize_terminal(120, 24)
+        await screen.until(lambda: not beside.display)
+
+
+async def test_what_could_not_be_read_is_read_when_the_storage_is_back(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await failed(storage, failing("boom"))
+    async with screen_on(storage) as screen:
+
+        def broken(*arguments: Any, **options: Any) -> Any:
+            raise StorageError("the disk is gone")
+
+        with monkeypatch.context() as gone:
+            gone.setattr(SQLiteStorage, "list_runs", broken)
+            await screen.press("7")
+            await screen.until(lambda: isinstance(screen.app.screen, FailuresView))
+            pane = screen.app.screen.query_one(Failures)
+            await screen.expect("! the disk is gone")
+            await screen.press("r")
+            await screen.until(lambda: screen.text.count("the disk is gone") == 2, "it is why there is nothing to run")
+            assert not pane.was_read
+        screen.app.session.note_trouble(None)
+        await screen.until(lambda: pane.was_read and len(pane.groups) == 1)
+        assert "the disk is gone" not in screen.text.splitlines()[0]
+
+
+def test_when_they_failed_is_shown_from_80_columns_on() -> None:
+    group = groups_of([run(RunStatus.FAILED, error={"code": "FAILED", "message": "boom"})])[0]
+    for width, shows in ((78, True), (70, False)):
+        line = "".join(text for text, _ in group_row(group, width, ago(3600), NOW, 0, Glyphs(), is_open=False))
+        assert ("█" in line) == shows
+        assert "boom" in line

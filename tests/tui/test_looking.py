@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from stepflow.model.statuses import RunStatus
 from stepflow.storages.sqlite import SQLiteStorage
+from stepflow_tui import clipboard
 from stepflow_tui.panes.executions import Executions
 from stepflow_tui.panes.overlay import Overlay
 from stepflow_tui.panes.run_log import RunLog
@@ -349,3 +351,68 @@ async def test_w_and_v_say_why_they_do_nothing(storage: SQLiteStorage) -> None:
         await screen.expect("There is no template to check")
         await screen.press("w")
         await screen.expect("There is no workspace whose files could be watched")
+
+
+async def test_a_template_is_described_copied_and_written_to_a_file(
+    storage: SQLiteStorage, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[str] = []
+    monkeypatch.setattr(clipboard, "copy", lambda app, text, way: copied.append(text) or "tmux")
+    (away := tmp_path / "away").mkdir()
+    monkeypatch.chdir(away)
+    async with screen_in(storage, workspace) as screen:
+        await screen.until(lambda: screen.app.screen.template_at_hand == "order")  # type: ignore[attr-defined]  # a frame
+        await screen.press("d")
+        await screen.until(lambda: bool(screen.app.screen.query(Overlay)))
+        await screen.expect("order  v1", "none has ended yet", "order.yaml", "/builtin/")
+        await screen.press("d")
+        await screen.until(lambda: not screen.app.screen.query(Overlay))
+        line = f"stepflow --db {storage.url} --workspace {workspace} get order"
+        for key, text in (("i", "order"), ("c", line), ("f", str(workspace / "order.yaml")), ("s", ORDER)):
+            await screen.press("y", key)
+            await screen.until(lambda text=text: copied[-1:] == [text])  # type: ignore[misc]  # bound here
+        for key, name in (("s", "again.yaml"), ("p", "plan.json")):
+            await screen.press("E", key)
+            await screen.until(lambda: bool(screen.app.screen.query("#ask Input")))
+            await screen.press("ctrl+u", *name, "enter")
+            await screen.expect("Wrote ", name)
+        assert (away / "again.yaml").read_text() == ORDER
+        assert json.loads((away / "plan.json").read_text())["steps"]
+        await screen.press("E", "p")
+        await screen.until(lambda: bool(screen.app.screen.query("#ask Input")))
+        await screen.press("ctrl+u", *"plan.json", "enter")
+        await screen.expect("plan.json exists")
+        await screen.press("n")
+        await screen.until(lambda: not screen.app.screen.query("#question"))
+
+
+async def test_what_has_no_output_yet_says_so_in_place_of_null(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[str] = []
+    monkeypatch.setattr(clipboard, "copy", lambda app, text, way: copied.append(text) or "tmux")
+    run_id = start(storage, sleeping())
+    async with screen_on(storage) as screen:
+        await screen.until(lambda: screen.dashboard.timeline.run is not None)
+        await screen.press("y", "o")
+        await screen.expect(f"{short_id(run_id)} has no output yet")
+        assert not copied
+
+
+async def test_z_gives_a_list_the_lines_around_it(storage: SQLiteStorage) -> None:
+    await ended(storage, failing())
+    async with screen_on(storage) as screen:
+        for key in "2567":
+            await screen.press(key)
+            await screen.until(lambda key=key: screen.app.screen.place[0] != "dashboard")  # type: ignore[misc,attr-defined]  # bound here
+            seen = screen.app.screen
+            header = seen.query_one("#header")
+            await screen.until(lambda header=header: header.region.height == 1)  # type: ignore[misc]  # bound here
+            seen.focus_main()  # type: ignore[attr-defined]  # a frame
+            await screen.press("z")
+            await screen.until(lambda header=header: not header.display)  # type: ignore[misc]  # bound here
+            await screen.press("escape")
+            await screen.until(lambda header=header: header.display)  # type: ignore[misc]  # bound here
+            assert screen.app.screen is seen
+            await screen.press("1")
+            await screen.until(lambda: screen.app.screen is screen.dashboard)

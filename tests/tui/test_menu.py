@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 from datetime import timedelta
+from pathlib import Path
 
 import click
 import msgspec
 import pytest
 
 from stepflow.cli.main import VERBS, group
+from stepflow.client import Client
+from stepflow.model.run import Awaited
 from stepflow.model.statuses import RunStatus
 from stepflow.runtime.processes import boot_id
 from stepflow.storages.sqlite import SQLiteStorage
@@ -17,11 +20,13 @@ from stepflow_tui import clipboard
 from stepflow_tui.keymap import KEYS, MENUS
 from stepflow_tui.panes.menu import Menu
 from stepflow_tui.panes.palette import CommandLine, CommandList, Palette
-from stepflow_tui.presentation.commands import AtHand, command_line, words_of
+from stepflow_tui.presentation.commands import AtHand, all_words_of, command_line, command_lines, words_of
 from stepflow_tui.presentation.executions import short_id
+from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.screens.run import RunView
 from stepflow_tui.screens.templates import TemplatesView
 from stepflow_tui.screens.workers import WorkersView
+from stepflow_tui.session import Session
 from tests.support.engine import start, until, working
 from tests.support.flows import chain
 from tests.support.hand import claim, identity
@@ -55,7 +60,7 @@ async def test_it_lists_what_can_be_done_and_why_the_rest_cannot(storage: SQLite
         told = reads(entries)
         assert told["d"] is None
         assert told["c y"] == f"{short_id(run_id)} is completed; there is nothing to cancel"
-        assert told["t"] is not None
+        assert told["t y"] is not None
         cannot = [command.why_not is not None for command, _ in entries.found]
         assert cannot == sorted(cannot), "what can be done stands first"
         await screen.press("escape")
@@ -68,7 +73,7 @@ async def test_a_key_of_it_does_it_and_so_does_enter(storage: SQLiteStorage) -> 
     async with screen_on(storage) as screen:
         await screen.until(lambda: screen.dashboard.timeline.run is not None)
         await opened(screen)
-        await screen.press("t")
+        await screen.press("t", "y")
         await screen.expect("Retried as")
         assert storage.count_runs(None, None) == 2
         entries = await opened(screen)
@@ -124,31 +129,32 @@ async def test_capital_y_copies_the_command_line_and_the_palette_shows_it(
     monkeypatch.setattr(clipboard, "copy", lambda app, text, way: copied.append(text) or "tmux")
     run_id = start(storage, sleeping())
     async with screen_on(storage) as screen:
-        screen.app.session.options = (("--db", "my file.db"),)
         await screen.until(lambda: screen.dashboard.timeline.run is not None)
         entries = await opened(screen)
         row = next(row for row, (command, _) in enumerate(entries.found) if command.keys == "c y")
         for _ in range(row):
             await screen.press("j")
-        line = f"stepflow --db 'my file.db' cancel {run_id}"
-        assert line in screen.text_of(screen.app.screen.query_one(CommandLine))
+        line = f"stepflow --db {storage.url} cancel {run_id}"
+        assert f"cancel {run_id}  Y copies it" in screen.text_of(screen.app.screen.query_one(CommandLine))
         await screen.press("Y")
         await screen.until(lambda: copied == [line])
         await screen.press("colon")
         await screen.until(lambda: bool(screen.app.screen.query(Palette)))
         await screen.press(*"cancelsel")
-        await screen.until(lambda: line in screen.text_of(screen.app.screen.query_one(CommandLine)))
+        await screen.until(lambda: f"cancel {run_id}" in screen.text_of(screen.app.screen.query_one(CommandLine)))
         await screen.press("escape")
         await closed(screen)
         await screen.press("y", "c")
-        await screen.until(lambda: copied[1:] == [f"stepflow --db 'my file.db' execution {run_id}"])
+        await screen.until(lambda: copied[1:] == [f"stepflow --db {storage.url} execution {run_id}"])
 
 
 @pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.PAUSED, RunStatus.RUNNING, RunStatus.COMPLETED])
 def test_every_command_line_is_one_that_the_command_line_takes(status: RunStatus) -> None:
-    at = AtHand(run(status), "order-flow", 3, "b's", '{"it": "is"}')
+    one = msgspec.structs.replace(run(status), input={"it": 1}, awaits=(Awaited("b's", "paid", "Was it paid?"),))
+    at = AtHand(one, "order-flow", 3, "b's", '{"it": "is"}', (), "exec_a", "w_1")
     lines = {key.id: words for key in KEYS if (words := words_of(key.id, at)) is not None}
-    assert {"run", "cancel", "retry", "retry_from", "pause", "history", "simulate"} <= set(lines)
+    known = {"run", "cancel", "retry", "retry_from", "pause", "history", "simulate", "answer", "diff_runs", "drain"}
+    assert known <= set(lines)
     for words in lines.values():
         line = command_line(words, (("--workspace", "my folder"),))
         pasted = shlex.split(line)
@@ -161,6 +167,42 @@ def test_every_command_line_is_one_that_the_command_line_takes(status: RunStatus
 
 def test_nothing_at_hand_has_no_command_line() -> None:
     assert all(words_of(key.id, AtHand()) is None for key in KEYS)
+    assert command_lines([], ()) is None
+
+
+def test_for_marked_ones_there_is_one_line_that_does_one_after_the_other() -> None:
+    statuses = (RunStatus.FAILED, RunStatus.RUNNING, RunStatus.QUEUED)
+    runs = tuple(msgspec.structs.replace(run(one), id=f"exec_{one.value}") for one in statuses)
+    at = AtHand(runs[0], marked=runs)
+    line = command_lines(all_words_of("cancel", at), (("--db", "/a b.db"),))
+    assert line == "stepflow --db '/a b.db' cancel exec_running && stepflow --db '/a b.db' cancel exec_queued"
+    assert all_words_of("retry", at) == [["retry", "exec_failed"]]
+    assert all_words_of("pause", at) == [["pause", "exec_running"], ["pause", "exec_queued"]]
+    assert all_words_of("describe", at) == [["execution", "exec_failed"]]
+    assert all_words_of("diff_marked", at) == []
+    assert all_words_of("diff_marked", AtHand(runs[0], marked=runs[:2])) == [["diff", "exec_failed", "exec_running"]]
+    assert all_words_of("yank", AtHand(runs[0], marked=runs * 2)) == []
+
+
+async def test_command_lines_lead_to_the_database_from_every_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STEPFLOW_DB", raising=False)
+    folder, other = tmp_path / "shop", tmp_path / "other.db"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    for url, options in ((None, ("--db",)), ("own.db", ("--db",))):
+        async with Client(url) as client:
+            place = Session(client, Glyphs()).place
+            assert tuple(option for option, _ in place) == options
+            assert place[0][1] == str(client.database_file)
+            assert Path(place[0][1]).is_absolute()
+    (folder / "stepflow.toml").write_text("")
+    async with Client() as client:
+        assert Session(client, Glyphs()).place == (("--workspace", str(folder)),)
+    async with Client(str(other)) as client:
+        assert Session(client, Glyphs()).place == (("--db", str(other)), ("--workspace", str(folder)))
 
 
 def test_menus_name_keys_that_there_are() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from textual.widgets import Input
 
 from stepflow.storages.sqlite import SQLiteStorage
-from stepflow_tui.keymap import KEYS, VIEWS
+from stepflow_tui import clipboard
+from stepflow_tui.keymap import KEYS, VIEWS, hints_of, where_is
+from stepflow_tui.panes.overlay import Overlay
 from stepflow_tui.panes.palette import CommandList, Palette
 from stepflow_tui.screens.dashboard import Dashboard
+from stepflow_tui.screens.help import Help, help_lines
 from stepflow_tui.screens.workers import WorkersView
 from stepflow_tui.theme import DEFAULT
+from stepflow_tui.widgets.lines import LineView
 from tests.support.engine import save, start
 from tests.support.flows import chain, echo, flow
 from tests.tui.test_dashboard import Screen, screen_on
@@ -117,3 +122,87 @@ async def test_help_finds_words(storage: SQLiteStorage) -> None:
         await screen.expect("Screens")
         await screen.press("x")
         await screen.until(lambda: isinstance(screen.app.screen, Dashboard))
+
+
+async def test_a_key_of_another_screen_says_where_it_works(storage: SQLiteStorage) -> None:
+    start(storage, chain(1))
+    async with screen_on(storage) as screen:
+        await screen.until(lambda: screen.dashboard.timeline.run is not None)
+        for key, says in (
+            ("H", "H is on an execution that enter opens"),
+            ("left_square_bracket", "[ is on Templates or Search"),
+            ("V", "V is on Templates"),
+            ("4", "Schedules come with the scheduler"),
+        ):
+            await screen.press(key)
+            await screen.expect(says)
+        await screen.press("d")
+        await screen.until(lambda: bool(screen.app.screen.query(Overlay)))
+        await screen.press("V")
+        await screen.until(lambda: not screen.app.screen.query(Overlay))
+        await screen.press("5")
+        await screen.until(lambda: isinstance(screen.app.screen, WorkersView))
+        await screen.press("t")
+        await screen.expect("t is on Dashboard or Executions")
+        await screen.press("slash", "t")
+        assert screen.app.screen.query_one(Input).value == "t"
+
+
+def test_where_a_key_works_is_said_of_the_keys_that_a_person_has() -> None:
+    assert where_is("V", {}) == "Templates"
+    assert where_is("f5", {"validate": "f5"}) == "Templates"
+    assert where_is("Z", {}) is None
+
+
+def test_the_footer_of_who_only_reads_has_nothing_that_is_off() -> None:
+    hinted = {key.id for key in hints_of("dashboard", read_only=True)}
+    assert hinted == {key.id for key in hints_of("dashboard", read_only=False)} - {"run", "cancel", "retry"} - {
+        "pause",
+        "answer",
+        "edit",
+    }
+    assert "simulate" in hinted
+
+
+async def test_it_finds_yank_by_both_its_names_and_copies_the_command_line(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[str] = []
+    monkeypatch.setattr(clipboard, "copy", lambda app, text, way: copied.append(text) or "tmux")
+    run_id = start(storage, chain(1))
+    async with screen_on(storage, (80, 24)) as screen:
+        await screen.until(lambda: screen.dashboard.timeline.run is not None)
+        for words in ("yank", "copy"):
+            await open_palette(screen)
+            await screen.press(*words)
+            assert any(text.startswith("Yank: copy its id") for text in found(screen)[:4])
+            await screen.press("escape")
+            await screen.until(lambda: not screen.app.screen.query(Palette))
+        await open_palette(screen)
+        await screen.press(*"cancel")
+        await screen.expect("f2 copies it", run_id)
+        await screen.press("f2")
+        await screen.until(lambda: copied == [f"stepflow --db {storage.url} cancel {run_id}"])
+        await screen.until(lambda: not screen.app.screen.query(Palette))
+        await open_palette(screen)
+        await screen.press(*"theme", "f2")
+        await screen.expect("No command line does this")
+        assert len(copied) == 1
+
+
+async def test_help_moves_as_lists_do(storage: SQLiteStorage) -> None:
+    lines = help_lines("settings")
+    assert [("Act", "title")] not in lines
+    assert any("Schedules" in text for line in lines for text, _ in line)
+    async with screen_on(storage, (80, 24)) as screen:
+        await screen.press("question_mark")
+        await screen.until(lambda: isinstance(screen.app.screen, Help))
+        lines_seen = screen.app.screen.query_one(LineView)
+        await screen.press("G")
+        await screen.until(lambda: lines_seen.scroll_offset.y > 20)
+        bottom = lines_seen.scroll_offset.y
+        for key in ("ctrl+u", "ctrl+d", "ctrl+u", "ctrl+f", "g"):
+            await screen.press(key)
+            await screen.until(lambda key=key: (lines_seen.scroll_offset.y < bottom) == (key in ("ctrl+u", "g")))  # type: ignore[misc]  # bound here
+        await screen.until(lambda: lines_seen.scroll_offset.y == 0)
+        assert isinstance(screen.app.screen, Help)

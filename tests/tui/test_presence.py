@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,7 @@ from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.screens.dashboard import Dashboard
 from stepflow_tui.screens.help import Help
 from stepflow_tui.screens.workers import WorkersView
+from stepflow_tui.terminal import shows_only_ascii
 from tests.conftest import OpenStorage
 from tests.support.engine import start, until, working
 from tests.support.flows import chain
@@ -229,3 +233,39 @@ async def test_help_is_left_once_however_many_keys_leave_it(storage: SQLiteStora
         screen.burst("escape", "escape", "x", "x")
         await screen.until(lambda: screen.app.screen is screen.dashboard)
         await screen.expect("Nothing has run yet")
+
+
+@pytest.mark.parametrize(
+    ("environment", "only_ascii"),
+    [
+        ({"LC_ALL": "C", "LANG": "en_US.UTF-8"}, True),
+        ({"LC_ALL": "POSIX"}, True),
+        ({"LC_ALL": "", "LC_CTYPE": "C.UTF-8", "LANG": "C"}, False),
+        ({"LC_CTYPE": "UTF-8"}, False),
+        ({"LC_CTYPE": "en_US.ISO-8859-1", "LANG": "en_US.UTF-8"}, True),
+        ({"LANG": "de_DE"}, True),
+        ({"LANG": "de_DE.utf8"}, False),
+        ({}, False),
+        ({"TMUX": "/tmp/tmux-0/default,1,0"}, True),
+        ({"STY": "1.pts-0"}, True),
+        ({"TMUX": "/tmp/tmux-0/default,1,0", "LANG": "C.UTF-8"}, False),
+        ({"LANG": "C.UTF-8", "TERM": "linux"}, True),
+        ({"LANG": "C.UTF-8", "TERM": "vt220"}, True),
+        ({"LANG": "C.UTF-8", "TERM": "vte-256color"}, False),
+    ],
+)
+def test_only_ascii_is_shown_where_the_terminal_shows_no_more(environment: dict[str, str], only_ascii: bool) -> None:
+    assert shows_only_ascii(environment) is only_ascii
+
+
+@pytest.mark.parametrize(("locale", "only_ascii"), [({"LANG": "C"}, True), ({"LC_ALL": "C"}, True), ({}, False)])
+def test_what_python_makes_of_the_locale_does_not_count(locale: dict[str, str], only_ascii: bool) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "TMUX", "STY"))}
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-c", "from stepflow_tui.app import wants_ascii; print(wants_ascii('auto'))"],
+        env={**kept, "TERM": "xterm", **locale}, stdout=subprocess.PIPE, stderr=theirs, text=True, check=True,
+    )  # fmt: skip
+    os.close(ours)
+    os.close(theirs)
+    assert done.stdout.strip() == str(only_ascii)

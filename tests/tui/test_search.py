@@ -275,6 +275,24 @@ async def test_a_search_is_kept_and_opened_as_a_filter_is(storage: SQLiteStorage
         assert screen.app.screen.query_one(FilterField).field.value == "status:failed"
 
 
+async def test_left_with_words_it_begins_with_them_and_in_what_was_found(storage: SQLiteStorage) -> None:
+    await some(storage)
+    async with screen_on(storage) as screen:
+        await shown(screen)
+        await look_for(screen, "http")
+        kept = screen.app.screen.kept()  # type: ignore[attr-defined]  # a frame
+        assert kept.filter == "http"
+    async with screen_on(storage) as screen:
+        await screen.dashboard.open_kept([kept])
+        await screen.until(lambda: isinstance(screen.app.screen, SearchView) and search_of(screen).is_over)
+        await screen.expect("[Executions 1]")
+        assert screen.app.screen.focused is screen.app.screen.query_one(Found)
+        assert screen.app.screen.query_one(FilterField).field.value == "http"
+        before = search_of(screen)
+        await screen.press("ctrl+r")
+        await screen.until(lambda: search_of(screen) is not before and search_of(screen).is_over)
+
+
 @given(st.text(max_size=60), st.lists(st.text(min_size=1, max_size=4), max_size=3), st.integers(1, 40))
 def test_nothing_is_lost_by_standing_out(text: str, needles: list[str], room: int) -> None:
     line = emphasised(text, needles, room)
