@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks import saving
 
 
@@ -16,6 +18,7 @@ async def test_each_save_is_measured(tmp_path: Path) -> None:
         assert min(*times, many) > 0
 
 
+@pytest.mark.full
 def test_each_wrong_save_is_measured_until_it_is_seen(tmp_path: Path) -> None:
     for save in (saving._save, saving._write):
         folder = tmp_path / save.__name__

@@ -36,6 +36,7 @@ def test_a_program_that_ends_too_early_shows_what_it_said() -> None:
         terminal.expect("more")
 
 
+@pytest.mark.full
 def test_executions_are_seen_opened_and_gone_through(tmp_path: Path) -> None:
     screens = screen.Screens(tmp_path)
     million.make(tmp_path / "large.db", 1000, 5000)

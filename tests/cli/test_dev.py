@@ -182,6 +182,7 @@ def test_each_thing_that_happens_is_a_line(dev: Start, workspace: Path) -> None:
     ]
 
 
+@pytest.mark.full
 def test_many_files_are_one_line(dev: Start, workspace: Path) -> None:
     for n in range(1000):
         (workspace / f"t{n}.yaml").write_text(flow_text("a"))
@@ -284,6 +285,7 @@ def test_python_that_does_not_import_leaves_the_worker(dev: Start, workspace: Pa
     assert f"takes the place of {pid}" in running.until("takes the place of")
 
 
+@pytest.mark.full
 def test_a_worker_that_dies_is_started_again(dev: Start) -> None:
     running = dev()
     first = pid_in(running.until("works on"))

@@ -118,6 +118,7 @@ def test_a_hung_worker_is_said_to_be_and_cancelling_needs_it_no_more(
     assert (done.exit_code, done.stdout.splitlines()[0]) == (0, "✓ Execution cancelled")
 
 
+@pytest.mark.full
 def test_an_execution_whose_worker_hangs_while_it_is_cancelled_is_cancelled_all_the_same(
     call: Call, work: Start, storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

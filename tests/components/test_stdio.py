@@ -485,6 +485,7 @@ print(loop.run_until_complete(world.call("pid")), flush=True)
 """
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("program", "end"),
     [

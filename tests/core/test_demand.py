@@ -457,6 +457,7 @@ def test_a_cancelled_run_is_ended_by_whoever_comes_without_reading_an_output(dri
 # Size
 
 
+@pytest.mark.full
 def test_a_chain_of_ten_thousand_needed_steps_is_no_recursion() -> None:
     length = 10_000
     steps = [echo("s0"), *(echo(f"s{index}", ref(f"s{index - 1}")) for index in range(1, length)), echo("unneeded")]
@@ -483,6 +484,7 @@ def test_a_chain_of_ten_thousand_needed_steps_is_no_recursion() -> None:
     assert run.steps[length].reason == NOT_NEEDED
 
 
+@pytest.mark.full
 def test_a_failure_at_the_root_of_a_long_chain_is_no_recursion() -> None:
     length = 10_000
     steps = [echo("s0"), *(echo(f"s{index}", ref(f"s{index - 1}")) for index in range(1, length))]

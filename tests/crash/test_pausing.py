@@ -53,6 +53,7 @@ def resume_all(storage: SQLiteStorage) -> None:
         storage.resume(run.id, now_ms())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", PAUSED)
 def test_pausing_beside_workers_that_are_killed_changes_nothing_but_the_log(name: str, tmp_path: Path) -> None:
     seed = random.randrange(1_000_000)

@@ -524,6 +524,7 @@ def test_no_value_anywhere_makes_it_raise(one: Any, two: Any, three: Any) -> Non
         assert lint_flow(text, components=OURS).diagnostics == lint_flow(text, components=OURS).diagnostics
 
 
+@pytest.mark.full
 def test_ten_thousand_lines_are_linted_and_fixed_quickly() -> None:
     listed = "".join(
         f"  - id: s{index + 1}\n    type: echo\n    dependsOn: [s{index}]\n    input: $.steps.s{index}.output\n"

@@ -114,6 +114,7 @@ def test_the_wheel_names_its_scripts_its_screen_and_its_licence(wheel: Path) -> 
         assert line in information["entry_points.txt"]
 
 
+@pytest.mark.full
 def test_an_installed_wheel_runs_away_from_the_checkout(wheel: Path, tmp_path: Path) -> None:
     binaries = new_environment(tmp_path / "env")
     install(binaries, wheel)
@@ -124,6 +125,7 @@ def test_an_installed_wheel_runs_away_from_the_checkout(wheel: Path, tmp_path: P
     check_programs(binaries, away)
 
 
+@pytest.mark.full
 def test_an_editable_checkout_runs_from_elsewhere_and_copies_nothing(tmp_path: Path) -> None:
     source = copied_tree(tmp_path / "checkout")
     binaries = new_environment(tmp_path / "env")

@@ -150,6 +150,7 @@ def open_and_look(path: str, results: Any) -> None:
         results.put(repr(error))
 
 
+@pytest.mark.full
 def test_processes_that_open_an_old_file_at_once_all_succeed(tmp_path: Path, old: dict[str, str]) -> None:
     path = tmp_path / "stepflow.db"
     before = rows_of(path)
@@ -182,6 +183,7 @@ def open_and_die(path: str, statements: int) -> None:
     SQLiteStorage(path).close()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("made", ["old", "new"])
 def test_a_process_killed_while_it_migrates_leaves_the_file_to_the_next(tmp_path: Path, made: str) -> None:
     deaths = 0

@@ -188,6 +188,7 @@ def prune_and_die(path: str, after: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.full
 async def test_a_prune_that_was_killed_leaves_whole_runs_and_is_done_again(
     storage: SQLiteStorage, tmp_path: Path
 ) -> None:

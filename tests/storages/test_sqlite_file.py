@@ -276,6 +276,7 @@ def hammer(path: str, seconds: float, commits: Any) -> None:
     commits.put(count)
 
 
+@pytest.mark.full
 def test_two_processes_that_write_back_to_back_share_the_file(tmp_path: Path) -> None:
     path = str(tmp_path / "x.db")
     SQLiteStorage(path).close()

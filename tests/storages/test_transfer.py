@@ -345,6 +345,7 @@ def import_and_die(path: str, file: str, after: int) -> None:
     asyncio.run(take_in())
 
 
+@pytest.mark.full
 async def test_an_import_that_was_killed_is_done_again_and_ends_as_if_nothing_was(
     open_storage: OpenStorage, tmp_path: Path
 ) -> None:

@@ -22,10 +22,10 @@ from tests.tui.demo import make_demo
 from tests.tui.test_dashboard import Screen
 
 SIZES = ((80, 24), (120, 40), (200, 60), (40, 10), (20, 5), (1, 1), (2, 60), (200, 1))
-SHORT_SECONDS, LONG_SECONDS = 3.0, 60.0
+SHORT_SECONDS, LONG_SECONDS = 3.0, float(os.environ.get("STEPFLOW_KEYS_SECONDS", "20"))
 MOST_ESCAPES = 8
 SEED = int(os.environ.get("STEPFLOW_KEYS_SEED", "0"))
-"""To see again what a test has found; 0: another one each time."""
+"""To see again what a test has found, or to look for more; 0: those of the tests."""
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789{}[]\"':;,.<>/?!@#$%^&*()-=_+~é日 "
 OTHERS = (
     "escape", "enter", "enter", "enter", "tab", "shift+tab", "up", "down", "left", "right", "home", "end",
@@ -126,11 +126,11 @@ async def find_back(screen: Screen) -> None:
 
 
 async def test_any_keys_do_no_harm(tmp_path: Path) -> None:
-    assert await type_for(tmp_path, SEED or int(time.time()), SHORT_SECONDS, read_only=False) > 0
+    assert await type_for(tmp_path, SEED or 1, SHORT_SECONDS, read_only=False) > 0
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("read_only", [False, True])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 async def test_any_keys_do_no_harm_for_long(tmp_path: Path, seed: int, read_only: bool) -> None:
     assert await type_for(tmp_path, SEED or seed, LONG_SECONDS, read_only=read_only) > 0

@@ -236,6 +236,7 @@ async def test_what_is_beside_follows_what_happens(storage: SQLiteStorage, monke
         await screen.expect("2× no such column")
 
 
+@pytest.mark.full
 async def test_the_ways_to_elsewhere(storage: SQLiteStorage, tmp_path: Path) -> None:
     for made in (chain(1), failing(), sleeping()):
         run_id = start(storage, made)

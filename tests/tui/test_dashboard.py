@@ -311,6 +311,7 @@ async def test_l_shows_the_log_of_the_selected_execution_alone(storage: SQLiteSt
         await screen.until(lambda: log.run_id is None)
 
 
+@pytest.mark.full
 async def test_ten_thousand_steps_are_shown_and_keys_still_answer(storage: SQLiteStorage) -> None:
     run_id = start(storage, fan_out(10_000))
     async with working(storage):

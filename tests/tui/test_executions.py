@@ -104,6 +104,7 @@ async def test_o_sorts_and_capital_o_turns_it_round(storage: SQLiteStorage) -> N
         await screen.until(lambda: [run.id for run in pane.runs] == ids[::-1])
 
 
+@pytest.mark.full
 async def test_a_filter_that_must_be_judged_says_how_far_it_has_looked(
     storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -188,6 +188,7 @@ async def test_capital_e_writes_each_kind_beside_where_it_was_started(
     assert_is_of_the_format(trace)
 
 
+@pytest.mark.full
 async def test_what_is_there_is_written_over_only_after_a_second_key(storage: SQLiteStorage, tmp_path: Path) -> None:
     start(storage, sleeping())
     there = tmp_path / "there.html"

@@ -74,6 +74,7 @@ async def test_failures_are_grouped_unfolded_and_opened(storage: SQLiteStorage, 
         await screen.until(lambda: isinstance(screen.app.screen, Dashboard))
 
 
+@pytest.mark.full
 async def test_all_of_a_group_are_retried_after_their_number_was_typed_and_not_twice(storage: SQLiteStorage) -> None:
     await failed(storage, failing("row 1"), failing("row 2"), failing("other"))
     async with screen_on(storage) as screen:

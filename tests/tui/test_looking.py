@@ -353,6 +353,7 @@ async def test_w_and_v_say_why_they_do_nothing(storage: SQLiteStorage) -> None:
         await screen.expect("There is no workspace whose files could be watched")
 
 
+@pytest.mark.full
 async def test_a_template_is_described_copied_and_written_to_a_file(
     storage: SQLiteStorage, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,6 +400,7 @@ async def test_what_has_no_output_yet_says_so_in_place_of_null(
         assert not copied
 
 
+@pytest.mark.full
 async def test_z_gives_a_list_the_lines_around_it(storage: SQLiteStorage) -> None:
     await ended(storage, failing())
     async with screen_on(storage) as screen:

@@ -107,6 +107,7 @@ async def test_each_pane_has_its_own(storage: SQLiteStorage) -> None:
             await closed(screen)
 
 
+@pytest.mark.full
 async def test_it_is_there_for_workers_and_templates_too(storage: SQLiteStorage) -> None:
     async with screen_on(storage) as screen:
         await screen.press("5")

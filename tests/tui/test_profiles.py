@@ -83,6 +83,7 @@ async def test_another_storage_is_shown_in_place_of_this_one_and_then_this_one_a
     await screen.app.client.close()
 
 
+@pytest.mark.full
 async def test_a_profile_that_only_reads_changes_nothing(
     storage: SQLiteStorage, other: SQLiteStorage, config: Callable[[str], Config]
 ) -> None:
@@ -214,6 +215,7 @@ def _screen(folder: Path, *arguments: str, until_said: str) -> str:
     return drawn
 
 
+@pytest.mark.full
 def test_the_command_line_names_one(tmp_path: Path, other: SQLiteStorage) -> None:
     folder = tmp_path / "stepflow"
     folder.mkdir()

@@ -447,6 +447,7 @@ async def test_retried_from_here_the_new_execution_is_shown(storage: SQLiteStora
         assert view.run_at_hand.retry_of == run_id
 
 
+@pytest.mark.full
 async def test_texts_of_executions_are_only_text(storage: SQLiteStorage) -> None:
     evil = flow(Step(key="x[/]", component="/builtin/fail", input={"message": "[bold]\x1b[2J"}), name="evil[red]")
     run_id = await ended(storage, evil)
@@ -528,6 +529,7 @@ async def test_an_output_is_there_from_the_moment_it_was_given(storage: SQLiteSt
         assert view.values.document.value["steps"]["a"]["input"] == "given"
 
 
+@pytest.mark.full
 async def test_it_is_played_faster_and_held(storage: SQLiteStorage) -> None:
     run_id = await ended(storage, work())
     async with run_shown(storage, run_id) as (screen, view):

@@ -50,6 +50,7 @@ async def test_right_chooses_the_next_theme_and_the_file_has_it(storage: SQLiteS
         assert screen.app.theme == DEFAULT
 
 
+@pytest.mark.full
 async def test_each_setting_can_be_changed_and_says_what_it_means(storage: SQLiteStorage, file: Path) -> None:
     async with screen_on(storage, config=Config(file)) as screen:
         pane = await open_settings(screen)

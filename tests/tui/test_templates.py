@@ -198,6 +198,7 @@ async def test_the_dashboard_tells_of_files_too(storage: SQLiteStorage, workspac
         await screen.until(lambda: "!" in screen.text_of(screen.dashboard.templates))
 
 
+@pytest.mark.full
 async def test_two_that_watch_one_workspace_make_one_version_of_a_save(storage: SQLiteStorage, workspace: Path) -> None:
     async with Client(storage.url, workspace) as other, aclosing(other.watch_workspace()) as rounds:
         await anext(rounds)
@@ -369,6 +370,7 @@ async def test_a_small_screen_shows_one_pane_at_a_time(storage: SQLiteStorage) -
         assert view(screen).pane is view(screen).entries
 
 
+@pytest.mark.full
 async def test_ten_thousand_lines_scroll_at_once(storage: SQLiteStorage) -> None:
     steps = "".join(f"  - id: s{number}\n    type: echo\n    input: {number} # one\n" for number in range(3333))
     async with screen_with(storage, text=f"name: order\nsteps:\n{steps}") as screen:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui.panes.executions import Executions
 from stepflow_tui.presentation.filters import parse_filter
@@ -48,6 +50,7 @@ async def filtered(screen: Screen, words: str) -> None:
     await screen.until(lambda: not screen.app.screen.query("#filter"))
 
 
+@pytest.mark.full
 async def test_u_takes_back_filters_sorting_and_marks_and_capital_u_does_them_again(storage: SQLiteStorage) -> None:
     ids = [start(storage, sleeping()), start(storage, chain(1))]
     async with screen_on(storage) as screen:

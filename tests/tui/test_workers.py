@@ -113,6 +113,7 @@ async def test_five_shows_the_workers_and_b_then_y_stops_one(
         await screen.until(lambda: isinstance(screen.app.screen, Dashboard))
 
 
+@pytest.mark.full
 async def test_one_that_dies_is_seen_to_be_dead(storage: SQLiteStorage, process: subprocess.Popen[bytes]) -> None:
     async with screen_on(storage, (40, 10)) as screen:
         await screen.press("5")
