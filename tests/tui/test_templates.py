@@ -255,7 +255,7 @@ async def test_s_shows_what_would_happen_from_the_dashboard_too(storage: SQLiteS
         await screen.press("enter")
         await screen.until(lambda: isinstance(screen.app.screen, TemplatesView))
         await screen.until(lambda: isinstance(view(screen).tab, Simulated) and view(screen).tab.has_focus)
-        await screen.expect("✓ would be completed", "from 2 executions", "★second", "Output", '"n": 2')
+        await screen.expect("✓ would be completed", "from 2 exec", "★second", "Output", '"n": 2')
         assert "computed" not in screen.text_of(view(screen).tab)  # all of it is
         await screen.press("s", *["ctrl+e"])
         await screen.until(lambda: bool(screen.app.screen.query("#ask")))
