@@ -30,6 +30,7 @@ from stepflow_tui.app import StepFlowApp
 from stepflow_tui.config import Config
 from stepflow_tui.screens import counting
 from stepflow_tui.screens.frame import Frame
+from stepflow_tui.session import Session
 from tests.tui.demo import NOW, make_demo
 from tests.tui.test_dashboard import Screen
 
@@ -229,6 +230,7 @@ def hold_still(set_attribute: Callable[[object, str, object], None]) -> None:
         if name.startswith("stepflow_tui.") and getattr(loaded, "datetime", None) is datetime:
             set_attribute(loaded, "datetime", Still)
     set_attribute(counting, "_size", lambda file: 291_000)  # it is another one with another SQLite
+    set_attribute(Session, "place", property(lambda session: (("--db", "demo.db"),)))
     set_attribute(searching, "time", SimpleNamespace(monotonic=lambda: 0.0))  # it says how long it took
 
 
