@@ -39,7 +39,7 @@ from stepflow_tui.screens.dashboard import Dashboard
 from stepflow_tui.screens.frame import Frame
 from stepflow_tui.session import Session
 from stepflow_tui.terminal import given_environment, is_drawn_here, shows_only_ascii
-from stepflow_tui.theme import DEFAULT, STYLES, load_themes
+from stepflow_tui.theme import DEFAULT, STYLES, load_themes, stamp_of
 from stepflow_tui.typed_ahead import TypedAhead
 from stepflow_tui.widgets.bar import Question
 from stepflow_tui.widgets.lines import LineView
@@ -105,6 +105,7 @@ class StepFlowApp(App[int]):
         self._answers = False
         """The terminal does, when it is asked whether it has taken what was written."""
         self.configure()
+        self._themes_stamp = stamp_of(self._themes_folder)
         self._first_variables = self.get_css_variables()
         self.stylesheet.set_variables(self._first_variables)
 
@@ -115,6 +116,7 @@ class StepFlowApp(App[int]):
             client, Glyphs(), start_worker=start_worker, read_only=only_reads, config=config, profile=profile
         )
         session.configure = self.configure
+        session.look_at_settings = self.look_at_settings
         session.profiles = self._profiles
         session.taken = self.taken
         return session
@@ -205,7 +207,7 @@ class StepFlowApp(App[int]):
     def configure(self) -> None:
         """Make all as the settings say, now: theme, signs, keys."""
         config = self.session.config
-        own = None if config.file is None else config.file.parent / "themes"
+        own = self._themes_folder
         themes, theme_troubles = load_themes(own)
         for theme in themes:
             self.register_theme(theme)
@@ -234,6 +236,26 @@ class StepFlowApp(App[int]):
                     view.refresh()
                 for text in screen.query(Text):
                     text.make_anew()
+
+    def look_at_settings(self) -> bool:
+        """Whether the person's file, or a theme of theirs, was saved elsewhere: it holds from now on, and what is wrong
+        in it is said."""
+        stamp = stamp_of(self._themes_folder)
+        if not self.session.config.read() and stamp == self._themes_stamp:
+            return False
+        self._themes_stamp = stamp
+        before = self.session.troubles
+        self.configure()
+        wrong = [one for one in self.session.troubles if one not in before]
+        if isinstance(self.screen, Frame):
+            self.screen.note(*((wrong[0], "bad") if wrong else ("Read again, because a file was saved", "title")))
+        return True
+
+    @property
+    def _themes_folder(self) -> Path | None:
+        """The person's own."""
+        file = self.session.config.file
+        return None if file is None else file.parent / "themes"
 
     @work(group="refresh", exclusive=True)
     async def on_refresh_asked(self, message: RefreshAsked) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from stepflow.model.ids import RUN_PREFIX
 from stepflow.model.run import RunRecord, awaited_signal
+from stepflow_tui.ending import PATIENCE, end
 from stepflow_tui.plain_looking import Looking
 from stepflow_tui.plain_talking import named, say
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.presentation.plain import simulation_sentences
 from stepflow_tui.presentation.spans import safe
 
-PATIENCE = timedelta(seconds=15)
-"""With a worker that is to end an execution: longer than the lease of one that is hung."""
 MOST_NAMED = 5
 """Steps that a question names."""
 MOST_REPEATED = 200
@@ -101,18 +99,11 @@ class Acting(Looking):
         typed = ((await self._lines.next("")) or "").strip()
         if typed not in (sign, run.id, run.id.removeprefix(RUN_PREFIX)):
             say(f"That is not {sign}; it goes on.")
-        elif not await self._client.cancel(run.id, "ended in the terminal UI"):
+            return
+        say("Ending it.")
+        if not await end(self._client, run.id):
             say("It had ended already.")
-        else:
-            say("Ending it.")
-            await self._ended(run)
-
-    async def _ended(self, run: RunRecord) -> None:
-        """Without its worker where that does nothing about it."""
-        try:
-            await self._client.wait_for_run(run.id, PATIENCE)
-        except TimeoutError:
-            await self._client.cancel(run.id, "ended in the terminal UI")
+            return
         now = await self._client.get_run(run.id, bodies=False)
         left = f"Its worker lives and has not ended it after {PATIENCE.seconds} seconds: stepflow workers stop --now"
         say(f"It is {_word(now)}." if now.status.is_final else left)

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from stepflow.client import Client, WorkerProcess
 from stepflow.errors import StorageError, WorkflowEngineError
 from stepflow.model.run import RunRecord, StepRecord
@@ -66,6 +68,8 @@ class Session:
         self.config = config or Config()
         self.configure: Callable[[], None] = lambda: None
         """Make all as the settings say."""
+        self.look_at_settings: Callable[[], bool] = lambda: False
+        """Do so if they were saved elsewhere."""
         self.profiles: Callable[[], list[Profile]] = list
         """The storages that can be shown instead."""
         self.taken: Callable[[], Awaitable[bool]] = never_said
@@ -76,7 +80,7 @@ class Session:
         """What is wrong with the settings and the themes, each with the way out."""
         self.changed_keys: dict[str, str] = {}
         """By id, the keys that are not those of the table."""
-        self.standing = Standing(database=self._name + (" read-only" if read_only else ""))
+        self.standing = Standing(self._name, read_only=read_only)
         self.storage_trouble: str | None = None
         self.hear_of_trouble: set[Callable[[], None]] = set()
         """To be told when the storage comes to be in trouble, or is no longer."""
@@ -188,8 +192,7 @@ class Session:
 
     async def read_counts(self) -> None:
         counts = await self.client.status_counts()
-        standing = self.standing
-        self.standing = Standing(standing.database, counts, standing.workers, standing.trouble)
+        self.standing = msgspec.structs.replace(self.standing, counts=counts)
 
     async def ensure_worker(self) -> None:
         """`WorkflowEngineError`: none could be started."""
@@ -208,7 +211,7 @@ class Session:
         trouble = next((f"worker: {worker.trouble}" for worker in alive if worker.trouble), None)
         starting = self.worker_process is not None and self.worker_process.is_alive()
         count = len(alive) or (None if starting else 0)
-        self.standing = Standing(self.standing.database, self.standing.counts, count, trouble)
+        self.standing = msgspec.structs.replace(self.standing, workers=count, trouble=trouble)
         return count is not None
 
 

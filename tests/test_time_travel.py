@@ -46,7 +46,7 @@ async def see(client: Client, run_id: str, at_seq: int | None = None) -> Seen:
     run = await client.get_run(run_id, at_seq)
     # Who holds it, why nobody does, and what its steps wait for, is of the present.
     reason = None if run.status is RunStatus.QUEUED else run.reason
-    run = msgspec.structs.replace(run, worker=None, reason=reason, awaits=())
+    run = msgspec.structs.replace(run, worker=None, reason=reason, awaits=(), lacks_worker=False)
     return (
         run,
         await client.get_steps(run_id, at_seq=at_seq),

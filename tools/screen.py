@@ -41,8 +41,8 @@ what can be done in a pane.
 _SETTINGS = """\
 ## Settings
 
-They are in `ui.toml` in the person's own configuration folder, which the screen of settings (`8`) names and writes; a
-change of the file holds at once there, elsewhere after `ctrl+r`. What is wrong in it is said on that screen.
+They are in `ui.toml` in the person's own configuration folder, which the screen of settings (`8`) names and writes. A
+file that is saved elsewhere holds at once there, and within five seconds on other screens; what is wrong in it is said.
 """
 
 _VIEWS = f"""\
@@ -163,7 +163,7 @@ def _themes() -> str:
 Ours: {names}.
 
 Your own are files beside `ui.toml`, in `themes/`, each under its name: `themes/mine.toml` is the theme `mine`, and one
-that is saved while it is chosen is seen at once. A theme has a colour for each of {colours},
+that is saved while it is chosen is seen as soon. A theme has a colour for each of {colours},
 written as `"#7cc4ff"` or `"ansi_blue"`; `dark = false` for a light one, `ansi = true` for one of the terminal's own
 colours, `cursor_style` and `quiet_style` for what is to stand out or be quiet without colour. The files in `themes/`
 show how.

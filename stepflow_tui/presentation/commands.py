@@ -9,7 +9,7 @@ from shlex import quote
 import msgspec
 
 from stepflow.model.run import RunRecord
-from stepflow.model.statuses import RunStatus
+from stepflow_tui.presentation.affected import AFFECTED, STANDING
 
 
 class AtHand(msgspec.Struct, frozen=True):
@@ -29,16 +29,16 @@ class AtHand(msgspec.Struct, frozen=True):
     """Its id."""
 
 
-FEW = 5
-"""For so many executions there is a command line."""
+MOST_TOGETHER = 5
+"""Executions for which there is one command line."""
 
 
 def all_words_of(key: str, at: AtHand) -> list[list[str]]:
     """What is to be done one after the other, for the id of a key; empty: there is no such command, or nothing is at
     hand, or too many are marked."""
-    if at.marked and key in _FOR_EACH:
-        runs = _FOR_EACH[key](at.marked)
-        of_each = [_OF_RUNS[key](run, at) for run in runs] if len(runs) <= FEW else []
+    if at.marked and (key in AFFECTED or key == "yank"):
+        runs = AFFECTED.get(key, list)(at.marked)
+        of_each = [_OF_RUNS[key](run, at) for run in runs] if len(runs) <= MOST_TOGETHER else []
         return [words for words in of_each if words is not None]
     words = words_of(key, at)
     return [] if words is None else [words]
@@ -78,29 +78,6 @@ def _retry_from(run: RunRecord, at: AtHand) -> list[str] | None:
         return None
     given = [] if run.input is None else ["--input", json.dumps(run.input, ensure_ascii=False)]
     return ["retry" if run.status.may_be_retried else "fork", run.id, "--from", at.step, *given]
-
-
-STANDING = (RunStatus.PAUSED, RunStatus.STALLED)
-
-
-def _that_may_end(runs: Sequence[RunRecord]) -> list[RunRecord]:
-    return [run for run in runs if not run.status.is_final]
-
-
-def _that_pause(runs: Sequence[RunRecord]) -> list[RunRecord]:
-    """Where none goes on, those that stand."""
-    going = [run for run in _that_may_end(runs) if run.status not in STANDING]
-    return going or [run for run in runs if run.status in STANDING]
-
-
-_FOR_EACH: Mapping[str, Callable[[Sequence[RunRecord]], list[RunRecord]]] = {
-    "cancel": _that_may_end,
-    "terminate": _that_may_end,
-    "retry": lambda runs: [run for run in runs if run.status.may_be_retried],
-    "pause": _that_pause,
-    "yank": list,
-}
-"""Ids of keys that act on all that are marked: on which of them."""
 
 
 _OF_RUNS: Mapping[str, Callable[[RunRecord, AtHand], list[str] | None]] = {

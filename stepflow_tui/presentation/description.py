@@ -16,12 +16,11 @@ from stepflow_tui.presentation.executions import awaited_words, error_text, shor
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.history import History
 from stepflow_tui.presentation.json_tree import JsonTree, Row, json_row
-from stepflow_tui.presentation.labelled import moment, told
+from stepflow_tui.presentation.labelled import LABEL, moment, told
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.timeline import note_of
 from stepflow_tui.presentation.timeline_folding import is_upstream_failure
 
-LABEL = 11
 MOST_OF_VALUE = 20
 MOST_STEPS = 12
 UNDER_WAY = (StepStatus.RUNNING, StepStatus.AWAITING_RETRY, StepStatus.SLEEPING, StepStatus.WAITING)

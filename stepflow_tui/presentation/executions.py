@@ -266,6 +266,11 @@ def error_text(error: dict[str, Any]) -> str:
     return f"{safe(step)}: {message}" if step else message
 
 
+def is_upstream(error: object) -> bool:
+    """Another step failed, and this one could not run."""
+    return isinstance(error, dict) and error.get("code") == "UPSTREAM_FAILED"
+
+
 def what_now(run: RunRecord) -> str:
     """What to do about a run that needs a person."""
     if run.status in (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.CANCELLED):

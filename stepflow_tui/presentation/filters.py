@@ -46,7 +46,7 @@ FIELDS: dict[str, str] = {
 """As completion offers them, and what they take."""
 
 _TERM = re.compile(r"(?P<not>-?)(?:(?P<field>[A-Za-z_]+)(?P<sign>[:~]))?")
-UNFINISHED = frozenset(status for status in RunStatus if not status.is_final)
+_MAY_BE_CANCELLING = frozenset(status for status in RunStatus if not status.is_final)
 _ABOUT_RUNS = ("status", "template", "dur", "id")
 _INSIDE_RUNS = ("word", "err", "step")
 
@@ -144,7 +144,7 @@ class Filter(msgspec.Struct, frozen=True):
         for term in self.terms:
             if term.field == "status":
                 before = frozenset(RunStatus) if statuses is None else statuses
-                may_be = term.statuses | UNFINISHED if term.cancelling else term.statuses
+                may_be = term.statuses | _MAY_BE_CANCELLING if term.cancelling else term.statuses
                 statuses = before - term.statuses if term.negated else before & may_be
             elif term.field == "since" and not term.negated:
                 moment = term.since(now)

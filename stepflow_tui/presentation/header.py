@@ -30,10 +30,6 @@ LEAST_FOR_DIGIT = 60
 """Columns from which on the view's digit matters more than the last of the counts."""
 
 
-READ_ONLY = " read-only"
-"""After the database's name."""
-
-
 class Standing(msgspec.Struct, frozen=True):
     """What the header says."""
 
@@ -43,6 +39,7 @@ class Standing(msgspec.Struct, frozen=True):
     """Living ones; None: not known yet."""
     trouble: str | None = None
     """What is wrong with the storage or a worker."""
+    read_only: bool = False
 
 
 def header_line(
@@ -91,9 +88,9 @@ def header_line(
 
 def _databases(standing: Standing) -> list[Line]:
     """Ways to name the database, the longest first; where it is only read, that is said at least."""
-    name, mark, _ = standing.database.rpartition(READ_ONLY)
-    shorter = (READ_ONLY.strip(), "ro") if mark and name else ()
-    return [[(one, "dim")] for one in (safe(standing.database), *shorter)]
+    name = safe(standing.database)
+    ways = (f"{name} read-only", "read-only", "ro") if standing.read_only else (name,)
+    return [[(one, "dim")] for one in ways]
 
 
 def _counts(standing: Standing, glyphs: Glyphs) -> Line:

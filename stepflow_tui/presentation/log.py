@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stepflow.model.event import EventType, WorkflowEvent
-from stepflow_tui.presentation.executions import short_id
+from stepflow_tui.presentation.executions import is_upstream, short_id
 from stepflow_tui.presentation.spans import Line, safe
 
 LEVELS = {
@@ -18,8 +18,8 @@ LEVELS = {
 
 def event_line(event: WorkflowEvent, width: int, *, with_run: bool) -> Line:
     word, style = LEVELS.get(event.level, ("INFO ", "dim"))
-    is_upstream = comes_from_upstream(event)
-    if is_upstream:
+    is_from_upstream = is_upstream(event.payload.get("error"))
+    if is_from_upstream:
         style = "dim"  # another step's failure says it
     line: Line = [(event.timestamp.astimezone().strftime("%H:%M:%S "), "dim"), (word + " ", style)]
     if with_run and event.run_id:
@@ -30,18 +30,12 @@ def event_line(event: WorkflowEvent, width: int, *, with_run: bool) -> Line:
     if event.step_key is not None:
         line.append((safe(event.step_key) + " ", ""))
     if not is_log:
-        line.append((safe(event.event_type), "dim" if is_upstream else _style_of(event)))
+        line.append((safe(event.event_type), "dim" if is_from_upstream else _style_of(event)))
     text = event_text(event)
     if text:
-        is_bad = event.level == "error" and not is_upstream
+        is_bad = event.level == "error" and not is_from_upstream
         line.append((("" if is_log else " ") + text, "bad" if is_bad else "" if is_log else "dim"))
     return line
-
-
-def comes_from_upstream(event: WorkflowEvent) -> bool:
-    """A step failed only because another one did."""
-    error = event.payload.get("error")
-    return isinstance(error, dict) and error.get("code") == "UPSTREAM_FAILED"
 
 
 def _style_of(event: WorkflowEvent) -> str:

@@ -57,8 +57,8 @@ def box_line(
     said = _said(row, told, room, now, glyphs)
     share = _share(row, told, now)
     beside = ""
-    if share is not None and not _has_many(row, told) and cell_len(name) + cell_len(share) < room:
-        beside, said = share, _said(row, told, room, now, glyphs, with_share=False)
+    if share is not None and not _has_many(row, told) and cell_len(name) + len(f"{share}%") < room:
+        beside, said = f"{share}%", _said(row, told, room, now, glyphs, with_share=False)
     if line == 1:
         inside: Line = [
             (f"{glyph} ", style),
@@ -100,8 +100,9 @@ def _said(row: Row, told: Told, room: int, now: datetime, glyphs: Glyphs, *, wit
     late = told.expected.usual.is_late(elapsed)
     left = (told.expected.end - now).total_seconds()
     rest = f" late {short(elapsed - told.expected.usual.median)}" if late else f" ~{short(left)}" if left > 0 else ""
-    percent = _share(row, told, now) if with_share else None
-    for more in (f"{rest} {percent}" if percent else rest, rest, f" {percent}" if percent else ""):
+    done = _share(row, told, now) if with_share else None
+    percent = "" if done is None else f" {done}%"
+    for more in (f"{rest}{percent}", rest, percent):
         if cell_len(took[0][0]) + cell_len(more) <= room:
             return [*took, (more, "late" if late else "dim")]
     return took
@@ -113,12 +114,11 @@ def _failed_items(items: Items, glyphs: Glyphs) -> Line:
     return [(f" {count:,}{sign}", style)] if count else []
 
 
-def _share(row: Row, told: Told, now: datetime) -> str | None:
-    """Of a running step, of the time that it is expected to take."""
+def _share(row: Row, told: Told, now: datetime) -> int | None:
+    """Of a running step, how much of a hundred of the time that it is expected to take."""
     if told.expected is None or row.step.status is not StepStatus.RUNNING or row.step.started_at is None:
         return None
-    share = share_of(told.expected, row.step.started_at, now)
-    return None if share is None else f"{share}%"
+    return share_of(told.expected, row.step.started_at, now)
 
 
 def said_of(row: Row, told: Told, now: datetime) -> str:
@@ -167,9 +167,9 @@ def progress_of(row: Row, told: Told, cells: int, now: datetime, glyphs: Glyphs)
     share = _share(row, told, now)
     if share is None:
         return []
-    bar = slots_bar(int(share[:-1]), 100, max(LEAST_BAR, cells - 11), glyphs)
+    bar = slots_bar(share, 100, max(LEAST_BAR, cells - 11), glyphs)
     left = (told.expected.end - now).total_seconds() if told.expected is not None else 0.0
-    return [(bar, "active"), (f" {share} ~{short(left)}", "dim")]
+    return [(bar, "active"), (f" {share}% ~{short(left)}", "dim")]
 
 
 def without_cells(line: Line, cells: int) -> Line:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from stepflow.model.statuses import RunStatus, StepStatus
 from stepflow_tui.presentation.executions import awaited_words, error_text
 from stepflow_tui.presentation.log import event_text
 from stepflow_tui.presentation.spans import safe
+from stepflow_tui.presentation.stack import cause_in
 
 if TYPE_CHECKING:
     from stepflow.client.checks import Simulation
@@ -83,7 +83,7 @@ def error_sentences(error: dict[str, Any]) -> list[str]:
     told = [f"{safe(error.get('code') or 'error')}: {safe(error.get('message') or 'no message')}"]
     details: dict[str, Any] = error.get("details") or {}
     stack = str(details.get("stack") or "")
-    if (cause := _cause_in(stack)) is not None:
+    if (cause := cause_in(stack)) is not None:
         told.append(f"Caused by {safe(cause)}")
     place = [str(details[name]) for name in ("file", "line", "column") if details.get(name) is not None]
     if place:
@@ -100,15 +100,6 @@ def _told(name: str, value: Any) -> list[str]:
     if not others:
         return [f"{safe(name)}: {safe(first)}"]
     return [f"{safe(name)}:", *(f"  {safe(line)}" for line in (first, *others))]
-
-
-_BECAUSE = re.compile(r"\n+(?:The above exception was the direct cause of|During handling of the above exception)")
-
-
-def _cause_in(stack: str) -> str | None:
-    """What Python says was there first: `KeyError: 'ts'`"""
-    found = _BECAUSE.search(stack)
-    return None if found is None else stack[: found.start()].rstrip().rpartition("\n")[2]
 
 
 def value_sentence(name: str, value: Any) -> str:

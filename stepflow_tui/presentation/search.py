@@ -13,9 +13,9 @@ from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import StepStatus
 from stepflow_tui.presentation.durations import short
-from stepflow_tui.presentation.executions import awaited_words, error_text, short_id, why_words
+from stepflow_tui.presentation.executions import awaited_words, error_text, is_upstream, short_id, why_words
 from stepflow_tui.presentation.glyphs import Glyphs
-from stepflow_tui.presentation.log import LEVELS, comes_from_upstream
+from stepflow_tui.presentation.log import LEVELS
 from stepflow_tui.presentation.spans import Line, fit, fit_name, safe
 
 ENDS = {
@@ -76,15 +76,15 @@ def step_row(
     event: WorkflowEvent, run: RunRecord, needles: Sequence[str], width: int, now: datetime, glyphs: Glyphs
 ) -> Line:
     sign, style = glyphs.step(ENDS[EventType(event.event_type)])
-    is_upstream = comes_from_upstream(event)
+    is_from_upstream = is_upstream(event.payload.get("error"))
     line: Line = [
-        (f"{sign} ", "dim" if is_upstream else style),
+        (f"{sign} ", "dim" if is_from_upstream else style),
         (f"{short_id(run.id)} ", "dim"),
         (fit_name(safe(run.template), _name(width)), ""),
     ]
     line.append((_ago(event.timestamp, now), "dim"))
     line += [*emphasised(safe(event.step_key or ""), needles, width), ("  ", "")]
-    said_style = "bad" if event.event_type == EventType.STEP_FAILED and not is_upstream else "dim"
+    said_style = "bad" if event.event_type == EventType.STEP_FAILED and not is_from_upstream else "dim"
     return [*line, *emphasised(safe(words_of(event).strip()), needles, width - _taken(line), said_style)]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from stepflow.model.statuses import StepStatus
 from stepflow_tui.presentation.durations import short, ticks
+from stepflow_tui.presentation.executions import is_upstream
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, cells, fit_name, safe
 from stepflow_tui.presentation.timeline_bars import Cells
@@ -154,9 +155,8 @@ class Picture:
     def _note(self, index: int) -> Line:
         bar = self._simulation.steps[index]
         if bar.error is not None:
-            is_cause = bar.error.get("code") != "UPSTREAM_FAILED"
             said = f"{bar.error.get('code', '')} {bar.error.get('message', '')}".strip()
-            return [(" " + safe(said), "bad" if is_cause else "dim")]
+            return [(" " + safe(said), "dim" if is_upstream(bar.error) else "bad")]
         if bar.status is not StepStatus.COMPLETED:
             return [(" " + safe(bar.reason or bar.status.value), "dim")]
         words = [f"attempt {bar.attempts}"] if bar.attempts > 1 else []

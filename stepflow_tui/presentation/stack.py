@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-CAUSED = re.compile(r"\n+(?:The above exception was the direct cause of|During handling of the above exception)")
+_CAUSED = re.compile(r"\n+(?:The above exception was the direct cause of|During handling of the above exception)")
 _FRAME = re.compile(r'\s*File "([^"]+)", line \d+')
 _NOT_OWN = re.compile(r"[/\\](?:site-packages|dist-packages|lib[/\\]python3[^/\\]*|stepflow)[/\\]|^<")
 """In the path of a file that belongs to Python, to a package or to the engine."""
@@ -13,7 +13,7 @@ _NOT_OWN = re.compile(r"[/\\](?:site-packages|dist-packages|lib[/\\]python3[^/\\
 
 def cause_in(stack: str) -> str | None:
     """What was there first: `KeyError: 'ts'`."""
-    found = CAUSED.search(stack)
+    found = _CAUSED.search(stack)
     return None if found is None else stack[: found.start()].rstrip().rpartition("\n")[2] or None
 
 

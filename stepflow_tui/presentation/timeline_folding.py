@@ -12,6 +12,7 @@ import msgspec
 
 from stepflow.model.run import StepRecord
 from stepflow.model.statuses import RunStatus, StepStatus
+from stepflow_tui.presentation.executions import is_upstream
 from stepflow_tui.presentation.timeline_grid import grid_rows
 from stepflow_tui.presentation.timeline_items import FAILED, Group, Item, Items
 
@@ -155,7 +156,7 @@ def rows_of(records: Sequence[StepRecord]) -> list[Row]:
 
 
 def is_upstream_failure(step: StepRecord) -> bool:
-    return step.error is not None and step.error.get("code") == "UPSTREAM_FAILED"
+    return is_upstream(step.error)
 
 
 def _cause(step: StepRecord) -> str | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from stepflow.model.run import RunRecord, StepRecord, WorkerRecord
-from stepflow.model.statuses import StepStatus
+from stepflow_tui.presentation.description import UNDER_WAY
 from stepflow_tui.presentation.durations import short
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.presentation.glyphs import Glyphs
@@ -17,7 +17,6 @@ from stepflow_tui.presentation.spans import Line, cells, fit_name, safe
 from stepflow_tui.presentation.timeline_bars import EIGHTHS
 
 SLOTS_WIDTH = 12
-UNDER_WAY = (StepStatus.RUNNING, StepStatus.AWAITING_RETRY, StepStatus.SLEEPING, StepStatus.WAITING)
 START_ONE = "start one: stepflow worker"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,9 @@ from stepflow.model.event import EventType
 from stepflow.model.flow import Flow
 from stepflow.model.ids import RUN_PREFIX
 from stepflow.model.run import RunRecord, awaited_signal
-from stepflow.model.statuses import RunStatus
+from stepflow_tui.ending import PATIENCE, end
 from stepflow_tui.keymap import Key
+from stepflow_tui.presentation.affected import STANDING
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.presentation.form import lacking_variables
 from stepflow_tui.presentation.redrive import kept_and_run
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 MOST_TEMPLATES = 1000
 MOST_OF_PREVIEW = 120
 """Cells."""
-PATIENCE = timedelta(seconds=15)
-"""With a worker that is to end an execution: longer than the lease of one that is hung."""
 
 
 class Acting(Looking, Asking):
@@ -131,7 +129,7 @@ class Acting(Looking, Asking):
     async def _terminate(self, run: RunRecord) -> None:
         sign = short_id(run.id)
         self.note(f"Ending {sign}")
-        if not await self.end(run):
+        if not await end(self.client, run.id):
             self.note(f"{sign} had ended already")
             return
         ended = await self.client.get_run(run.id, bodies=False)
@@ -139,18 +137,6 @@ class Acting(Looking, Asking):
             self.note(f"{sign} is {ended.status.value}")
         else:
             self.note(f"The worker of {sign} lives and has not ended it after {PATIENCE.seconds} s; 5 stops it", "bad")
-
-    async def end(self, run: RunRecord) -> bool:
-        """A cancel that is looked after: where its worker does nothing about it, it is ended without it. False: it had
-        ended already."""
-        if not await self.client.cancel(run.id, "ended in the terminal UI"):
-            return False
-        try:
-            await self.client.wait_for_run(run.id, PATIENCE)
-        except TimeoutError:
-            # The lease of a worker that is hung is over by now.
-            await self.client.cancel(run.id, "ended in the terminal UI")
-        return True
 
     def action_retry(self) -> None:
         run = self.the_run
@@ -278,7 +264,7 @@ class Acting(Looking, Asking):
 
     def action_pause(self) -> None:
         run = self.the_run
-        goes_on = run.status in (RunStatus.PAUSED, RunStatus.STALLED)
+        goes_on = run.status in STANDING
         what = "Let go on" if goes_on else "Pause"
         answers = {"y": ("yes", "let it go on" if goes_on else "start nothing more of it")}
 

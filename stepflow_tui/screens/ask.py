@@ -100,7 +100,7 @@ class Asked(Vertical, can_focus=True):
     @property
     def editor(self) -> Widget:
         """Where letters go."""
-        return self
+        return next(iter(self.query(Entry)), self)
 
     def say(self, text: str) -> None:
         """In place of what it asks for."""
@@ -203,10 +203,6 @@ class AskInput(Asked):
         yield from self.heading()
         yield Entry(self._proposed, is_json=True, id="input")
 
-    @property
-    def editor(self) -> Widget:
-        return next(iter(self.query(Entry)), self)
-
     def _read(self) -> Answer | None:
         """None: it is wrong, which is said."""
         field = self.query_one(Entry)
@@ -261,10 +257,6 @@ class Approval(Asked):
     def compose(self) -> ComposeResult:
         yield from self.heading()
         yield Static(self.KEYS, markup=False, classes="keys")
-
-    @property
-    def editor(self) -> Widget:
-        return next(iter(self.query(Entry)), self)
 
     async def action_choose(self, is_approved: bool) -> None:
         if self._is_approved is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.message import Message
-from textual.widget import Widget
 from textual.widgets import Input
 
 from stepflow_tui.screens.ask import Asked, Entry
@@ -25,10 +24,6 @@ class AskText(Asked):
     def compose(self) -> ComposeResult:
         yield from self.heading()
         yield Entry(self._proposed, id="input")
-
-    @property
-    def editor(self) -> Widget:
-        return next(iter(self.query(Entry)), self)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from stepflow.errors import WorkflowEngineError
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
+from stepflow_tui.ending import end
+from stepflow_tui.presentation.affected import AFFECTED, STANDING
 from stepflow_tui.screens.acting import Acting
 from stepflow_tui.widgets.bar import Question
 
@@ -15,9 +17,7 @@ FEW = 5
 """So many are answered for by one key; for more their number is typed."""
 AT_ONCE = 50
 """Requests that are made together, and committed together."""
-STANDING = (RunStatus.PAUSED, RunStatus.STALLED)
-
-ALL_AT_ONCE = ("cancel", "terminate", "retry", "pause")
+ALL_AT_ONCE = tuple(AFFECTED)
 """Ids of keys that act on all of them."""
 
 Does = Callable[[RunRecord], Awaitable[bool]]
@@ -33,13 +33,15 @@ class Bulk(Acting):
         async def cancel(run: RunRecord) -> bool:
             return await self.client.cancel(run.id, "cancelled in the terminal UI")
 
-        wanted = [run for run in runs if not run.status.is_final]
-        self._ask_for_all("Cancel", RunStatus.CANCELLED.value, wanted, runs, cancel, few)
+        self._ask_for_all("Cancel", RunStatus.CANCELLED.value, AFFECTED["cancel"](runs), runs, cancel, few)
 
     def terminate_all(self, runs: Sequence[RunRecord]) -> None:
         """Their number is always typed."""
-        wanted = [run for run in runs if not run.status.is_final]
-        self._ask_for_all("End", RunStatus.CANCELLED.value, wanted, runs, self.end, few=0)
+
+        async def end_one(run: RunRecord) -> bool:
+            return await end(self.client, run.id)
+
+        self._ask_for_all("End", RunStatus.CANCELLED.value, AFFECTED["terminate"](runs), runs, end_one, few=0)
 
     def retry_all(self, runs: Sequence[RunRecord], few: int = FEW) -> None:
         async def retry(run: RunRecord) -> bool:
@@ -53,17 +55,16 @@ class Bulk(Acting):
                 raise
             return True
 
-        wanted = [run for run in runs if run.status.may_be_retried and run.id not in self.session.retried]
+        wanted = [run for run in AFFECTED["retry"](runs) if run.id not in self.session.retried]
         self._ask_for_all("Retry", "retried", wanted, runs, retry, few)
 
     def pause_all(self, runs: Sequence[RunRecord], few: int = FEW) -> None:
         """Those that go on; where none does, those that are paused go on."""
-        going = [run for run in runs if not run.status.is_final and run.status not in STANDING]
-        if going:
-            self._ask_for_all("Pause", RunStatus.PAUSED.value, going, runs, lambda run: self.client.pause(run.id), few)
-            return
-        standing = [run for run in runs if run.status in STANDING]
-        self._ask_for_all("Let go on", "resumed", standing, runs, lambda run: self.client.resume(run.id), few)
+        wanted = AFFECTED["pause"](runs)
+        if any(run.status in STANDING for run in wanted):
+            self._ask_for_all("Let go on", "resumed", wanted, runs, lambda run: self.client.resume(run.id), few)
+        else:
+            self._ask_for_all("Pause", RunStatus.PAUSED.value, wanted, runs, lambda run: self.client.pause(run.id), few)
 
     def _ask_for_all(
         self,

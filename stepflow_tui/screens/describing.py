@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from stepflow_tui.presentation.commands import command_line
 from stepflow_tui.presentation.spans import Line, safe
-from stepflow_tui.screens.exporting import NO_NAME, Exporting, target_of, write_file
+from stepflow_tui.screens.exporting import Exporting
 from stepflow_tui.widgets.bar import Question
 
 
@@ -92,35 +90,7 @@ class Describing(Exporting):
         version = await self.client.get_template(name, number)
         ending = version.source_format if what == "source" else "plan.json"
         text = version.source if what == "source" else json.dumps(json.loads(version.flow.to_json()), indent=2)
-        proposed = f"./{NO_NAME.sub('-', name)}.{ending}"
-        self.ask_text("Write to:", lambda path: self._template_to_file(text, path, proposed), proposed)
-
-    def _template_to_file(self, text: str, path: str, proposed: str) -> None:
-        if not path:
-            self.note("Nothing was written")
-            return
-        try:
-            target, is_there = target_of(path, proposed)
-        except OSError as error:
-            self.note(f"Nothing was written: {error.strerror or error}", "bad")
-            return
-        if not is_there:
-            self.act(self._write_template(text, target, replaces=False))
-            return
-
-        async def replace(_: str) -> None:
-            self.act(self._write_template(text, target, replaces=True))
-
-        self.ask(Question(f"{safe(target.name)} exists.", {"y": ("yes", "write over it")}), replace)
-
-    async def _write_template(self, text: str, target: Path, *, replaces: bool) -> None:
-        try:
-            place = await asyncio.to_thread(target.resolve)
-            count = await write_file(place, _whole(text), replaces=replaces)
-        except OSError as error:
-            self.note(f"Nothing was written: {error.strerror or error}: {target}", "bad")
-        else:
-            self.note(f"Wrote {place}, {count:,} bytes")
+        self.ask_where(f"{name}.{ending}", lambda: _whole(text))
 
 
 async def _whole(text: str) -> AsyncIterator[bytes]:

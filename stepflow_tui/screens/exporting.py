@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, get_args
@@ -31,7 +31,7 @@ LARGEST = 64 * 1024
 PAGE = 5000
 MOST_EVENTS = 200_000
 """In a trace, which other programs have to open."""
-NO_NAME = re.compile(r"[^\w.-]+")
+_NO_NAME = re.compile(r"[^\w.-]+")
 _FONTS = re.compile(r"@font-face\s*\{[^}]*\}\s*")
 
 
@@ -46,35 +46,39 @@ class Exporting(Finding):
 
         async def chosen(answer: str) -> None:
             form = next(form for form in get_args(Form) if form == answer)
-            name = f"./{NO_NAME.sub('-', run.template)}-{short_id(run.id)}.{form}"
-            self.ask_text("Write to:", lambda path: self._to_file(run, form, path, name), name)
+            self.ask_where(f"{run.template}-{short_id(run.id)}.{form}", lambda: self._file_content(run, form))
 
         self.ask(Question(f"Export {short_id(run.id)} as", answers), chosen)
 
-    def _to_file(self, run: RunRecord, form: Form, path: str, name: str) -> None:
+    def ask_where(self, name: str, make: Callable[[], AsyncIterator[bytes]]) -> None:
+        """And write there what `make` makes."""
+        proposed = f"./{_NO_NAME.sub('-', name)}"
+        self.ask_text("Write to:", lambda path: self._to_file(path, proposed, make), proposed)
+
+    def _to_file(self, path: str, proposed: str, make: Callable[[], AsyncIterator[bytes]]) -> None:
         if not path:
             self.note("Nothing was written")
             return
         try:
-            target, is_there = target_of(path, name)
+            target, is_there = _target_of(path, proposed)
         except OSError as error:
             self.note(f"Nothing was written: {error.strerror}: {path}", "bad")
             return
         if not is_there:
-            # When the question is gone, which is no part of the picture.
-            self.call_after_refresh(self.act, self._export(run, form, target, replaces=False))
+            # When the question is gone, which is no part of a picture.
+            self.call_after_refresh(self.act, self._write(target, make, replaces=False))
             return
 
         async def replace(_: str) -> None:
-            self.call_after_refresh(self.act, self._export(run, form, target, replaces=True))
+            self.call_after_refresh(self.act, self._write(target, make, replaces=True))
 
         self.ask(Question(f"{safe(target.name)} exists.", {"y": ("yes", "write over it")}), replace)
 
-    async def _export(self, run: RunRecord, form: Form, target: Path, *, replaces: bool) -> None:
+    async def _write(self, target: Path, make: Callable[[], AsyncIterator[bytes]], *, replaces: bool) -> None:
         self.note(f"Writing {target} …")
         try:
             place = await asyncio.to_thread(target.resolve)
-            count = await write_file(place, self._file_content(run, form), replaces=replaces)
+            count = await write_file(place, make(), replaces=replaces)
         except FileExistsError:
             self.note(f"Nothing was written: meanwhile there is {target}", "bad")
         except OSError as error:
@@ -122,7 +126,7 @@ class Exporting(Finding):
         return events[-most:]
 
 
-def target_of(path: str, name: str) -> tuple[Path, bool]:
+def _target_of(path: str, name: str) -> tuple[Path, bool]:
     """The file that a person means, in a folder the one that was proposed; and whether it is there. `OSError`."""
     if "\0" in path:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))

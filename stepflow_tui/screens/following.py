@@ -223,9 +223,6 @@ class Following(Beside, Counting, Filtering):
         self.note_trouble(message.trouble)
         if message.trouble is None:
             self._reload({"executions", "templates", "steps"})
-        seen = self._seen_frame
-        if seen is not None and seen is not self:
-            seen.show_header()
 
     def _reload(self, wanted: set[str]) -> None:
         """Read these panes again; what is asked for while it reads is read once more after."""
@@ -289,6 +286,7 @@ class Following(Beside, Counting, Filtering):
     async def _watch(self) -> None:
         """Whether the database is still the file that was opened, and somebody works on what there is to do; idle
         screens look at nothing else."""
+        self.session.look_at_settings()
         found = self.session.look_at_file()
         # Trouble is looked after, too: a read that began before it was over may have said so after.
         if found != self._file_is or (found == "same" and self.session.storage_trouble is not None):

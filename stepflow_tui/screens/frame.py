@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
 from textual import events, work
 from textual.css.query import NoMatches
 from textual.screen import Screen
@@ -22,7 +23,7 @@ from stepflow.model.event import FINAL_RUN_EVENTS, WorkflowEvent
 from stepflow_tui.keymap import OPENED, VIEWS, Key, View, hints_of
 from stepflow_tui.messages import RefreshAsked
 from stepflow_tui.presentation.fleet import Today
-from stepflow_tui.presentation.header import Standing, header_line
+from stepflow_tui.presentation.header import header_line
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.remapping import shown
 from stepflow_tui.remembering import Kept
@@ -97,7 +98,7 @@ class Frame(Screen[int]):
     def show_header(self) -> None:
         standing = self.session.standing
         trouble = self.session.storage_trouble or standing.trouble
-        shown = Standing(standing.database, standing.counts, standing.workers, trouble)
+        shown = msgspec.structs.replace(standing, trouble=trouble)
         place, today = self._place_in_header, self.today
         self._set_bar("header", lambda width: header_line(shown, width, self.glyphs, place, today))
 

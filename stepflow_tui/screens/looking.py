@@ -10,7 +10,7 @@ from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.keymap import Key
 from stepflow_tui.notices import has_ended, notice_of, notify
-from stepflow_tui.presentation.commands import FEW, AtHand, all_words_of, command_lines
+from stepflow_tui.presentation.commands import MOST_TOGETHER, AtHand, all_words_of, command_lines
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.presentation.filters import filter_of_template
 from stepflow_tui.screens.describing import Describing
@@ -232,7 +232,7 @@ class Looking(Describing):
             else:
                 text = "\n".join(run.id if what == "ids" else run.trn for run in runs)
             if text is None:
-                self.note(f"For {many} there is no command line; {FEW} at most are in one")
+                self.note(f"For {many} there is no command line; {MOST_TOGETHER} at most are in one")
             else:
                 self.note(f"Copied the {what} of {many} by {self.copy(text)}")
 

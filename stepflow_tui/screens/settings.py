@@ -18,7 +18,7 @@ from stepflow_tui.presentation.settings import SETTINGS, preview_lines, profile_
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.screens.commanding import Commanding
 from stepflow_tui.session import Session
-from stepflow_tui.theme import DEFAULT, own_themes, stamp_of
+from stepflow_tui.theme import DEFAULT, own_themes
 from stepflow_tui.widgets.bar import Bar
 from stepflow_tui.widgets.lines import LineView
 
@@ -140,11 +140,7 @@ class SettingsView(Commanding):
 
     async def on_mount(self) -> None:
         self.pane.focus()
-        file = self.session.config.file
-        self._themes_folder = None if file is None else file.parent / "themes"
-        self._themes_stamp = stamp_of(self._themes_folder)
-        if file is not None:
-            self.set_interval(LOOK_SECONDS, self._look)
+        self.set_interval(LOOK_SECONDS, self._look)
         self._show()
 
     def focus_main(self) -> None:
@@ -163,15 +159,8 @@ class SettingsView(Commanding):
         return "kept nowhere" if file is None else str(file).replace(str(Path.home()), "~", 1)
 
     def _look(self) -> None:
-        """Whether the file, or a theme of the person's own, was saved elsewhere."""
-        stamp = stamp_of(self._themes_folder)
-        if self.session.config.read() or stamp != self._themes_stamp:
-            self._themes_stamp = stamp
-            before = self.session.troubles
-            self.session.configure()
+        if self.session.look_at_settings():
             self._show()
-            wrong = [one for one in self.session.troubles if one not in before]
-            self.note(*((wrong[0], "bad") if wrong else ("Read again, because a file was saved", "title")))
 
     def action_change(self, by: int) -> None:
         name = self.pane.selected

@@ -16,7 +16,7 @@ from stepflow_tui import clipboard
 from stepflow_tui.app import StepFlowApp
 from stepflow_tui.config import Config
 from stepflow_tui.keymap import KEYS
-from stepflow_tui.screens import describing, exporting
+from stepflow_tui.screens import exporting
 from stepflow_tui.screens.dashboard import Dashboard
 from tests.tui.demo import make_demo
 from tests.tui.test_dashboard import Screen
@@ -76,8 +76,7 @@ def harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def write_here(place: Path, made: AsyncIterator[bytes], *, replaces: bool) -> int:
         return await write(tmp_path / place.name, made, replaces=replaces)
 
-    for module in (exporting, describing):
-        monkeypatch.setattr(module, "write_file", write_here)
+    monkeypatch.setattr(exporting, "write_file", write_here)
     monkeypatch.setattr(clipboard, "copy", lambda app, text, way: "tmux")
     monkeypatch.chdir(tmp_path)
     for name in ("EDITOR", "VISUAL"):

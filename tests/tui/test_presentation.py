@@ -149,7 +149,7 @@ def test_the_trend_gives_way_to_a_message_that_has_no_room() -> None:
 
 @pytest.mark.parametrize("reason", [WORKER_DIED, f"{WORKER_DIED}; another one takes it over", NO_WORKER])
 def test_nothing_is_expected_of_one_that_no_worker_goes_on_with(reason: str) -> None:
-    left = run(RunStatus.RUNNING, worker="w_1", reason=reason)
+    left = run(RunStatus.RUNNING, worker="w_1", reason=reason, lacks_worker=True)
     row = execution_row(left, 130, NOW, UNICODE, when=("ETA 5s", "dim"))
     assert "ETA" not in text(row)
     assert style_of(row, reason) == "bad"
@@ -403,17 +403,18 @@ def test_the_header_counts_and_names_trouble() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "database", "says", "says_not"),
+    ("width", "read_only", "says", "says_not"),
     [
-        (40, "shop", "✗1 ▶3 │ no worker │ shop", "✓"),
-        (40, "shop read-only", "✗1 ▶3 │ no worker │ ro", "✓"),
-        (60, "shop read-only", "✗1 ▶3 ✓412 │ no worker │ read-only ", "shop"),
-        (50, "shop", "shop     5 Workers", "✓"),
-        (120, "shop", "✓412 │ no worker │ shop │ 20 in 24 h ✓50.0% p95 3m12", "\n"),
+        (40, False, "✗1 ▶3 │ no worker │ shop", "✓"),
+        (40, True, "✗1 ▶3 │ no worker │ ro", "✓"),
+        (60, True, "✗1 ▶3 ✓412 │ no worker │ read-only ", "shop"),
+        (50, False, "shop     5 Workers", "✓"),
+        (120, False, "✓412 │ no worker │ shop │ 20 in 24 h ✓50.0% p95 3m12", "\n"),
     ],
 )
-def test_how_many_went_well_gives_way_first(width: int, database: str, says: str, says_not: str) -> None:
-    standing = Standing(database, {RunStatus.RUNNING: 3, RunStatus.FAILED: 1, RunStatus.COMPLETED: 412}, 0)
+def test_how_many_went_well_gives_way_first(width: int, read_only: bool, says: str, says_not: str) -> None:
+    counts = {RunStatus.RUNNING: 3, RunStatus.FAILED: 1, RunStatus.COMPLETED: 412}
+    standing = Standing("shop", counts, 0, read_only=read_only)
     line = text(header_line(standing, width, UNICODE, ("5", "Workers"), Today(20, True, 10, 10, 20, 192)))
     assert says in line
     assert says_not not in line

@@ -99,6 +99,23 @@ async def test_ascii_signs_are_on_all_screens_at_once(storage: SQLiteStorage, fi
         assert "◦" not in screen.text
 
 
+async def test_a_theme_that_is_saved_is_seen_on_every_screen(
+    storage: SQLiteStorage, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepflow_tui.screens.following.WATCH_SECONDS", 0.02)
+    (file.parent / "themes").mkdir(parents=True)
+    mine = file.parent / "themes" / "mine.toml"
+    mine.write_text("\n".join(f'{name} = "#{"ffffff" if name == "foreground" else "000000"}"' for name in COLOURS))
+    file.write_text("theme = 'mine'\n")
+    async with screen_on(storage, config=Config(file)) as screen:
+        await screen.until(lambda: screen.app.theme == "mine")
+        mine.write_text(mine.read_text().replace("ffffff", "eeeeee"))
+        await screen.until(lambda: screen.app.theme_variables["foreground"].lower() == "#eeeeee")
+        assert screen.app.screen is screen.dashboard
+        mine.write_text("dark = 3")
+        await screen.expect("mine.toml")
+
+
 async def test_what_is_saved_elsewhere_is_seen_and_what_is_wrong_is_said(
     storage: SQLiteStorage, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

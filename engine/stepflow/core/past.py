@@ -49,6 +49,7 @@ def run_then(run: RunRecord, state: RunState, steps: Sequence[StepState], events
         reason=state.reason,
         awaits=(),
         last_error=None,
+        lacks_worker=False,
         worker=None,
         steps_done=sum(step.status.is_final for step in steps),
         last_seq=events[-1].seq,

@@ -74,7 +74,7 @@ class Awaited(msgspec.Struct, frozen=True):
 NO_WORKER = "no worker is running"
 WORKER_DIED = "its worker died"
 WORKER_GONE = "its worker is gone"
-"""What the reasons begin with of runs with which only a worker can go on."""
+"""Reasons of runs with which a worker that is started goes on; more may be said behind them where one lives."""
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -100,6 +100,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     """Of a waiting one, in the flow's order."""
     last_error: dict[str, Any] | None = None
     """As `error`, of one that is to be retried: what a step of it failed by."""
+    lacks_worker: bool = False
+    """No worker is there for it, or the one that it had is dead and no other has taken it so far."""
     priority: int = 0
     metadata: dict[str, Any] = {}
     parent_run_id: str | None = None
@@ -111,11 +113,6 @@ class RunRecord(msgspec.Struct, frozen=True):
     """Steps in a final status."""
     last_seq: int = 0
     """The log's newest event when this was read: a follower that starts there misses nothing."""
-
-    @property
-    def lacks_worker(self) -> bool:
-        """No worker is there for it, or the one that it had is dead and no other has taken it so far."""
-        return not self.status.is_final and (self.reason or "").startswith((NO_WORKER, WORKER_DIED, WORKER_GONE))
 
     @property
     def trn(self) -> str:

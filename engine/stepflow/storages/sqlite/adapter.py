@@ -397,7 +397,11 @@ class SQLiteStorage(Reader):
                     reasons[run_id] = unoffered or NO_WORKER
             # A queued run may have a reason of its own; that of one whose worker died is why it was asked to end.
             runs = [
-                msgspec.structs.replace(run, reason=(run.id not in lost and run.reason) or reasons[run.id])
+                msgspec.structs.replace(
+                    run,
+                    reason=(run.id not in lost and run.reason) or reasons[run.id],
+                    lacks_worker=run.id in lost or not living,
+                )
                 if run.id in reasons
                 else run
                 for run in runs
