@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from shlex import quote
+from typing import Any
 
 import msgspec
 
@@ -27,6 +28,8 @@ class AtHand(msgspec.Struct, frozen=True):
     """The id of the execution of its template that the one at hand is compared with."""
     worker: str | None = None
     """Its id."""
+    last_variables: Mapping[str, Any] = {}
+    """Of the template, given with its last input."""
 
 
 MOST_TOGETHER = 5
@@ -107,6 +110,8 @@ def _of_template(key: str, at: AtHand) -> list[str] | None:
         return None
     version = [] if at.version is None else ["--version", str(at.version)]
     given = [] if at.last_input is None else ["--input", at.last_input]
+    for name, value in at.last_variables.items():
+        given += ["--var", f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"]
     match key:
         case "run":
             return ["run", at.template, *given, *version]

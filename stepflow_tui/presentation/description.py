@@ -219,11 +219,11 @@ def _next(run: RunRecord, steps: Sequence[StepRecord], width: int) -> list[Line]
     """The keys that lead on from here."""
     keys: list[tuple[str, str]] = []
     if run.status.may_be_retried:
-        keys += [("t", "retry what did not complete"), ("T", "from a step, with another input")]
+        keys += [("t y", "retry what did not complete"), ("T", "from a step, with another input")]
     if run.status is RunStatus.STALLED:
-        keys += [("p", "let it go on, when the cause is mended"), ("c", "cancel")]
+        keys += [("p y", "let it go on, when the cause is mended"), ("c y", "cancel")]
     if run.status is RunStatus.PAUSED:
-        keys.append(("p", "let it go on"))
+        keys.append(("p y", "let it go on"))
     keys += [
         ("A", f"answer {safe(name)}")
         for name in dict.fromkeys(awaited_signal(step.awaits) for step in steps if step.status is StepStatus.WAITING)

@@ -274,9 +274,9 @@ def is_upstream(error: object) -> bool:
 def what_now(run: RunRecord) -> str:
     """What to do about a run that needs a person."""
     if run.status in (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.CANCELLED):
-        return "t retry"
+        return "t y retry"
     if run.status is RunStatus.STALLED:
-        return "p y go on, or c cancel"
+        return "p y go on, or c y cancel"
     if run.status is RunStatus.PAUSED:
         return "p y go on"
     return "A answer" if any(one.signal is not None for one in run.awaits) else ""

@@ -96,7 +96,7 @@ def what_now(run: RunRecord, step: StepRecord) -> Line:
     keys: list[tuple[str, str]] = []
     failed = step.status is StepStatus.FAILED and not is_upstream_failure(step)
     if failed and run.status.may_be_retried:
-        keys += [("t", "retry"), ("T", "from here, with other input")]
+        keys += [("t y", "retry"), ("T", "from here, with other input")]
     elif step.status is StepStatus.COMPLETED and run.status.is_final:
         keys.append(("T", "again from here"))
     elif step.status is StepStatus.WAITING and awaited_signal(step.awaits) is not None:

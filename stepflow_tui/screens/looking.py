@@ -123,6 +123,7 @@ class Looking(Describing):
             self.session.last_inputs.get(template or ""),
             tuple(self.marked),
             next(completed, None),
+            last_variables=self.session.last_variables.get(template or "", {}),
         )
 
     # Other screens of it

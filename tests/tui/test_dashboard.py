@@ -161,7 +161,8 @@ async def test_a_run_of_another_process_appears_by_itself_with_its_failure(stora
         start(storage, failing())
         await screen.expect("failing", "bad: no such column")
         await screen.press("g")
-        await screen.until(lambda: "t retry · ✗ bad: no such column" in str(screen.dashboard.timeline.border_subtitle))
+        said = "t y retry · ✗ bad: no such column"
+        await screen.until(lambda: said in str(screen.dashboard.timeline.border_subtitle))
 
 
 async def test_r_asks_for_the_input_and_runs(storage: SQLiteStorage) -> None:

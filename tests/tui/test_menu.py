@@ -152,7 +152,8 @@ async def test_capital_y_copies_the_command_line_and_the_palette_shows_it(
 @pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.PAUSED, RunStatus.RUNNING, RunStatus.COMPLETED])
 def test_every_command_line_is_one_that_the_command_line_takes(status: RunStatus) -> None:
     one = msgspec.structs.replace(run(status), input={"it": 1}, awaits=(Awaited("b's", "paid", "Was it paid?"),))
-    at = AtHand(one, "order-flow", 3, "b's", '{"it": "is"}', (), "exec_a", "w_1")
+    at = AtHand(one, "order-flow", 3, "b's", '{"it": "is"}', (), "exec_a", "w_1", {"host": "db 1", "count": 3})
+    assert command_line(words_of("run", at) or (), ()).endswith("--var 'host=db 1' --var count=3 --version 3")
     lines = {key.id: words for key in KEYS if (words := words_of(key.id, at)) is not None}
     known = {"run", "cancel", "retry", "retry_from", "pause", "history", "simulate", "answer", "diff_runs", "drain"}
     assert known <= set(lines)

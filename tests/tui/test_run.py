@@ -166,7 +166,7 @@ async def test_the_step_under_the_cursor_is_told_in_full(storage: SQLiteStorage)
     run_id = await ended(storage, work())
     async with run_shown(storage, run_id) as (screen, view):
         await screen.until(lambda: view.step_at_hand == "bad")
-        await screen.expect("t retry  T from here", "after a, b", "no such column")
+        await screen.expect("t y retry  T from here", "after a, b", "no such column")
         await screen.press("g")
         await screen.expect("/shell/run", "INFO  a one", "T again from here")
         await screen.press("j")
