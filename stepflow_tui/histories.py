@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Iterable
@@ -21,6 +22,8 @@ class Histories:
         self._client = client
         self._known: dict[str, History] = {}
         self._read_at: dict[str, float] = {}
+        self._reading: dict[str, asyncio.Task[bool]] = {}
+        """Of which each is for all who ask meanwhile."""
         self._stale: set[str] = set()
 
     def of(self, template: str) -> History | None:
@@ -45,12 +48,24 @@ class Histories:
         """Those that are not known, or not any more; whether any of them is another one now."""
         changed = False
         for name in dict.fromkeys(templates):
-            if not self._is_wanted(name) or self._wait(name):
-                continue
-            self._stale.discard(name)
-            self._read_at[name] = time.monotonic()
-            page = await self._client.list_runs(LAST, template=name, children=True)
-            history = history_of(page.items)
-            changed |= history != self._known.get(name)
-            self._known[name] = history
+            if name not in self._reading:
+                if not self._is_wanted(name) or self._wait(name):
+                    continue
+                reading = self._reading[name] = asyncio.create_task(self._read(name))
+                reading.add_done_callback(lambda done, name=name: self._has_read(name, done))
+            changed |= await asyncio.shield(self._reading[name])
         return changed
+
+    def _has_read(self, name: str, done: asyncio.Task[bool]) -> None:
+        del self._reading[name]
+        if not done.cancelled():
+            done.exception()  # heard, also where nobody waits for it any more
+
+    async def _read(self, name: str) -> bool:
+        self._stale.discard(name)
+        self._read_at[name] = time.monotonic()
+        page = await self._client.list_runs(LAST, template=name, children=True)
+        history = history_of(page.items)
+        is_another = history != self._known.get(name)
+        self._known[name] = history
+        return is_another

@@ -94,6 +94,7 @@ class FailuresView(Reloading, Bulk):
         beside = self.query_one("#beside", Text)
         run = await self.client.get_run(at_hand.id, largest=MOST_OF_BODY)
         steps = await self.client.get_steps(run.id, bodies=False, attempts=True)
+        await self.session.histories.read([run.template])
         now, glyphs, history = self.now(), self.glyphs, self.session.histories.of(run.template)
         beside.border_title = Content(f"{short_id(run.id)} {safe(run.template)}")
         if self._told != run.id:

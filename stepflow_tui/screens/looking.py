@@ -181,6 +181,7 @@ class Looking(Describing):
 
         run = await self.client.get_run(run_id, largest=MOST_OF_BODY)
         steps = await self.client.get_steps(run_id, bodies=False, attempts=True)
+        await self.session.histories.read([run.template])
         now, glyphs, history = self.now(), self.glyphs, self.session.histories.of(run.template)
         await self.query("#overlay").remove()
         title = f"{short_id(run.id)} {run.template}"

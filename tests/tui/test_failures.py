@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from stepflow.model.flow import Flow, Step
 from stepflow.model.statuses import RunStatus
 from stepflow.model.times import now_ms
 from stepflow.storages.sqlite import SQLiteStorage
+from stepflow_tui.histories import Histories
 from stepflow_tui.keymap import KEYS
 from stepflow_tui.panes.failures import Failures
 from stepflow_tui.presentation.executions import short_id
@@ -21,7 +23,7 @@ from stepflow_tui.screens.failures import FailuresView
 from stepflow_tui.screens.run import RunView
 from stepflow_tui.widgets.text import Text
 from tests.support.engine import start, until, working
-from tests.support.flows import chain, flow
+from tests.support.flows import chain, echo, flow
 from tests.tui.records import NOW, ago, run
 from tests.tui.test_dashboard import Screen, screen_on
 
@@ -190,3 +192,20 @@ def test_when_they_failed_is_shown_from_80_columns_on() -> None:
         line = "".join(text for text, _ in group_row(group, width, ago(3600), NOW, 0, Glyphs(), is_open=False))
         assert ("█" in line) == shows
         assert "boom" in line
+
+
+async def test_what_is_told_beside_a_failure_waits_for_what_it_is_compared_with(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (completed,) = await failed(storage, flow(echo("load", 1), name="etl"))
+    await failed(storage, failing("HTTP 503"))
+    read = Histories._read
+
+    async def read_later(histories: Histories, name: str) -> bool:
+        await asyncio.sleep(0.5)
+        return await read(histories, name)
+
+    monkeypatch.setattr(Histories, "_read", read_later)
+    async with screen_on(storage, (120, 40)) as screen:
+        await shown(screen)
+        await screen.expect("vs last ok", f"than {short_id(completed)}")
