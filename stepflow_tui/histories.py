@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Iterable
+from functools import partial
 
 from stepflow.client import Client
 from stepflow.model.event import FINAL_RUN_EVENTS, WorkflowEvent
@@ -52,7 +53,7 @@ class Histories:
                 if not self._is_wanted(name) or self._wait(name):
                     continue
                 reading = self._reading[name] = asyncio.create_task(self._read(name))
-                reading.add_done_callback(lambda done, name=name: self._has_read(name, done))
+                reading.add_done_callback(partial(self._has_read, name))
             changed |= await asyncio.shield(self._reading[name])
         return changed
 

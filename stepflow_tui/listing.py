@@ -44,7 +44,6 @@ class Listing:
         """Executions that were judged."""
         self.total = 0
         """All there are, children left out."""
-        self.read_at: datetime | None = None
         self._matching: int | None = None
         self._cursor: str | None = None
         self._newest: frozenset[str] | None = None
@@ -81,7 +80,6 @@ class Listing:
             matching=self.matching,
             total=self.total,
             looked_at=self.looked_at,
-            read_at=self.read_at,
         )
 
     @property
@@ -116,7 +114,6 @@ class Listing:
                 self._begin(page)
             if generation != self._generation:
                 return
-            self.read_at = datetime.now(UTC)
             if is_first and len(self.runs) < ENOUGH:
                 await self._look_further(generation, MOST_PAGES - 1)
             if counts:

@@ -20,7 +20,7 @@ from stepflow_tui.presentation.filters import Filter
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line
 from stepflow_tui.presentation.timeline_prediction import Prediction, Usual, when_of
-from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.widgets.fresh_list import FreshList
 
 MORE_WITHIN = 50
 """Rows before the end at which the next page is read."""
@@ -28,7 +28,7 @@ MORE_WITHIN = 50
 PROBLEMS = (RunStatus.FAILED, RunStatus.STALLED, RunStatus.TIMED_OUT, RunStatus.AWAITING_RETRY)
 
 
-class Executions(LineView):
+class Executions(FreshList):
     BORDER_TITLE = "2 Executions"
 
     class Scrolled(Message):
@@ -39,8 +39,7 @@ class Executions(LineView):
 
     def __init__(self, client: Client, glyphs: Glyphs, histories: Histories, *, full: bool = False) -> None:
         """`full`: with all columns, and their titles."""
-        super().__init__(id="executions")
-        self._glyphs = glyphs
+        super().__init__(glyphs, id="executions")
         self._histories = histories
         self._full = full
         self.header_lines = 1 if full else 0
@@ -51,15 +50,13 @@ class Executions(LineView):
         self._marked_last: str | None = None
         self._apart: RunRecord | None = None
         """One that was asked for and is on none of the pages that were read: it stands below them."""
-        self.is_stale = False
-        """It could not be read again."""
         self.watched: Container[str] = ()
         """Ids of executions that somebody watches."""
         self.predictions: Mapping[str, tuple[Prediction, Usual | None]] = {}
         """By id, what the timelines that are seen say of them."""
         self.follows = False
         """The cursor stays on the first row, whichever execution comes to stand there."""
-        self._said = ("", "")
+        self._title = ""
         self._counts_later = False
 
     @property
@@ -78,12 +75,15 @@ class Executions(LineView):
         self.listing.choose(filter=filter, sort=sort, reverse=reverse)
         self._apart = None
         self.cursor = 0
+        self.freshness.miss()
 
     async def load(self, *, counts: bool = True) -> None:
         """Read the newest page again; older pages that were read stay. The cursor stays on its execution. `counts`: how
         many there are, too."""
         selected = self.selected
+        self.freshness.begin()
         await self.listing.refresh(None if selected is None else selected.id, counts=counts)
+        self.freshness.end()
         if self._apart is not None and not self._apart.status.is_final:
             self._apart = next(iter(await self._client.get_runs([self._apart.id])), self._apart)
         self._show(self.listing.runs, self.selected)
@@ -108,12 +108,15 @@ class Executions(LineView):
 
     def note(self, events: Iterable[WorkflowEvent]) -> None:
         """Something happened; it is loaded afterwards."""
-        self.listing.note(event.run_id for event in events if event.event_type != EventType.LOG and event.run_id)
+        ids = [event.run_id for event in events if event.event_type != EventType.LOG and event.run_id]
+        if ids:
+            self.freshness.miss()
+            self.listing.note(ids)
 
     def toggle_follow(self) -> None:
         self.move_to(0)
         self.follows = not self.follows
-        self.say_count()
+        self.say()
 
     def _show(self, listed: list[RunRecord], selected: RunRecord | None) -> None:
         """With the one that stands apart, unless it is among them by now; the cursor on `selected`."""
@@ -129,14 +132,14 @@ class Executions(LineView):
         for run in listed:
             if run.id in self.marks:
                 self.marks[run.id] = run
-        self.say_count()
+        self.say()
 
     # Moving
 
     def move_to(self, row: int) -> None:
         if row > 0 and self.follows:
             self.follows = False
-            self.say_count()
+            self.say()
         super().move_to(row)
         if self.row_count == 0 or (row >= self.row_count - 1 and self.listing.has_more):
             self.post_message(self.Moved(self))  # there may be more below the last one
@@ -158,7 +161,7 @@ class Executions(LineView):
 
     def on_resize(self) -> None:
         self.post_message(self.Scrolled())
-        self.say_count()
+        self.say()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -184,7 +187,7 @@ class Executions(LineView):
         if self.marks.pop(run.id, None) is None:
             self.marks[run.id] = run
             self._marked_last = run.id
-        self.say_count()
+        self.say()
         self.refresh()
         self.move_to(self.cursor + 1)
 
@@ -194,35 +197,34 @@ class Executions(LineView):
         for run in self.runs[min(last, self.cursor) : max(last, self.cursor) + 1]:
             self.marks[run.id] = run
             self._marked_last = run.id
-        self.say_count()
+        self.say()
         self.refresh()
 
     def mark(self, runs: Iterable[RunRecord]) -> None:
         """These and no others."""
         self.marks = {run.id: run for run in runs}
-        self.say_count()
+        self.say()
         self.refresh()
 
     # Drawing
 
-    def say_count(self) -> None:
+    def say(self) -> None:
         """In the border: what is listed, how many, how fresh."""
-        width = self.size.width or 80
-        said = list_title(
-            self.listing.listed, len(self.marks), width, self._glyphs, is_stale=self.is_stale, follows=self.follows
-        )
-        if said != self._said:
-            self._said = said
-            self.border_title, self.border_subtitle = Content(said[0]), Content(said[1])
+        width, listed, marked = self.size.width or 80, self.listing.listed, len(self.marks)
+        title, said = list_title(listed, marked, width, self._glyphs, follows=self.follows)
+        if title != self._title:  # else all of it would be drawn again
+            self._title = title
+            self.border_title = Content(title)
+        self.say_below(said)
 
     def render_line(self, y: int) -> Strip:
-        if not self.runs and y == self.header_lines and self.listing.read_at is not None:
+        if not self.runs and y == self.header_lines and self.freshness.read_at is not None:
             return self._strip(self._nothing(), self.scrollable_content_region.width, self.rich_style)
         return super().render_line(y)
 
     def _nothing(self) -> Line:
         listing = self.listing
-        if self.is_stale:
+        if self.freshness.is_cut_off:
             return [(" It cannot be read; what is wrong stands above", "bad")]
         if listing.has_more:
             return [(f" None of the {listing.looked_at:,} looked at matches: G looks further, esc shows all", "dim")]

@@ -11,18 +11,17 @@ from stepflow.model.run import RunRecord
 from stepflow_tui.presentation.fingerprints import Fingerprint, Group, failed_at, failure_row, group_row, groups_of
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line
-from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.widgets.fresh_list import FreshList
 
 Row = Group | RunRecord
 
 
-class Failures(LineView):
+class Failures(FreshList):
     BORDER_TITLE = "7 Failures"
 
     def __init__(self, glyphs: Glyphs, retried: Collection[str]) -> None:
         """`retried`: ids of those that were retried already."""
-        super().__init__(id="failures")
-        self._glyphs = glyphs
+        super().__init__(glyphs, id="failures")
         self._retried = retried
         self._open: set[Fingerprint] = set()
         self._begin = datetime.now(UTC)

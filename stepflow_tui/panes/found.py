@@ -12,17 +12,16 @@ from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.search import line_row, run_row, step_row
 from stepflow_tui.presentation.spans import Line
 from stepflow_tui.searching import Hit, Search
-from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.widgets.fresh_list import FreshList
 
 KINDS = ("Executions", "Steps", "Log lines")
 
 
-class Found(LineView):
+class Found(FreshList):
     BORDER_TITLE = "6 Found"
 
     def __init__(self, glyphs: Glyphs) -> None:
-        super().__init__(id="found")
-        self._glyphs = glyphs
+        super().__init__(glyphs, id="found")
         self._search: Search | None = None
         self._cursors = [0] * len(KINDS)
         self.kind = 0

@@ -24,11 +24,9 @@ class RecentFailures(Failures):
         """A group was clicked."""
 
     def show(self, runs: Sequence[RunRecord], begin: datetime | None) -> None:
-        before = self.groups
         super().show(runs, begin)
-        if self.groups != before:
-            many = "s" if len(self.groups) > 1 else ""
-            self.border_subtitle = f"{len(runs):,} in {len(self.groups):,} group{many}" if runs else ""
+        many = "s" if len(self.groups) > 1 else ""
+        self.tell(f"{len(runs):,} in {len(self.groups):,} group{many}" if runs else "")
 
     def line_at(self, row: int, width: int) -> Line:
         one = self.rows[row]

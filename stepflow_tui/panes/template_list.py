@@ -13,17 +13,16 @@ from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line
 from stepflow_tui.presentation.templates import NONE_YET, Entry, entry_row, is_fresh
 from stepflow_tui.watching import WatchedFiles
-from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.widgets.fresh_list import FreshList
 
 MOST = 5000
 
 
-class TemplateList(LineView):
+class TemplateList(FreshList):
     BORDER_TITLE = "3 Templates"
 
     def __init__(self, glyphs: Glyphs, files: WatchedFiles) -> None:
-        super().__init__(id="list")
-        self._glyphs = glyphs
+        super().__init__(glyphs, id="list")
         self._files = files
         self.entries: list[Entry] = []
         self.runs: dict[str, Sequence[RunStatus]] = {}
@@ -46,8 +45,8 @@ class TemplateList(LineView):
         self.has_cursor = bool(self.entries)
         row = None if selected is None else self._row_of(selected)
         self.set_rows(len(self.entries) or len(NONE_YET), row)
-        watching = "watching" if self._files.is_watched else "not watched"
-        self.border_subtitle = f"{len(self.entries):,} · {watching}" if self.entries else watching
+        watched = "watched" if self._files.is_watched else "unwatched"
+        self.tell(f"{len(self.entries):,} {watched}" if self.entries else watched)
 
     def _row_of(self, entry: Entry) -> int | None:
         """Where it is by now; a file that was mended is a template elsewhere."""

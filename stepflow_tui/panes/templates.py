@@ -11,17 +11,16 @@ from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line
 from stepflow_tui.presentation.templates import NONE_YET, template_row
 from stepflow_tui.watching import WatchedFiles
-from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.widgets.fresh_list import FreshList
 
 MOST = 1000
 
 
-class Templates(LineView):
+class Templates(FreshList):
     BORDER_TITLE = "3 Templates"
 
     def __init__(self, glyphs: Glyphs, files: WatchedFiles, histories: Histories) -> None:
-        super().__init__(id="templates")
-        self._glyphs = glyphs
+        super().__init__(glyphs, id="templates")
         self._files = files
         self._histories = histories
         self.templates: list[Template] = []
@@ -34,7 +33,10 @@ class Templates(LineView):
     async def load(self, client: Client) -> None:
         """Read them again, by name; the cursor stays on its template."""
         selected = self.selected
+        self.freshness.begin()
         self.templates = sorted(await client.list_templates(MOST), key=lambda template: template.name)
+        self.freshness.end()
+        self.tell(f"{len(self.templates):,}" if self.templates else "")
         names = [template.name for template in self.templates]
         self.has_cursor = bool(names)
         row = names.index(selected.name) if selected and selected.name in names else None

@@ -54,7 +54,7 @@ from stepflow_tui.presentation.timeline_items import Item, Items, may_have_items
 from stepflow_tui.presentation.timeline_losses import Loss, losses_of, may_have_lost, with_losses
 from stepflow_tui.presentation.timeline_prediction import Prediction, predict, subtitle_of
 from stepflow_tui.session import Session
-from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.widgets.fresh_list import FreshList
 
 NOTHING_YET = "Nothing has run yet. Select a template and press r."
 MOST_PREDICTED_AGAIN = 500
@@ -72,7 +72,7 @@ REST, MOST_REST_SECONDS = 5, 2.0
 """So many times as long as reading items took, and no longer, none are read."""
 
 
-class Timeline(LineView):
+class Timeline(FreshList):
     BORDER_TITLE = "Steps"
     BINDINGS: ClassVar[list[BindingType]] = [
         # A view that scrolls would take them for itself.
@@ -85,9 +85,8 @@ class Timeline(LineView):
         """What was read behind what is seen: when it will end, how the items of steps stand, what lost workers did."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__(id="timeline")
+        super().__init__(session.glyphs, id="timeline")
         self._session = session
-        self._glyphs = session.glyphs
         self._children = Children(session.client)
         self.run: RunRecord | None = None
         self.rows: list[Row] = []
@@ -115,6 +114,11 @@ class Timeline(LineView):
         self._at_hand: str | None = None
         self._why = NOTHING_YET
 
+    @property
+    def says_freshness(self) -> bool:
+        """Only where it is missed: it says much else, and one that has ended stays as it is."""
+        return self.run is not None and not self.run.status.is_final and not self.freshness.is_live
+
     # What is shown
 
     def show(
@@ -136,6 +140,7 @@ class Timeline(LineView):
             self._losses, self._asked = {}, set()
             self._children.forget()
         self.run = run
+        self.freshness.end()
         self._records = records
         self.rows = self._rows_now()
         steps = [row.step for row in self.rows]
@@ -156,7 +161,8 @@ class Timeline(LineView):
         self._why = why
         self.run, self.rows, self.shown, self.items = None, [], [], {}
         self._at_hand = None
-        self.border_title, self.border_subtitle = "Steps", ""
+        self.border_title = "Steps"
+        self.tell("")
         self.header_lines = 1
         self.set_rows(0)
 
@@ -212,7 +218,7 @@ class Timeline(LineView):
             times = "x" if self._glyphs.ascii_only else "×"
             title.append(f"{times}{self._whole_axis().seconds / self.zoom.seconds:.3g}")
         self.border_title = "  ".join(title)
-        self.border_subtitle = self._subtitle(run)
+        self.tell(self._subtitle(run))
 
     def title_of(self, run: RunRecord) -> str:
         return f"Steps  {short_id(run.id)} {safe(run.template)}".replace("[", "\\[")
@@ -220,7 +226,7 @@ class Timeline(LineView):
     def _subtitle(self, run: RunRecord) -> str:
         if run.error is not None:
             hint = what_now(run)
-            said = f"{self._glyphs.plain('✗')} {error_text(run.error)[:100]}".replace("[", "\\[")
+            said = f"{self._glyphs.plain('✗')} {error_text(run.error)[:100]}"
             return f"{hint} · {said}" if hint else said
         if run.status.is_final and run.started_at is not None and run.finished_at is not None:
             took = short((run.finished_at - run.started_at).total_seconds())
@@ -461,9 +467,7 @@ class Timeline(LineView):
         if self.prediction is not None and len(self.rows) <= MOST_PREDICTED_AGAIN:
             self._predict()
         if self.run is not None and not self.run.status.is_final:
-            subtitle = self._subtitle(self.run)
-            if subtitle != self.border_subtitle:  # else all of it would be drawn again
-                self.border_subtitle = subtitle
+            self.tell(self._subtitle(self.run))
         self.refresh_moved()
 
     def _whole_axis(self) -> Axis:

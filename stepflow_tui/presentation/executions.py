@@ -139,13 +139,10 @@ class Listed(msgspec.Struct, frozen=True):
     """None: it is not known, and more may be below."""
     total: int
     looked_at: int
-    read_at: datetime | None
 
 
-def list_title(
-    listed: Listed, marked: int, width: int, glyphs: Glyphs, *, is_stale: bool, follows: bool = False
-) -> tuple[str, str]:
-    """Above: what is listed; below: how many, and how fresh it is. `follows`: the cursor stays on the first row."""
+def list_title(listed: Listed, marked: int, width: int, glyphs: Glyphs, *, follows: bool = False) -> tuple[str, str]:
+    """Above: what is listed; below: how many. `follows`: the cursor stays on the first row."""
     title = "2 Executions"
     if listed.filter:
         title += f"  /{fit(safe(listed.filter), min(len(listed.filter), max(8, width - 16))).rstrip()}"
@@ -162,9 +159,7 @@ def list_title(
         parts.append(f"{up if listed.reverse else down} {listed.sort}")
     if follows:
         parts.append("follows")
-    if is_stale and listed.read_at is not None:
-        parts.append(f"as of {listed.read_at.astimezone():%H:%M:%S}")
-    return title, " · ".join(parts) if not glyphs.ascii_only else " - ".join(parts)
+    return title, glyphs.plain(" · ").join(parts)
 
 
 def _when(moment: datetime | None, now: datetime) -> str:

@@ -15,6 +15,7 @@ from stepflow_tui.messages import ProfileAsked
 from stepflow_tui.remapping import shown
 from stepflow_tui.screens.frame import Frame
 from stepflow_tui.widgets.bar import Bar
+from stepflow_tui.widgets.fresh_list import FreshList
 from stepflow_tui.widgets.lines import LineView
 
 if TYPE_CHECKING:
@@ -30,14 +31,20 @@ class Commanding(Frame):
 
     async def on_mount(self) -> None:
         self.session.hear_of_trouble.add(self._trouble_changed)
+        self._tell_lists()
 
     def on_unmount(self) -> None:
         self.session.hear_of_trouble.discard(self._trouble_changed)
 
     def _trouble_changed(self) -> None:
         self.show_header()
+        self._tell_lists()
         if self.session.storage_trouble is None and self.app.screen is self:
             self.storage_came_back()
+
+    def _tell_lists(self) -> None:
+        for pane in self.query(FreshList):
+            pane.freshness.cut_off(self.session.storage_trouble is not None)
 
     def storage_came_back(self) -> None:
         """What is shown is read again, while it is the screen that is seen."""

@@ -44,6 +44,8 @@ class Counting(Arranging):
     def count_soon(self) -> None:
         """Something happened."""
         self._is_uncounted = True
+        if isinstance(failures := self.pane("failures"), RecentFailures):
+            failures.freshness.miss()
         if not self._counts_are_seen or self._is_counting or self._count_later is not None:
             return
         wait = self._counts_due - time.monotonic()
@@ -83,15 +85,18 @@ class Counting(Arranging):
 
     async def _read_counts(self) -> None:
         since = datetime.now(UTC) - A_DAY
+        if isinstance(failures := self.pane("failures"), RecentFailures):
+            failures.freshness.begin()
         workers = await self.client.workers()
         page = await self.client.list_runs(MOST, since=since)
         failed = await self.client.list_runs(MOST_FAILED, status=ENDED_BADLY, since=since)
         self._today = today = today_of(page.items, is_whole=page.next_cursor is None)
-        fleet, failures = self.pane("fleet"), self.pane("failures")
+        fleet = self.pane("fleet")
         if isinstance(fleet, FleetPane):
             counts, size = self.session.standing.counts, _size(self.client.url)
             fleet.tell(Fleet(counts, tuple(workers), today, size))
         if isinstance(failures, RecentFailures):
+            failures.freshness.end()
             failures.show(failed.items, since)
         self.rearrange()
         self.show_header()

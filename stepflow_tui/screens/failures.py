@@ -106,6 +106,7 @@ class FailuresView(Reloading, Bulk):
 
     def events_arrived(self, events: list[WorkflowEvent]) -> None:
         if any(event.event_type in (*ENDS, *RETURNS) for event in events):
+            self.pane.freshness.miss()
             self.load_soon()
 
     async def reload(self) -> None:
@@ -115,7 +116,9 @@ class FailuresView(Reloading, Bulk):
         span = SPANS[self._span][1]
         now = datetime.now(UTC)
         since = None if span is None else now - span
+        self.pane.freshness.begin()
         page = await self.client.list_runs(MOST, status=FAILURES, since=since)
+        self.pane.freshness.end()
         self.pane.show(page.items, since)
         wanted, self.session.wanted_failure = self.session.wanted_failure, None
         if wanted is not None:
@@ -128,7 +131,7 @@ class FailuresView(Reloading, Bulk):
             said = f"{found:,} in {groups:,} group{'s' if groups > 1 else ''}"
         else:
             said = "nothing failed"
-        self.pane.border_subtitle = said
+        self.pane.tell(said)
         self._tell()
         await self.session.read_counts()
         self.show_header()
@@ -143,6 +146,7 @@ class FailuresView(Reloading, Bulk):
 
     def _show_span(self, place: int) -> None:
         self._span = place
+        self.pane.freshness.miss()
         self.query_one(Tabs).choose(place)
         self.reload_list()
 

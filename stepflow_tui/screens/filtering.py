@@ -39,12 +39,6 @@ class Filtering(Querying):
         """Read the executions again."""
         raise NotImplementedError
 
-    def show_header(self) -> None:
-        super().show_header()
-        for pane in self.query(Executions):
-            pane.is_stale = self.session.storage_trouble is not None
-            pane.say_count()
-
     async def on_mount(self) -> None:
         self.executions.watched = self.session.watched
         self.executions.predictions = self.session.predictions

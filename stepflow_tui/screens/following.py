@@ -198,6 +198,7 @@ class Following(Beside, Counting, Filtering):
         for event in events:
             if event.event_type == EventType.TEMPLATE_SAVED:
                 wanted.add("templates")
+                self.templates.freshness.miss()
             elif event.event_type != EventType.LOG:
                 wanted.add("executions")
                 if selected is not None and event.run_id == selected.id:

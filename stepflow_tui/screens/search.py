@@ -14,6 +14,7 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.timer import Timer
 
+from stepflow.model.event import WorkflowEvent
 from stepflow.model.run import RunRecord
 from stepflow_tui.keymap import bindings
 from stepflow_tui.panes.found import KINDS, Found
@@ -66,13 +67,17 @@ class SearchView(Querying):
 
     async def on_mount(self) -> None:
         self.set_focus(self.query_one(FilterField).field)
-        self.found.border_subtitle = NOTHING_YET
+        self.found.tell(NOTHING_YET)
         self.name_templates()
         kept, self._kept = self._kept, None
         with suppress(FilterError):  # of another release
             if kept is not None and kept.filter and (wanted := parse_filter(kept.filter)).terms:
                 self.open_view(SavedView("", wanted))
                 self.found.focus()
+
+    def events_arrived(self, events: list[WorkflowEvent]) -> None:
+        """What was found is not looked for again by itself."""
+        self.found.freshness.miss()
 
     async def reload(self) -> None:
         """Look for the same once more."""
@@ -95,6 +100,7 @@ class SearchView(Querying):
     def look_for(self, wanted: Filter) -> None:
         self.search = Search(wanted)
         self._shown_any = False
+        self.found.freshness.begin_anew()
         self._look(self.search)
 
     @work(group="search", exclusive=True)
@@ -105,6 +111,8 @@ class SearchView(Querying):
         finally:
             if search is self.search:
                 self._looks = False
+                if search.is_over:
+                    self.found.freshness.end()
                 if self.query(Tabs):  # else the screen is being left
                     self._show()
                     self._show_some()
@@ -130,7 +138,7 @@ class SearchView(Querying):
         state: State = "over" if search.is_over else "looks" if self._looks else "stopped"
         said = found_line(search.counts, search.seconds, search.reach, MOST_FOUND, datetime.now(UTC), state)
         self.found.border_title = Content(f"6 Found  /{search.filter.text}")
-        self.found.border_subtitle = Content(said)
+        self.found.tell(said)
 
     def _show_some(self) -> None:
         """Another kind, where none of the one that is shown was found."""

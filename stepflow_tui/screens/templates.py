@@ -136,7 +136,10 @@ class TemplatesView(Acting):
         await self.guarded(self._load(self.session.template_at_hand))
 
     async def _load(self, begin_on: str | None = None) -> None:
-        self.entries.show(await self.client.list_templates(MOST))
+        self.entries.freshness.begin()
+        templates = await self.client.list_templates(MOST)
+        self.entries.freshness.end()
+        self.entries.show(templates)
         if begin_on is not None:
             self.entries.select(begin_on)
         self._show_entry()
@@ -293,11 +296,13 @@ class TemplatesView(Acting):
             elif event.event_type.startswith("run."):
                 self._stale.add(event.kind)
         if wanted:
+            self.entries.freshness.miss()
             self._reload()
         elif self._stale:
             self._look_around()
 
     def files_changed(self) -> None:
+        self.entries.freshness.miss()
         self._reload()
         self.set_clock()
 

@@ -19,7 +19,7 @@ from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.workers import Held, Remark, Row, describe_worker, row_line, rows_of, under_way
 from stepflow_tui.screens.finding import Finding
 from stepflow_tui.widgets.bar import Bar, Question
-from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.widgets.fresh_list import FreshList
 
 LOOK_SECONDS = 2.0
 HELD = (RunStatus.RUNNING, RunStatus.AWAITING_RETRY, RunStatus.SLEEPING, RunStatus.WAITING)
@@ -32,12 +32,11 @@ ABOUT_WORKERS = {"drain": "stop", "yank_worker": "copy", "describe_worker": "des
 """Ids of keys that do something with the worker at hand, and what that is."""
 
 
-class WorkerList(LineView):
+class WorkerList(FreshList):
     BORDER_TITLE = "5 Workers"
 
     def __init__(self, glyphs: Glyphs) -> None:
-        super().__init__(id="workers")
-        self._glyphs = glyphs
+        super().__init__(glyphs, id="workers")
         self.records: list[WorkerRecord] = []
         self.held: Mapping[str, Sequence[Held]] = {}
         """By the worker's id."""
@@ -62,7 +61,7 @@ class WorkerList(LineView):
         self.records, self.held = workers, held
         self._lay_out()
         alive = sum(worker.alive for worker in workers)
-        self.border_subtitle = f"{alive} alive" if workers else "none: stepflow worker starts one"
+        self.tell(f"{alive} alive" if workers else "none: stepflow worker starts one")
 
     def _lay_out(self) -> None:
         before = _key(self.rows[self.cursor]) if self.rows else None
@@ -116,14 +115,22 @@ class WorkersView(Finding):
     def focus_main(self) -> None:
         self.pane.focus()
 
+    def on_screen_resume(self) -> None:
+        if self.is_mounted:
+            self._look()
+
     @work(group="look", exclusive=True)
     async def _look(self) -> None:
+        self.pane.freshness.miss()  # they say nothing in the log
         if self.app.app_focus and self.app.screen is self:
             await self.guarded(self._load())
 
     async def _load(self) -> None:
+        self.pane.freshness.begin()
         workers = await self.client.workers()
         held = await self._read_held(workers)
+        self.pane.freshness.end()
+        self.pane.say()
         if workers != self.pane.records or held != self.pane.held:
             self.pane.show(workers, held)
         elif any(held.values()):

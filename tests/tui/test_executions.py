@@ -27,7 +27,7 @@ async def shown(screen: Screen) -> Executions:
     await screen.press("2")
     await screen.until(lambda: isinstance(screen.app.screen, ExecutionsView))
     pane = screen.app.screen.query_one(Executions)
-    await screen.until(lambda: pane.listing.read_at is not None)
+    await screen.until(lambda: pane.freshness.read_at is not None)
     return pane
 
 

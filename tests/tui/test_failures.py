@@ -56,7 +56,7 @@ async def test_failures_are_grouped_unfolded_and_opened(storage: SQLiteStorage, 
     async with screen_on(storage, size) as screen:
         pane = await shown(screen)
         await screen.expect("2×", "1×")
-        assert str(pane.border_subtitle) == "3 in 2 groups"
+        assert str(pane.border_subtitle) == "3 in 2 groups · ● live"
         await screen.press("enter")
         await screen.expect("▾", short_id(ids[0]), short_id(ids[2]))
         await screen.press("j", "enter")
@@ -139,7 +139,7 @@ async def test_only_the_newest_are_read_and_that_is_said(
     async with screen_on(storage) as screen:
         pane = await shown(screen)
         await screen.expect("3×")
-        assert str(pane.border_subtitle) == "the newest 3, more are older"
+        assert str(pane.border_subtitle) == "the newest 3, more are older · ● live"
 
 
 async def test_where_there_is_room_the_newest_of_the_group_is_described_below(storage: SQLiteStorage) -> None:

@@ -53,7 +53,7 @@ async def test_what_is_typed_is_shown_alone_and_esc_takes_it_away(
         await screen.until(lambda: not screen.app.screen.query(FilterField))
         assert screen.dashboard.focused is screen.dashboard.executions
         assert "/status:failed" in str(screen.dashboard.executions.border_title)
-        assert str(screen.dashboard.executions.border_subtitle) == "1 of 3"
+        assert str(screen.dashboard.executions.border_subtitle) == "1 of 3 · ● live"
         await screen.press("escape")
         await screen.until(lambda: len(shown(screen)) == 3)
         await type_filter(screen, "sleeper")

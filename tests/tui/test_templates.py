@@ -166,7 +166,7 @@ async def test_files_that_never_were_templates_or_are_gone_are_seen(storage: SQL
         await to_tab(screen, Versions)
         await to_tab(screen, SourceDiff)
         await screen.expect("the file never was a template")
-        assert str(view(screen).entries.border_subtitle) == "2 · watching"
+        assert str(view(screen).entries.border_subtitle) == "2 watched · ● live"
         (workspace / "new.yaml").unlink()
         await screen.expect("new.yaml is gone")
         (workspace / "order.yaml").unlink()
@@ -442,7 +442,7 @@ async def test_what_nobody_watches_is_said_and_checked_as_its_file_is_now(
     async with screen_on(storage) as screen:
         await screen.press("3")
         await screen.until(lambda: isinstance(screen.app.screen, TemplatesView) and bool(view(screen).entries.entries))
-        assert str(view(screen).entries.border_subtitle) == "1 · not watched"
+        assert str(view(screen).entries.border_subtitle) == "1 unwatched · ● live"
         await screen.until(lambda: title(screen) == "order.yaml · v1")
         await screen.press("V")
         await screen.expect("not saved, for nobody watches: stepflow update order --dsl order.yaml", "[furst]")

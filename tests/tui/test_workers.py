@@ -100,12 +100,12 @@ async def test_five_shows_the_workers_and_b_then_y_stops_one(
         await screen.press("5")
         await screen.until(lambda: isinstance(screen.app.screen, WorkersView))
         await screen.expect("●", f"pid {process.pid}")
-        await screen.until(lambda: said(screen) == "1 alive")
+        await screen.until(lambda: said(screen) == "1 alive · ● live")
         await screen.press("b", "n")
         assert process.poll() is None
         await screen.press("b", "y")
         await screen.expect("was stopped")
-        await screen.until(lambda: said(screen) == "none: stepflow worker starts one")
+        await screen.until(lambda: said(screen) == "none: stepflow worker starts one · ● live")
         assert process.wait(10) == 0
         await screen.press("b")
         await screen.expect("There is no living worker to stop")
@@ -117,10 +117,10 @@ async def test_five_shows_the_workers_and_b_then_y_stops_one(
 async def test_one_that_dies_is_seen_to_be_dead(storage: SQLiteStorage, process: subprocess.Popen[bytes]) -> None:
     async with screen_on(storage, (40, 10)) as screen:
         await screen.press("5")
-        await screen.until(lambda: said(screen) == "1 alive")
+        await screen.until(lambda: said(screen) == "1 alive · ● live")
         os.kill(process.pid, signal.SIGKILL)
         await screen.expect("✗")
-        await screen.until(lambda: said(screen) == "0 alive")
+        await screen.until(lambda: said(screen) == "0 alive · ● live")
         for key in ("1", "5", "escape", "5", "question_mark", "x"):
             await screen.press(key)
         await screen.until(lambda: isinstance(screen.app.screen, WorkersView))

@@ -1,0 +1,174 @@
+"""Each list says how fresh it is: live, or as of when it was read."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from textual.widget import Widget
+
+from stepflow.client import Client
+from stepflow.errors import StorageError
+from stepflow.storages.sqlite import SQLiteStorage
+from stepflow_tui import freshness
+from stepflow_tui.freshness import Freshness
+from stepflow_tui.panes.executions import Executions
+from stepflow_tui.panes.failures import Failures
+from stepflow_tui.panes.template_list import TemplateList
+from stepflow_tui.presentation.freshness import border_words, fresh_words
+from stepflow_tui.presentation.glyphs import Glyphs
+from stepflow_tui.screens.workers import WorkerList
+from stepflow_tui.widgets.fresh_list import FreshList
+from tests.support.engine import start, until, working
+from tests.support.flows import chain
+from tests.tui.test_dashboard import screen_on, sleeping
+from tests.tui.test_search import look_for, some
+from tests.tui.test_search import shown as search_shown
+
+UNICODE, ASCII = Glyphs(), Glyphs(ascii_only=True)
+
+
+def below(widget: Widget) -> str:
+    return str(widget.border_subtitle)
+
+
+def test_a_list_is_live_or_was_read_at_a_time() -> None:
+    read_at = datetime(2026, 1, 20, 12, 41, 7, tzinfo=UTC)
+    assert fresh_words(None, UNICODE, is_live=False) == ""
+    assert fresh_words(read_at, UNICODE, is_live=True) == "● live"
+    assert fresh_words(read_at, ASCII, is_live=True) == "* live"
+    assert fresh_words(read_at, UNICODE, is_live=False) == f"as of {read_at.astimezone():%H:%M:%S}"
+
+
+@pytest.mark.parametrize(
+    ("said", "fresh", "width", "is_live", "words"),
+    [
+        ("9 of 214", "● live", 40, True, "9 of 214 · ● live"),
+        ("9 of 214", "● live", 23, True, "9 of 214 · ● live"),
+        ("9 of 214", "● live", 22, True, "9 of 214"),
+        ("9 of 214", "as of 12:41:07", 30, False, "as of 12:41:07"),
+        ("", "● live", 9, True, "● live"),
+        ("9 of 214", "", 40, False, "9 of 214"),
+    ],
+)
+def test_where_there_is_no_room_for_both_what_matters_more_stays(
+    said: str, fresh: str, width: int, is_live: bool, words: str
+) -> None:
+    assert border_words(said, fresh, width, UNICODE, is_live=is_live) == words
+
+
+async def test_what_is_missed_for_long_is_told_and_what_is_read_soon_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(freshness, "BEHIND_SECONDS", 0.05)
+    fell = asyncio.Event()
+    fresh = Freshness(fell.set)
+    assert not fresh.is_live
+    fresh.begin()
+    fresh.end()
+    assert fresh.is_live
+    fresh.miss()
+    fresh.begin()
+    fresh.end()
+    await asyncio.sleep(0.1)  # longer than it may be missed
+    assert fresh.is_live
+    assert not fell.is_set()
+    fresh.begin()
+    fresh.miss()  # it came too late to be read
+    fresh.end()
+    assert fresh.is_live
+    await asyncio.wait_for(fell.wait(), 5)
+    assert not fresh.is_live
+    fresh.begin()
+    fresh.end()
+    assert fresh.is_live
+    fresh.begin_anew()
+    assert not fresh.is_live
+
+
+async def test_each_list_says_so(storage: SQLiteStorage) -> None:
+    await some(storage)
+    async with screen_on(storage, (160, 50)) as screen:
+
+        async def all_are_live(*kinds: type[FreshList]) -> None:
+            for kind in kinds:
+                await screen.until(lambda kind=kind: below(screen.app.screen.query_one(kind)).endswith("● live"))
+
+        await screen.until(lambda: below(screen.dashboard.templates).endswith("● live"))
+        await all_are_live(Executions, Failures)
+        for key, kind in (("2", Executions), ("3", TemplateList), ("5", WorkerList), ("7", Failures)):
+            await screen.press(key)
+            await screen.until(lambda kind=kind: bool(screen.app.screen.query(kind)))
+            await all_are_live(kind)
+
+
+async def test_while_the_storage_cannot_be_read_lists_say_of_when_they_are(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = start(storage, sleeping())
+    async with working(storage), screen_on(storage, (160, 50)) as screen:
+        await screen.until(lambda: screen.dashboard.executions.runs[0].status.value == "sleeping")
+        await screen.expect("nap")
+        lists = (screen.dashboard.executions, screen.dashboard.templates, screen.dashboard.timeline)
+        await screen.until(lambda: below(lists[0]).endswith("1 · ● live"))
+
+        def broken(*_: Any, **__: Any) -> Any:
+            raise StorageError("the disk is gone")
+
+        with monkeypatch.context() as gone:
+            gone.setattr(SQLiteStorage, "get_events", broken)
+            gone.setattr(SQLiteStorage, "list_runs", broken)
+            gone.setattr(SQLiteStorage, "get_run", broken)
+            await screen.press("ctrl+r")
+            await screen.expect("! the disk is gone")
+            for one in lists:
+                await screen.until(lambda one=one: "as of " in below(one))
+            await screen.expect(run_id[-4:])
+        await screen.press("ctrl+r")
+        await screen.until(lambda: all("as of" not in below(one) for one in lists))
+        assert below(lists[0]).endswith("1 · ● live")
+
+
+async def test_a_query_that_takes_long_shows_what_it_had_and_says_of_when(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await until_ended(storage)
+    async with screen_on(storage) as screen:
+        await screen.press("2")
+        await screen.until(lambda: bool(screen.app.screen.query(Executions)))
+        pane = screen.app.screen.query_one(Executions)
+        await screen.until(lambda: below(pane) == "1 · ● live")
+        list_runs, answers = Client.list_runs, asyncio.Event()
+
+        async def slow(self: Client, *arguments: Any, **options: Any) -> Any:
+            await answers.wait()
+            return await list_runs(self, *arguments, **options)
+
+        monkeypatch.setattr(freshness, "BEHIND_SECONDS", 0.1)
+        monkeypatch.setattr(Client, "list_runs", slow)
+        start(storage, chain(1))
+        await screen.until(lambda: below(pane).startswith("1 · as of "))
+        assert len(pane.runs) == 1
+        answers.set()
+        await screen.until(lambda: below(pane) == "2 · ● live")
+
+
+async def test_what_was_found_is_not_looked_for_again_and_says_of_when_it_is(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await some(storage)
+    monkeypatch.setattr(freshness, "BEHIND_SECONDS", 0.1)
+    async with screen_on(storage) as screen:
+        found = await search_shown(screen)
+        await look_for(screen, "http")
+        await screen.until(lambda: below(found).endswith("● live"))
+        start(storage, chain(1))
+        await screen.until(lambda: "as of " in below(found))
+        await screen.press("ctrl+r")
+        await screen.until(lambda: below(found).endswith("● live"))
+
+
+async def until_ended(storage: SQLiteStorage) -> None:
+    run_id = start(storage, chain(1))
+    async with working(storage):
+        await until(storage, run_id)
