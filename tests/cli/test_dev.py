@@ -343,6 +343,14 @@ def test_without_a_workspace_the_way_out_is_said(call: Call, folder: Path) -> No
     assert list(folder.iterdir()) == []
 
 
+def test_in_a_folder_that_was_deleted_the_way_out_is_said_too(call: Call, folder: Path) -> None:
+    folder.rmdir()
+    done = call("dev")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "this folder, which was deleted, or above it" in done.stderr
+    assert "name a folder: `stepflow dev FOLDER`" in done.stderr
+
+
 def test_a_folder_is_a_workspace_where_there_is_none(dev: Start, workspace: Path) -> None:
     (workspace / "stepflow.toml").unlink()
     (workspace / "flows").mkdir()

@@ -83,6 +83,16 @@ def test_the_folder_a_program_was_started_in_comes_last(tmp_path: Path, monkeypa
     assert call(there, "only:who") == "only"
 
 
+def test_the_folder_a_program_was_started_in_may_be_deleted(
+    context: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+    write(tmp_path / "orders.py", "def total(lines):\n    return sum(lines)\n")
+    assert call(context, "orders:total", [1, 2]) == 3
+
+
 def test_a_function_may_import_while_it_runs(context: Recorder, tmp_path: Path) -> None:
     write(tmp_path / "late.py", "def f():\n    import beside\n    return beside.VALUE\n")
     write(tmp_path / "beside.py", "VALUE = 5\n")

@@ -35,7 +35,7 @@ def importing_from(folders: Sequence[Path]) -> Iterator[None]:
         sys.modules.update(own)
         usual = _usual_path()
         # The folder a program was started in must not stand before the folders that are meant.
-        here = [entry for entry in usual if entry in ("", ".", str(Path.cwd()))]
+        here = [entry for entry in usual if entry in ("", ".", _current_folder())]
         sys.path[:] = [*(entry for entry in usual if entry not in here), *map(str, key), *here]
         importlib.invalidate_caches()
         before = set(sys.modules)
@@ -101,3 +101,10 @@ def _usual_path() -> list[str]:
 def _lies_in(module: ModuleType, folders: Sequence[Path]) -> bool:
     places = [module.__file__] if getattr(module, "__file__", None) else [*getattr(module, "__path__", ())]
     return any(place and Path(place).resolve().is_relative_to(folder) for place in places for folder in folders)
+
+
+def _current_folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return "."  # it was deleted since

@@ -49,8 +49,6 @@ def command(ctx: click.Context, folder: str | None, no_worker: bool, as_json: bo
 
 
 def _workspace(place: Place, folder: str | None) -> str:
-    from pathlib import Path
-
     from stepflow.errors import WorkflowEngineError
     from stepflow.location import WORKSPACE_FILE, find_workspace
 
@@ -67,10 +65,19 @@ def _workspace(place: Place, folder: str | None) -> str:
         fail(safe(error.message))
     if found is None:
         fail(
-            f"There is no {WORKSPACE_FILE} in {safe(Path.cwd())} or above it\n"
+            f"There is no {WORKSPACE_FILE} in {_here()} or above it\n"
             "  Make a workspace here with `stepflow init`, or name a folder: `stepflow dev FOLDER`"
         )
     return str(found)
+
+
+def _here() -> str:
+    from pathlib import Path
+
+    try:
+        return safe(Path.cwd())
+    except OSError:
+        return "this folder, which was deleted,"
 
 
 class _Watching:
