@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import fill
 
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.config import CHOICES
@@ -117,7 +118,11 @@ names and errors, `-` before a term means that it must not hold, a value in quot
 def _signs() -> str:
     signs, plain = Glyphs(), Glyphs(ascii_only=True)
     rows = [(f"`{signs.run(status)[0]}`", f"`{plain.run(status)[0]}`", status.value) for status in RunStatus]
-    return "## Signs\n\n" + _table(("sign", "in ASCII", "status"), rows)
+    fresh = (
+        "A list says in its border how fresh it is: `● live`, what happens is in it within seconds; `as of 12:41:07`, it "
+        "could not be read since, or is being read, or is of a search, which is not made again by itself (`ctrl+r`)."
+    )
+    return "## Signs\n\n" + _table(("sign", "in ASCII", "status"), rows) + f"\n{fill(fresh, 120)}\n"
 
 
 def _settings() -> str:
