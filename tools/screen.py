@@ -119,8 +119,8 @@ def _signs() -> str:
     signs, plain = Glyphs(), Glyphs(ascii_only=True)
     rows = [(f"`{signs.run(status)[0]}`", f"`{plain.run(status)[0]}`", status.value) for status in RunStatus]
     fresh = (
-        "A list says in its border how fresh it is: `● live`, what happens is in it within seconds; `as of 12:41:07`, it "
-        "could not be read since, or is being read, or is of a search, which is not made again by itself (`ctrl+r`)."
+        "A list says in its border how fresh it is: `● live`, what happens is in it within seconds; `as of 12:41:07`, "
+        "it could not be read since, or is being read, or is of a search, which is not made again by itself (`ctrl+r`)."
     )
     return "## Signs\n\n" + _table(("sign", "in ASCII", "status"), rows) + f"\n{fill(fresh, 120)}\n"
 
