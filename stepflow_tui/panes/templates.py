@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
+
+from textual.message import Message
+
 from stepflow.client import Client
+from stepflow.model.event import WorkflowEvent
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow.model.template import Template
@@ -19,12 +24,19 @@ MOST = 1000
 class Templates(FreshList):
     BORDER_TITLE = "3 Templates"
 
+    class Scrolled(Message):
+        """Templates are seen of which it is not known how their newest execution stands."""
+
     def __init__(self, glyphs: Glyphs, files: WatchedFiles, histories: Histories) -> None:
         super().__init__(glyphs, id="templates")
         self._files = files
         self._histories = histories
         self.templates: list[Template] = []
         self._newest: dict[str, RunStatus] = {}
+        self._known: Container[str] = ()
+        """Templates that have one among the newest."""
+        self._older: dict[str, RunStatus | None] = {}
+        """How the newest execution stands of templates that have none among the newest; None: there is none."""
 
     @property
     def selected(self) -> Template | None:
@@ -42,11 +54,34 @@ class Templates(FreshList):
         row = names.index(selected.name) if selected and selected.name in names else None
         self.set_rows(len(names) or len(NONE_YET), row)
 
-    def note_runs(self, runs: list[RunRecord]) -> None:
-        """`runs`, newest first, as the executions pane has them."""
+    @property
+    def _unknown(self) -> list[str]:
+        return [name for name in self.seen_templates if name not in self._known and name not in self._older]
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if self._unknown:
+            self.post_message(self.Scrolled())
+
+    def note(self, events: Iterable[WorkflowEvent]) -> None:
+        """The newest executions of some stand otherwise now."""
+        if self._older:
+            for event in events:
+                if event.event_type.startswith("run."):
+                    self._older.pop(event.kind, None)
+
+    async def note_runs(self, runs: Iterable[RunRecord], client: Client) -> None:
+        """`runs`: the newest; of templates that are seen and have none among them the newest is read."""
         newest: dict[str, RunStatus] = {}
         for run in runs:
             newest.setdefault(run.template, run.status)
+        self._known = newest.keys()
+        for name in self._unknown:
+            self._older[name] = None
+            page = await client.list_runs(1, template=name)
+            if page.items and name in self._older:  # else something happened meanwhile
+                self._older[name] = page.items[0].status
+        newest = {**{name: status for name, status in self._older.items() if status is not None}, **newest}
         if newest != self._newest:
             self._newest = newest
             self.refresh()

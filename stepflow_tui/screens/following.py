@@ -31,6 +31,8 @@ WATCH_SECONDS = 5.0
 """How often the workers are looked at while there is something to do."""
 MANY_STEPS = 1000
 SLOW_RELOAD_SECONDS = 1.0
+NEWEST = 200
+"""Executions that are read for the templates, where the list shows others."""
 REST, MOST_REST_SECONDS = 5, 2.0
 """So many times as long as slow reading took, and no longer, nothing is read."""
 
@@ -188,6 +190,7 @@ class Following(Beside, Counting, Filtering):
         self._seq = events[-1].seq
         self.log_pane.add(events)
         self.executions.note(events)
+        self.templates.note(events)
         self.hear(events)
         self.session.histories.note(events)
         self.session.step_histories.note(events)
@@ -211,6 +214,9 @@ class Following(Beside, Counting, Filtering):
             if self._slow_reload is None:
                 self._slow_reload = self.set_timer(SLOW_RELOAD_SECONDS, self._reload_many_steps)
         self._reload(wanted)
+
+    def on_templates_scrolled(self) -> None:
+        self._reload({"executions"})
 
     def workers_changed(self) -> None:
         self.executions.listing.note(run.id for run in self.executions.runs if not run.status.is_final)
@@ -255,7 +261,8 @@ class Following(Beside, Counting, Filtering):
         if executions:
             await self.executions.load()
             is_all = self.executions.listing.is_all
-            self.templates.note_runs(self.executions.runs if is_all else (await self.client.list_runs(200)).items)
+            newest = self.executions.runs if is_all else (await self.client.list_runs(NEWEST)).items
+            await self.templates.note_runs(newest, self.client)
             await self.session.read_counts()
             self.show_header()
             self.tell_counts()
