@@ -164,6 +164,7 @@ class Following(Beside, Counting, Filtering):
             await self._load(executions=True, templates=True, steps=True)
             await self.log_pane.load(self.client, self.log_pane.run_id if self._log_of_selected else None)
             self.note_trouble(None)
+            await self._look_after_workers()
             self._show_kept()
             self.count_soon()
         except WorkflowEngineError as error:
@@ -304,6 +305,9 @@ class Following(Beside, Counting, Filtering):
             self._file_is = "same" if self.session.storage_trouble is None else found
         if not self.session.live_count:
             return
+        await self._look_after_workers()
+
+    async def _look_after_workers(self) -> None:
         before = self.session.standing.workers
         await self.look_at_workers()
         if self.session.standing.workers != before:
@@ -311,5 +315,5 @@ class Following(Beside, Counting, Filtering):
             seen = self._seen_frame
             if seen is not None and seen is not self:
                 seen.workers_changed()
-        if self.session.standing.workers == 0:
+        if self.session.standing.workers == 0 and self.session.live_count:
             await self.ensure_worker()

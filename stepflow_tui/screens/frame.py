@@ -18,7 +18,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
-from stepflow.errors import WorkflowEngineError
+from stepflow.errors import DatabaseGoneError, WorkflowEngineError
 from stepflow.model.event import FINAL_RUN_EVENTS, WorkflowEvent
 from stepflow_tui.keymap import OPENED, VIEWS, Key, View, hints_of
 from stepflow_tui.messages import RefreshAsked
@@ -271,6 +271,9 @@ class Frame(Screen[int]):
     async def act(self, doing: Awaitable[None]) -> None:
         try:
             await doing
+        except DatabaseGoneError as error:
+            self.note_trouble(error.message)
+            self.note(self.session.storage_trouble or error.message, "bad")  # which says what is done about it here
         except WorkflowEngineError as error:
             self.note(error.message, "bad")
 

@@ -89,6 +89,28 @@ async def test_a_database_that_went_away_comes_back(storage: SQLiteStorage, monk
         await screen.expect(short_id(second))
 
 
+async def test_what_cannot_be_done_without_the_database_is_said_as_the_screen_sees_it(storage: SQLiteStorage) -> None:
+    start(storage, sleeping())
+    async with screen_on(storage) as screen:
+        await screen.expect("queued")
+        os.rename(storage.url, storage.url + ".away")
+        await screen.press("c", "y")
+        said = "stepflow.db is gone; when it is back it is read by itself"
+        await screen.until(lambda: screen.text.count(said) == 2, "above, and where it was asked for")
+        assert "anew" not in screen.text
+        os.rename(storage.url + ".away", storage.url)
+
+
+async def test_workers_are_counted_again_with_the_rest(storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stepflow_tui.screens.following.WATCH_SECONDS", 600.0)
+    start(storage, sleeping())
+    async with screen_on(storage) as screen:
+        await screen.expect("no worker")
+        async with working(storage):
+            await screen.press("ctrl+r")
+            await screen.expect("1 worker")
+
+
 async def test_reopening_what_cannot_be_opened_leaves_all_as_it_was(storage: SQLiteStorage) -> None:
     run_id = start(storage, chain(1))
     async with Client(storage.url, durability="normal") as client:
