@@ -26,6 +26,7 @@ from stepflow.errors import (
     TemplateNotFoundError,
     WorkflowEngineError,
 )
+from stepflow.model.run import Retried
 from stepflow.model.statuses import RunStatus
 from stepflow.storages.sqlite import SQLiteStorage
 from tests.crash.victim import work
@@ -205,9 +206,16 @@ async def test_a_retry_takes_over_what_completed(client: Client, storage: SQLite
     async with working(storage):
         assert (await client.wait_for_run(failed)).status is RunStatus.FAILED
         flag.touch()
+        assert (await client.get_run(failed)).retried_as is None
+        before = await client.retry(failed, from_step="b")
+        await client.wait_for_run(before)
         retried = await client.retry(failed)
         run = await client.wait_for_run(retried)
     assert run.status is RunStatus.COMPLETED
+    newest = Retried(retried, RunStatus.COMPLETED)
+    assert (await client.get_run(failed)).retried_as == newest
+    listed = {one.id: one.retried_as for one in (await client.list_runs()).items}
+    assert listed == {failed: newest, before: None, retried: None}
     assert run.retry_of == failed
     assert [(step.key, step.reused) for step in await client.get_steps(retried)] == [("a", True), ("b", False)]
     with pytest.raises(WorkflowEngineError, match="run it anew"):

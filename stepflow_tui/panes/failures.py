@@ -89,7 +89,7 @@ class Failures(FreshList):
         one, now = self.rows[row], datetime.now(UTC)
         if isinstance(one, RunRecord):
             return failure_row(one, width, now, self._glyphs, is_retried=one.id in self._retried)
-        retried = sum(run.id in self._retried for run in one.runs) if self._retried else 0
+        retried = sum(run.retried_as is not None or run.id in self._retried for run in one.runs)
         is_open = one.fingerprint in self._open
         return group_row(one, width, self._begin, now, retried, self._glyphs, is_open=is_open)
 

@@ -21,10 +21,15 @@ def _that_pause(runs: Sequence[RunRecord]) -> list[RunRecord]:
     return going or [run for run in runs if run.status in STANDING]
 
 
+def _that_were_not_retried(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Where the retry failed too, that is the one to retry."""
+    return [run for run in runs if run.status.may_be_retried and run.retried_as is None]
+
+
 AFFECTED: Mapping[str, Callable[[Sequence[RunRecord]], list[RunRecord]]] = {
     "cancel": _that_may_end,
     "terminate": _that_may_end,
-    "retry": lambda runs: [run for run in runs if run.status.may_be_retried],
+    "retry": _that_were_not_retried,
     "pause": _that_pause,
 }
 """By the id of a key that acts on all of them."""

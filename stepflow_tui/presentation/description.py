@@ -17,6 +17,7 @@ from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.history import History
 from stepflow_tui.presentation.json_tree import JsonTree, Row, json_row
 from stepflow_tui.presentation.labelled import LABEL, moment, told
+from stepflow_tui.presentation.redrive import retried_words
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.timeline import note_of
 from stepflow_tui.presentation.timeline_folding import is_upstream_failure
@@ -58,6 +59,7 @@ def describe(
     lines += told("steps", _counted(run, steps, attempts, glyphs), width)
     lines += _waits(run, steps, now, width, glyphs)
     lines += _error(run, steps, width)
+    lines += _retried(run, width)
     lines += _next(run, steps, width)
     lines += _other_failures(run, steps, width)
     for name, value in (("input", run.input), ("output", run.output)):
@@ -70,6 +72,7 @@ def summarise(run: RunRecord, attempts: Sequence[StepRecord], now: datetime, wid
     """The same in few lines, what matters first: what went wrong, what it waits for, what now."""
     steps = list({one.key: one for one in attempts}.values())
     lines = _cause(run, steps, width)
+    lines += _retried(run, width)
     lines += _waits(run, steps, now, width, glyphs)
     lines += _next(run, steps, width)
     asked = "" if run.started_at is None else f"started {moment(run.started_at, now)}"
@@ -94,6 +97,10 @@ def _cause(run: RunRecord, steps: Sequence[StepRecord], width: int) -> list[Line
     lines = told("error", f"{error_text(run.error)}{after}", width, "bad")
     place = next((_place_of(step.error) for step in steps if step.error is not None and _place_of(step.error)), "")
     return [*lines, *told("at", place, width, "late")] if place else lines
+
+
+def _retried(run: RunRecord, width: int) -> list[Line]:
+    return told("retried", retried_words(run), width) if run.retried_as is not None else []
 
 
 def _compared(run: RunRecord, history: History | None) -> str:
@@ -219,7 +226,8 @@ def _next(run: RunRecord, steps: Sequence[StepRecord], width: int) -> list[Line]
     """The keys that lead on from here."""
     keys: list[tuple[str, str]] = []
     if run.status.may_be_retried:
-        keys += [("t y", "retry what did not complete"), ("T", "from a step, with another input")]
+        keys += [] if run.retried_as is not None else [("t y", "retry what did not complete")]
+        keys.append(("T", "from a step, with another input"))
     if run.status is RunStatus.STALLED:
         keys += [("p y", "let it go on, when the cause is mended"), ("c y", "cancel")]
     if run.status is RunStatus.PAUSED:

@@ -99,7 +99,7 @@ def buckets(runs: Sequence[RunRecord], begin: datetime, end: datetime, count: in
 def group_row(
     group: Group, width: int, begin: datetime, now: datetime, retried: int, glyphs: Glyphs, *, is_open: bool
 ) -> Line:
-    """`retried`: how many of it were retried from this screen."""
+    """`retried`: how many of it were."""
     folds = ("v" if is_open else ">") if glyphs.ascii_only else ("▾" if is_open else "▸")
     style = glyphs.run(group.newest.status)[1]
     line: Line = [
@@ -136,12 +136,15 @@ def short_group_row(group: Group, width: int, glyphs: Glyphs) -> Line:
 
 
 def failure_row(run: RunRecord, width: int, now: datetime, glyphs: Glyphs, *, is_retried: bool) -> Line:
-    """One of a group, below it."""
+    """One of a group, below it. `is_retried`: it was asked for here, whether it has begun or not."""
     sign, style = glyphs.run(run.status)
     ago = short((now - failed_at(run)).total_seconds())
     line: Line = [("    ", ""), (f"{sign} ", style), (f"{short_id(run.id)} ", "dim"), (f"{ago:>6} ago ", "dim")]
     if width >= 60:
         line.append((fit(f"v{run.version}", 5), "dim"))
-    if is_retried:
+    if run.retried_as is not None:
+        sign, style = glyphs.run(run.retried_as.status)
+        line.append((f"retried {sign}{short_id(run.retried_as.id)} ", style))
+    elif is_retried:
         line.append(("retried ", "active"))
     return [*line, (safe(message_of(run)), "dim" if is_retried else "")]

@@ -1,4 +1,4 @@
-"""What a retry keeps and what it performs again, in as many words as there is room for."""
+"""What a retry keeps and what it performs again, in as many words as there is room for; what something was retried as."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
+from stepflow.model.run import RunRecord
 from stepflow_tui.presentation.spans import fit_name, safe
 
 LONGEST_NAME = 24
+
+
+def retried_words(run: RunRecord) -> str:
+    """`as exec_…: completed`; empty: it was not."""
+    return "" if run.retried_as is None else f"as {run.retried_as.id}: {run.retried_as.status.value.replace('_', ' ')}"
 
 
 def kept_and_run(kept: Sequence[str], performed: Sequence[str], width: int) -> str:

@@ -105,7 +105,7 @@ class FailuresView(Reloading, Bulk):
     # Reading
 
     def events_arrived(self, events: list[WorkflowEvent]) -> None:
-        if any(event.event_type in (*ENDS, *RETURNS) for event in events):
+        if any(event.event_type in (*ENDS, *RETURNS) or event.payload.get("retry_of") for event in events):
             self.pane.freshness.miss()
             self.load_soon()
 

@@ -50,6 +50,7 @@ from stepflow.errors import (
 from stepflow.model import jsontext
 from stepflow.model.flow import Flow
 from stepflow.model.ids import first_run_id, new_run_id, run_trn, short_run_trn
+from stepflow.model.run import BodyPart
 from stepflow.model.statuses import RunStatus
 from stepflow.model.times import now_ms
 from tests.support.engine import save, start, types_of
@@ -1023,6 +1024,53 @@ def test_a_long_output_reads_like_any_other(storage: Storage, worker: int) -> No
     events = storage.get_events(run_id, after_seq=0, before_seq=None, limit=99, newest=False)
     assert [event.payload["result"] for event in events if event.event_type == "step.completed"] == [LONG, LONG]
     assert events[-1].payload["results"] == {"s1": LONG}
+
+
+@pytest.mark.parametrize("output", [LONG, "short", None, {"b": [1, "ä"], "a": None}, "\ud800", 12345678901234567890])
+def test_a_body_is_the_json_of_what_readers_are_given(storage: Storage, worker: int, output: Any) -> None:
+    hand = hold(storage, worker, chain(2))
+    hand.give(Claimed())
+    run_id = hand.stored.id
+    assert storage.get_body(run_id, "output") is None
+    assert storage.get_body(run_id, "output", step="s0") is None
+    hand.give(Succeeded(0, 1, output, jsontext.encode(output)))
+    hand.give(Succeeded(1, 1, output, jsontext.encode(output)))
+    run = storage.get_run(run_id)
+    (first, second) = storage.get_steps(run_id, bodies=True, attempts=False)
+
+    def body(part: BodyPart, step: str | None = None) -> Any:
+        found = storage.get_body(run_id, part, step=step)
+        return None if found is None else jsontext.decode(found)
+
+    assert [body("input"), body("output")] == [run.input, run.output]
+    assert [body("input", "s1"), body("output", "s0"), body("output", "s1")] == [
+        second.input,
+        first.output,
+        second.output,
+    ]
+    assert storage.get_body(run_id, "output", step="s0", attempt=2) is None
+    assert storage.get_body(run_id, "output", step="nope") is None
+    with pytest.raises(RunNotFoundError):
+        storage.get_body(new_run_id(), "input")
+
+
+@pytest.mark.parametrize("output", ["word", LONG, "\ud800"])
+@pytest.mark.parametrize(
+    "options", [{}, {"output": ref("secret"), "has_output": True}, {"output": {"all": [ref("secret")], "n": 1}}]
+)
+def test_a_body_does_not_say_what_is_sensitive(
+    storage: Storage, worker: int, output: Any, options: dict[str, Any]
+) -> None:
+    hand = hold(storage, worker, flow(echo("secret", 1, sensitive=True), echo("plain", 2), **options))
+    hand.give(Claimed())
+    hand.give(Succeeded(0, 1, output, jsontext.encode(output)))
+    hand.give(Succeeded(1, 1, output, jsontext.encode(output)))
+    run_id = hand.stored.id
+    assert storage.get_body(run_id, "output", step="secret") == b'"[sensitive]"'
+    found = storage.get_body(run_id, "output")
+    assert found is not None
+    assert jsontext.decode(found) == storage.get_run(run_id).output
+    assert b"[sensitive]" in found
 
 
 @pytest.mark.parametrize("output", ["@", "@" + "0" * 64, {"@": 1}])

@@ -33,6 +33,7 @@ def run_json(run: RunRecord) -> dict[str, Any]:
         "priority": run.priority,
         "parent_run_id": run.parent_run_id,
         "retry_of": run.retry_of,
+        "retried_as": None if run.retried_as is None else run.retried_as.id,
     }
 
 

@@ -18,7 +18,7 @@ from stepflow.model import jsontext
 from stepflow.model.differences import RunDifference, compare_runs
 from stepflow.model.event import FINAL_RUN_EVENTS
 from stepflow.model.ids import new_run_id
-from stepflow.model.run import RunRecord, StepRecord
+from stepflow.model.run import BodyPart, RunRecord, StepRecord
 from stepflow.model.statuses import RUN_ALIASES, RunStatus
 from stepflow.model.times import from_datetime
 
@@ -170,6 +170,14 @@ class Runs(Templates, Log):
             lambda: storage.get_steps(
                 storage.find_run(run), bodies=bodies, attempts=attempts, step=step, largest=largest
             )
+        )
+
+    async def get_body(self, run: str, part: BodyPart, *, step: str | None = None, attempt: int = 1) -> bytes | None:
+        """The JSON of one value, `"input"` or `"output"`, of the run or of an attempt of `step`: for who would not
+        have ten megabytes as objects. None: there is none."""
+        storage = self._open_storage
+        return await self._open_bridge.call(
+            lambda: storage.get_body(storage.find_run(run), part, step=step, attempt=attempt)
         )
 
     async def get_blob(self, blob_id: str) -> Any:

@@ -21,7 +21,7 @@ import msgspec
 from stepflow.contracts.component import EndedChild
 from stepflow.model.event import WorkflowEvent
 from stepflow.model.flow import Flow, Json
-from stepflow.model.run import RunRecord, StepRecord, WorkerRecord
+from stepflow.model.run import BodyPart, RunRecord, StepRecord, WorkerRecord
 from stepflow.model.statuses import RunStatus
 from stepflow.model.template import SavedVersion, Template, TemplateVersion
 
@@ -368,6 +368,10 @@ class Storage(Protocol):
     ) -> list[StepRecord]:
         """`step`: of this one alone; none where the flow has no such step. `largest`: of an output with more
         characters only its size is told, as `{"$omitted": {"size": 10485760}}`."""
+
+    def get_body(self, run_id: str, part: BodyPart, *, step: str | None = None, attempt: int = 1) -> bytes | None:
+        """The JSON of an input or an output, of the run or of an attempt of a step, as `get_run` and `get_steps` would
+        give it; None: there is none."""
 
     def get_events(
         self,

@@ -92,7 +92,7 @@ def is_too_deep(value: Any) -> bool:
     return bool(level)
 
 
-def decode(text: str) -> Any:
+def decode(text: str | bytes) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from stepflow.model.ids import run_trn
 from stepflow.model.statuses import RunStatus, StepStatus
+
+BodyPart = Literal["input", "output"]
+"""Of a run, or of an attempt of a step."""
 
 AWAITS_SIGNAL = "event "
 """Before the name of a signal, in what a waiting step awaits."""
@@ -71,6 +74,13 @@ class Awaited(msgspec.Struct, frozen=True):
     """Of the children that ended."""
 
 
+class Retried(msgspec.Struct, frozen=True):
+    """The newest retry of a run, or fork."""
+
+    id: str
+    status: RunStatus
+
+
 NO_WORKER = "no worker is running"
 WORKER_DIED = "its worker died"
 WORKER_GONE = "its worker is gone"
@@ -106,6 +116,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     metadata: dict[str, Any] = {}
     parent_run_id: str | None = None
     retry_of: str | None = None
+    retried_as: Retried | None = None
+    """Of one that ended, and not as it was meant to."""
     worker: str | None = None
     """The id of the worker that holds it."""
     steps_total: int = 0

@@ -45,6 +45,8 @@ def command(run_id: str, as_json: bool) -> None:
         ]
         if run.retry_of is not None:
             rows.append(("Retry of", run.retry_of))
+        if run.retried_as is not None:
+            rows.append(("Retried as", f"{run.retried_as.id} ({run.retried_as.status.value})"))
         # The id in it is what people copy: it is never cut.
         for line in box(f"Execution: {run.id}", rows, room=len(short_run_trn(run.id))):
             say(line)

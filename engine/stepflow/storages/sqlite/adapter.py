@@ -29,8 +29,17 @@ from stepflow.contracts.storage import (
 )
 from stepflow.errors import StorageError, WorkflowEngineError
 from stepflow.model import jsontext
-from stepflow.model.run import NO_WORKER, WORKER_DIED, WORKER_GONE, Awaited, RunRecord, WorkerRecord, awaited_signal
-from stepflow.model.statuses import STEP_STATUSES, RunStatus, StepStatus
+from stepflow.model.run import (
+    NO_WORKER,
+    WORKER_DIED,
+    WORKER_GONE,
+    Awaited,
+    Retried,
+    RunRecord,
+    WorkerRecord,
+    awaited_signal,
+)
+from stepflow.model.statuses import RUN_STATUSES, STEP_STATUSES, RunStatus, StepStatus
 from stepflow.model.template import SavedVersion, TemplateVersion
 from stepflow.model.times import to_datetime
 from stepflow.storages.sqlite import queries, requests, upkeep_queries, write
@@ -406,7 +415,19 @@ class SQLiteStorage(Reader):
                 else run
                 for run in runs
             ]
-        return self._with_what_they_await(runs)
+        return self._with_retries(self._with_what_they_await(runs))
+
+    def _with_retries(self, runs: list[RunRecord]) -> list[RunRecord]:
+        ended = [run.id for run in runs if run.status.may_be_retried]
+        if not ended:
+            return runs
+        retries = {
+            of: Retried(run_id, RUN_STATUSES[status])
+            for of, run_id, status in self.fetch(queries.RETRIES, (jsontext.encode(ended),))
+        }
+        if not retries:
+            return runs
+        return [msgspec.structs.replace(run, retried_as=retries.get(run.id)) for run in runs]
 
     def _with_what_they_await(self, runs: list[RunRecord]) -> list[RunRecord]:
         waiting = [run.id for run in runs if run.status in (RunStatus.WAITING, RunStatus.AWAITING_RETRY)]

@@ -331,6 +331,21 @@ JOIN run_bodies b ON b.run = r.num
 LEFT JOIN run_outputs o ON o.run = r.num WHERE r.id = ?"""
 
 
+RUN_BODY = {
+    "input": "SELECT CAST(input AS BLOB) FROM run_bodies WHERE run = ?",
+    "output": "SELECT CAST(output AS BLOB) FROM run_outputs WHERE run = ?",
+}
+"""A body of a run as it stands there, as bytes: where it is a blob, its mark and id."""
+
+STEP_BODY = {
+    "input": "SELECT CAST(input AS BLOB) FROM steps WHERE run = ? AND step = ? AND attempt = ?",
+    "output": "SELECT CAST(output AS BLOB) FROM steps WHERE run = ? AND step = ? AND attempt = ?",
+}
+"""The same of an attempt."""
+
+BLOB_BODY = "SELECT CAST(data AS BLOB) FROM blobs WHERE id = ?"
+"""A blob as bytes, asked for by itself: behind `body`, SQLite would take it into its memory three times."""
+
 GET_RUN_WITHOUT_BODIES = f"SELECT {_RUN_COLUMNS} FROM {_RUN_TABLES} WHERE r.id = ?"
 """The same without."""
 
@@ -439,6 +454,9 @@ WHERE r.id IN (SELECT value FROM json_each(?)) AND s.status IN ({_STEP_WAITING},
 ORDER BY r.num, s.step"""
 """What certain runs wait for: a signal and what is said of it, children, another try after an error. An attempt that
 another one followed stays as it was."""
+
+RETRIES = "SELECT retry_of, id, status FROM runs WHERE retry_of IN (SELECT value FROM json_each(?)) ORDER BY num"
+"""Of certain runs, the newest last."""
 
 UNFINISHED = f"""
 SELECT EXISTS (SELECT 1 FROM runs WHERE status IN ({

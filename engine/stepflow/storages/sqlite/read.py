@@ -17,7 +17,7 @@ from stepflow.model import jsontext
 from stepflow.model.event import LEVELS, WorkflowEvent
 from stepflow.model.flow import Flow
 from stepflow.model.ids import RUN_PREFIX, first_run_id, run_id_prefix
-from stepflow.model.run import RunRecord, StepRecord
+from stepflow.model.run import BodyPart, RunRecord, StepRecord
 from stepflow.model.statuses import RUN_STATUS_CODES, RUN_STATUSES, RunStatus
 from stepflow.model.template import Template, TemplateVersion
 from stepflow.storages.sqlite import queries, rows, upkeep_queries, write
@@ -261,6 +261,29 @@ class Reader:
                 is_latest = attempt_row is tries[-1]
                 records.append(rows.step_record(graph.flow, index, attempt_row, dependencies, is_latest=is_latest))
         return records
+
+    def get_body(self, run_id: str, part: BodyPart, *, step: str | None = None, attempt: int = 1) -> bytes | None:
+        run = self.fetch_one(queries.RUN_FLOW, (run_id,))
+        if run is None:
+            raise RunNotFoundError(run_id)
+        if step is None:
+            found = self._body(queries.RUN_BODY[part], (run[0],))
+            return rows.shown_body(found, self._hidden_output(run[3])) if part == "output" else found
+        flow = self.graph(run[3]).flow
+        for index in _places_of(flow, step):
+            found = self._body(queries.STEP_BODY[part], (run[0], index, attempt))
+            is_hidden = found is not None and part == "output" and flow.steps[index].sensitive
+            return rows.HIDDEN_BODY if is_hidden else found
+        return None
+
+    def _body(self, sql: str, parameters: Sequence[Any]) -> bytes | None:
+        """Wherever it is kept."""
+        row = self.fetch_one(sql, parameters)
+        found: bytes | None = None if row is None else row[0]
+        if found is None or not found.startswith(queries.BLOB_MARK.encode()):
+            return found
+        row = self.fetch_one(queries.BLOB_BODY, (found[len(queries.BLOB_MARK) :].decode(),))
+        return None if row is None else row[0]
 
     def load_run(self, run_id: str) -> StoredRun:
         row = self.fetch_one(queries.RUN_STATUS, (run_id,))

@@ -59,6 +59,7 @@ def step_row(run: int, step: int, state: StepState, input_text: str | None, outp
 
 HIDDEN = "[sensitive]"
 """What is shown instead of what a sensitive step gave."""
+HIDDEN_BODY = jsontext.encode(HIDDEN).encode()
 
 
 def stored_input(perform: Perform) -> str | None:
@@ -164,6 +165,20 @@ def shown_output(output: Any, hidden: HiddenOutput) -> Any:
     if not hidden.keys or not isinstance(output, dict):
         return output
     return {key: HIDDEN if key in hidden.keys else value for key, value in output.items()}
+
+
+def shown_body(output: bytes | None, hidden: HiddenOutput) -> bytes | None:
+    """The same of its JSON. What is not hidden of a large one is not decoded for that."""
+    if output is None or hidden == NOTHING_HIDDEN:
+        return output
+    if hidden.whole:
+        return output if output == b"null" else HIDDEN_BODY
+    try:
+        parts = msgspec.json.decode(output, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError):
+        return jsontext.encode(shown_output(jsontext.decode(output), hidden)).encode()
+    covered = msgspec.Raw(HIDDEN_BODY)
+    return msgspec.json.encode({key: covered if key in hidden.keys else part for key, part in parts.items()})
 
 
 def step_record(

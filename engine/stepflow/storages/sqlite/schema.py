@@ -38,8 +38,9 @@ def m003_delays_watched_files(db: Database) -> None:
 
 
 @migrations()
-def m004_statuses_of_children(db: Database) -> None:
-    db.execute(_FOURTH)
+def m004_statuses_of_children_retries(db: Database) -> None:
+    for statement in _FOURTH.split(";\n"):
+        db.execute(statement)
     db.execute("PRAGMA user_version = 4")
 
 
@@ -243,5 +244,7 @@ ALTER TABLE template_versions ADD COLUMN replaceable INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX blob_refs_by_run ON blob_refs (run);
 """
 
-# Of children alone: what root runs write stays as little as it was.
-_FOURTH = "CREATE INDEX runs_children_by_status ON runs (status) WHERE parent IS NOT NULL"
+# Of children and of retries alone: what other runs write stays as little as it was.
+_FOURTH = """\
+CREATE INDEX runs_children_by_status ON runs (status) WHERE parent IS NOT NULL;
+CREATE INDEX runs_by_retried ON runs (retry_of) WHERE retry_of IS NOT NULL"""
