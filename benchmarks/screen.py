@@ -177,6 +177,28 @@ def visible_ms(screens: Screens, database: Path, count: int = COMMITS) -> tuple[
     return ours, bares
 
 
+def large_value(screens: Screens, database: Path, cycles: int = KEYS // 20) -> tuple[float, list[float], float]:
+    """Of a value of ten megabytes: seconds from the key to its first rows; the keys that unfold it, move in it and fold
+    it; and the megabytes of memory that the process had at most."""
+    with screens.on(database) as terminal:
+        terminal.expect("Executions")
+        to_steps(terminal)
+        terminal.settle()
+        terminal.press("g")
+        terminal.settle()
+        began = time.perf_counter()
+        terminal.press("i")
+        opened = terminal.expect('"rows": [') - began
+        terminal.settle()
+        terminal.press("j")
+        terminal.settle(0.1)
+        times = []
+        for key in ("x" + "j" * 9 + "k" * 9 + "x") * cycles:
+            times.append(terminal.seconds_until_seen(key, under_cursor("Input/Output")) * 1000)
+            terminal.pass_time(0.03)
+        return opened, times, terminal.most_megabytes()
+
+
 def open_ms(screens: Screens, database: Path, header: str, rounds: int = 5) -> list[float]:
     """From the key to the steps of the execution, with `header`."""
     times = []
@@ -274,6 +296,7 @@ def figures(folder: Path, large: Path) -> list[Figure]:
     long_steps = scenes.LONG_STEPS + scenes.TALKERS + 1
     opened = statistics.median(open_ms(screens, folder / "long.db", f"{long_steps:,} steps"))
     wide = statistics.median(open_ms(screens, folder / "wide.db", f"{scenes.MANY_STEPS:,} steps"))
+    value_opened, value_keys, value_megabytes = large_value(screens, folder / "long.db")
     with screens.on(folder / "wide.db") as terminal:
         to_steps(terminal)
         terminal.settle(1.0)
@@ -301,5 +324,8 @@ def figures(folder: Path, large: Path) -> list[Figure]:
         at_most("commit to visible, 20 events/s", late, "ms p99", 50, bare_late),
         at_most("open an execution of 100,000 events", opened, "ms", 200),
         at_most("open one of 10,000 steps", wide, "ms", 200),
+        at_most("10 MB value in Input/Output: open", value_opened, "s", 0.7),
+        at_most("10 MB value in Input/Output: key to paint", percentile(value_keys, 95), "ms p95", 20),
+        at_most("10 MB value in Input/Output: memory", value_megabytes, "MB", 120),
         at_most("memory, the most in all of this", memory, "MB", 120),
     ]

@@ -58,6 +58,10 @@ SETTLED_SECONDS = 1.5
 MOST_WAIT_SECONDS = 2.0
 """For an answer, which may be lost where something else had the terminal meanwhile."""
 MOST_ENDING_SECONDS = 3.0
+M_MMAP_THRESHOLD = -3
+"""What `malloc.h` calls it."""
+LARGE_BLOCK = 1024 * 1024
+"""Bytes."""
 
 
 class StepFlowApp(App[int]):
@@ -378,6 +382,7 @@ async def show(
 ) -> int:
     """The screen, until it is left; its exit code. `driver`: what it is drawn by, and in which `size`; None: the
     terminal."""
+    give_large_blocks_back()
     async with client:
         begin = None if run is None else await client.get_run(run, bodies=False)
         config = Config(user_folder() / "ui.toml")
@@ -431,6 +436,15 @@ def _end(app: StepFlowApp, code: int) -> None:
     ended.daemon = True
     ended.start()
     app.exit(code)
+
+
+def give_large_blocks_back() -> None:
+    """A value of ten megabytes goes back to the system when it has been read. Left alone, the GNU allocator keeps a
+    block as large for each thread that ever let go of one; other allocators have no such call."""
+    import ctypes  # not for those who have lines read out
+
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 def tune_process() -> None:

@@ -30,6 +30,16 @@ OPENED: dict[View, str] = {
 WAYS_TO: dict[View, str] = {"run": "an execution that enter opens", "diff": "a diff that D opens"}
 """How one comes to them."""
 
+RUN_TABS: dict[str, str] = {
+    "timeline": "Timeline",
+    "graph": "Graph",
+    "log": "Log",
+    "events": "Events",
+    "values": "Input/Output",
+    "attempts": "Attempts",
+}
+"""Of an execution, by their names in the program, and as they are read."""
+
 TO_COME: dict[str, str] = {"schedules": "Schedules come with the scheduler"}
 """By id, keys of screens that there are not yet, and what is said instead."""
 
@@ -243,7 +253,7 @@ KEYS: tuple[Key, ...] = (
     Key("pane", "tab", "tab", "next_pane", "Pane", "Next pane (shift+tab: the one before)", "Move", HAVING_TEMPLATES),
     Key("pane_back", "shift+tab", "shift+tab", "previous_pane", "", "Pane before", "Move", HAVING_TEMPLATES),
     Key("back", "escape", "esc", "back", "", "Back: out of the zoom, to the executions, to the dashboard", "Move"),
-    Key("problem", "J", "J", "problem(1)", "", "Next execution that failed or stands still", "Move", WITH_PROBLEMS),
+    Key("problem", "J", "J", "problem(1)", "", "Next failure; then what waits, is late, runs", "Move", WITH_PROBLEMS),
     Key("problem_back", "K", "K", "problem(-1)", "", "The one before", "Move", WITH_PROBLEMS),
     Key("choose", "enter", "⏎", "choose", "", "The next value; on the clipboard: copy a test", "Look", ("settings",)),
     Key("value", "right", "→", "change(1)", "Next", "The next value", "Look", ("settings",)),
@@ -273,10 +283,10 @@ KEYS: tuple[Key, ...] = (
     Key("change_back", "less_than_sign", "<", "step_change(-1)", "", "Back to where a step changed", "Move", RUN),
     Key("change_on", "greater_than_sign", ">", "step_change(1)", "", "On to where a step changes", "Move", RUN),
     Key("play", "R", "R", "play", "", "Play it from there, or hold it", "Look", RUN),
-    Key("wrap", "w", "w", "wrap", "", "Wrap the lines of the log; in the past: play faster", "Look", RUN),
-    Key("level", "L", "L", "level", "", "Only graver lines of the log, then all again", "Look", RUN),
-    Key("only_step", "S", "S", "only_step", "", "The log of this step alone, then of all", "Look", RUN),
-    Key("times", "number_sign", "#", "times", "", "The log with its times, or without", "Look", RUN),
+    Key("wrap", "w", "w", "wrap", "", "Wrap the lines of the log; in the past: play faster", "Look", RUNS),
+    Key("level", "L", "L", "level", "", "Only graver lines of the log, then all again", "Look", RUNS),
+    Key("only_step", "S", "S", "only_step", "", "The log of this step alone, then of all", "Look", RUNS),
+    Key("times", "number_sign", "#", "times", "", "The log with its times, or without", "Look", RUNS),
     Key("mark_line", "m", "m", "mark_line", "", "Mark this line of the log; n N go from mark to mark", "Look", RUNS),
     Key("unfold", "x", "x", "fold", "", "Fold or unfold: items of a step, the rest, a value, a stack", "Look", RUNS),
     Key("closer", "plus,equals_sign", "+", "magnify(1)", "", "Timeline: a smaller part of the time", "Look", RUNS),
@@ -343,6 +353,63 @@ MENUS: dict[str, tuple[str, ...]] = {
 }
 """By pane, the keys of its menu beside all that act; those that its screen does not have are left out."""
 
+WORDS: dict[str, str] = {
+    "run": "start execute launch new",
+    "cancel": "stop abort",
+    "terminate": "kill end stop force",
+    "retry": "rerun redo again redrive",
+    "retry_from": "fork restart redrive resume",
+    "travel": "time travel past replay rewind scrub",
+    "inspect": "input output json yaml",
+    "open_values": "input output json yaml values inspect",
+    "pause": "resume hold continue suspend unpause",
+    "answer": "approve approval refuse reject signal send",
+    "export": "save download svg html",
+    "yank": "clipboard",
+    "yank_template": "clipboard",
+    "yank_worker": "clipboard",
+    "simulate": "dry plan predict preview what-if",
+    "edit": "editor source",
+    "drain": "stop kill workers",
+    "filter": "search find query",
+    "find": "search",
+    "history": "executions runs",
+    "describe": "execution info details explain",
+    "describe_template": "get info details explain",
+    "describe_worker": "workers info details",
+    "open": "enter steps",
+    "open_log": "logs",
+    "log": "logs",
+    "watch": "stream notify notification bell",
+    "diff": "compare versions",
+    "diff_runs": "compare",
+    "diff_marked": "compare",
+    "problem": "failure failed error next",
+    "problem_back": "failure failed error previous",
+    "mistake": "error lint",
+    "validate": "lint check",
+    "critical": "bottleneck longest slowest",
+    "level": "errors warnings severity",
+    "wrap": "speed",
+    "open_settings": "preferences config themes",
+    "refresh": "reload reconnect",
+    "mark": "select",
+    "mark_all": "select everything",
+    "help": "keys shortcuts",
+    "quit": "exit leave",
+    "executions": "runs list jobs",
+    "templates": "workflows flows list",
+    "workers": "fleet hosts doctor",
+    "search": "find logs",
+    "failures": "errors problems",
+    "settings": "preferences config themes",
+    "timeline": "steps gantt bars",
+    "graph": "dag",
+    "values": "input output json yaml",
+    "attempts": "tries",
+}
+"""By the id of a key, or the name of a screen or of an execution's tab: other words that people look for it by."""
+
 MOVES: tuple[tuple[str, str], ...] = (
     ("j k  ↓ ↑", "Line down, up"),
     ("g G  Home End", "First, last"),
@@ -354,6 +421,11 @@ MOVES: tuple[tuple[str, str], ...] = (
 
 def keys_of(view: View) -> list[Key]:
     return [key for key in KEYS if not key.views or view in key.views]
+
+
+def other_words(name: str, label: str = "") -> tuple[str, ...]:
+    """Other words for the key, screen or tab of this name, in small letters."""
+    return (name, *f"{label} {WORDS.get(name, '')}".lower().split())
 
 
 def hints_of(view: View, *, read_only: bool) -> list[Key]:

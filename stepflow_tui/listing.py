@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import msgspec
+
 from stepflow.client import Client, Page
 from stepflow.model.run import RunRecord
+from stepflow.model.statuses import RunStatus
 from stepflow_tui.presentation.executions import Listed
-from stepflow_tui.presentation.filters import Filter
+from stepflow_tui.presentation.filters import Asked, Filter
 
 Sort = Literal["created", "started", "finished", "duration"]
 SORTS: tuple[Sort, ...] = ("created", "started", "finished", "duration")
@@ -30,6 +33,15 @@ MOST_AGAIN = 1000
 """Executions that are read again at once, where any may have another place now."""
 REST = 20
 """Counting rests so many times as long as it took."""
+
+
+class Sought(msgspec.Struct, frozen=True):
+    """What was found beyond what was read."""
+
+    run: RunRecord | None = None
+    looked_at: int = 0
+    is_all: bool = True
+    """False: there may be one further on."""
 
 
 class Listing:
@@ -50,6 +62,8 @@ class Listing:
         """All of the newest page, whether they match or not; None: nothing was read."""
         self._deepest: str | None = None
         """The last that was judged below that page; None: nothing was."""
+        self._sought: tuple[tuple[RunStatus, ...], str | None, str] | None = None
+        """What was sought last, below which id, and the cursor from which that goes on."""
         self._changed: set[str] = set()
         self._count_due = 0.0
         self._is_miscounted = False
@@ -59,7 +73,7 @@ class Listing:
     @property
     def is_all(self) -> bool:
         """All there are, the newest first."""
-        return not self.filter.terms and self._is_by_age
+        return not self.filter.terms and self.is_by_age
 
     @property
     def has_more(self) -> bool:
@@ -93,7 +107,7 @@ class Listing:
         self.sort = self.sort if sort is None else sort
         self.reverse = self.reverse if reverse is None else reverse
         self._generation += 1
-        self._newest = self._deepest = self._cursor = self._matching = None
+        self._newest = self._deepest = self._cursor = self._matching = self._sought = None
         self._count_due = 0.0
 
     def note(self, run_ids: Iterable[str]) -> None:
@@ -110,7 +124,7 @@ class Listing:
             page = await self._read(self._limit(), None)
             if generation != self._generation:
                 return
-            if is_first or not self._is_by_age or not await self._joined(page, keep, generation):
+            if is_first or not self.is_by_age or not await self._joined(page, keep, generation):
                 self._begin(page)
             if generation != self._generation:
                 return
@@ -139,21 +153,88 @@ class Listing:
             if page.items:
                 self._deepest = page.items[-1].id
 
+    # Beyond what was read
+
     @property
-    def _is_by_age(self) -> bool:
+    def may_seek(self) -> bool:
+        """There is more, in an order in which the storage finds a place without reading all before it."""
+        return self.has_more and self.is_by_age
+
+    async def seek(
+        self, statuses: tuple[RunStatus, ...], fits: Callable[[RunRecord], bool], below: str | None
+    ) -> Sought:
+        """The next that matches below what was read, or below that id. What it looks at is bounded; asked again it goes
+        on from there."""
+        async with self._lock:
+            generation, asked, looked_at = self._generation, self._asked_of(statuses), 0
+            is_again = self._sought is not None and self._sought[:2] == (statuses, below)
+            cursor = self._sought[2] if self._sought is not None and is_again else self._cursor
+            for _ in range(MOST_PAGES):
+                if cursor is None:
+                    break
+                page = await self._page(asked, PAGE, cursor)
+                if generation != self._generation:
+                    return Sought()
+                for run in self._judged(page.items):
+                    if (below is None or run.id < below) and fits(run):
+                        self._sought = statuses, run.id, cursor
+                        return Sought(run)
+                looked_at += len(page.items)
+                cursor = page.next_cursor
+            self._sought = None if cursor is None else (statuses, below, cursor)
+            return Sought(None, looked_at, cursor is None)
+
+    async def seek_back(
+        self, statuses: tuple[RunStatus, ...], fits: Callable[[RunRecord], bool], above: RunRecord | None
+    ) -> Sought:
+        """The next that matches above that one, or the oldest of all, as far as it is below what was read. Bounded."""
+        async with self._lock:
+            generation, asked, looked_at = self._generation, self._asked_of(statuses), 0
+            if above is not None:
+                since = above.created_at if asked.since is None else max(asked.since, above.created_at)
+                asked = msgspec.structs.replace(asked, since=since)
+            read_to = self._deepest or min(self._newest or ("",))
+            cursor: str | None = None
+            for _ in range(MOST_PAGES):
+                page = await self._page(asked, PAGE, cursor, reverse=True)
+                if generation != self._generation:
+                    return Sought()
+                below = [run for run in page.items if run.id < read_to]
+                for run in self._judged(below):
+                    if (above is None or run.id > above.id) and fits(run):
+                        return Sought(run)
+                looked_at += len(below)
+                cursor = page.next_cursor
+                if cursor is None or len(below) < len(page.items):
+                    return Sought()
+            return Sought(None, looked_at, is_all=False)
+
+    def _asked_of(self, statuses: tuple[RunStatus, ...]) -> Asked:
+        """In these alone."""
+        asked = self.filter.asked(datetime.now(UTC))
+        allowed = tuple(one for one in statuses if asked.statuses is None or one in asked.statuses)
+        return msgspec.structs.replace(asked, statuses=allowed)
+
+    @property
+    def is_by_age(self) -> bool:
         return self.sort == "created" and not self.reverse
 
     def _limit(self) -> int:
         """Where any may have another place now, all that were read are read again."""
-        return PAGE if self._is_by_age else min(max(PAGE, self.looked_at), MOST_AGAIN)
+        return PAGE if self.is_by_age else min(max(PAGE, self.looked_at), MOST_AGAIN)
 
     async def _read(self, limit: int, cursor: str | None, *, with_total: bool = False) -> Page:
         asked = self.filter.asked(datetime.now(UTC))
+        return await self._page(asked, limit, cursor, reverse=self.reverse, with_total=with_total)
+
+    async def _page(
+        self, asked: Asked, limit: int, cursor: str | None, *, reverse: bool = False, with_total: bool = False
+    ) -> Page:
         if asked.statuses == ():
             return Page([], None, 0)
         options: dict[str, Any] = {"status": asked.statuses, "template": asked.template, "since": asked.since}
         return await self._client.list_runs(
-            limit, cursor, sort=self.sort, reverse=self.reverse, with_total=with_total, **options
+            limit, cursor, sort=self.sort, reverse=reverse, with_total=with_total, **options
         )
 
     def _judged(self, runs: Iterable[RunRecord]) -> list[RunRecord]:

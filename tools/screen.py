@@ -36,7 +36,7 @@ _HEAD = """\
 
 `stepflow` opens it; [commands.md](commands.md) has its options. This page is written from the program's own tables by
 `python tools/screen.py`. In the screen `?` shows the keys of what is seen, `:` finds anything by its name, `;` shows
-what can be done in a pane.
+what can be done in a pane; in both `f2` copies the command line that does the same.
 """
 
 _SETTINGS = """\

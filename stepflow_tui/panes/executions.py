@@ -12,20 +12,24 @@ from textual.strip import Strip
 from stepflow.client import Client
 from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.run import RunRecord
-from stepflow.model.statuses import RunStatus
 from stepflow_tui.histories import Histories
-from stepflow_tui.listing import Listing, Sort
+from stepflow_tui.listing import Listing, Sort, Sought
 from stepflow_tui.presentation.executions import execution_row, list_title, titles_row
 from stepflow_tui.presentation.filters import Filter
 from stepflow_tui.presentation.glyphs import Glyphs
+from stepflow_tui.presentation.history import expected, is_working
+from stepflow_tui.presentation.run_problems import STATUSES, kind_of, next_row, said_of
 from stepflow_tui.presentation.spans import Line
-from stepflow_tui.presentation.timeline_prediction import Prediction, Usual, when_of
+from stepflow_tui.presentation.timeline_prediction import Prediction, Usual, share_done, when_of
+from stepflow_tui.presentation.timeline_problems import Kind
 from stepflow_tui.widgets.fresh_list import FreshList
 
 MORE_WITHIN = 50
 """Rows before the end at which the next page is read."""
 
-PROBLEMS = (RunStatus.FAILED, RunStatus.STALLED, RunStatus.TIMED_OUT, RunStatus.AWAITING_RETRY)
+MOST_COMPARED = 50
+"""Templates whose histories are read to tell what is late."""
+LATE = "late"
 
 
 class Executions(FreshList):
@@ -57,6 +61,8 @@ class Executions(FreshList):
         self.follows = False
         """The cursor stays on the first row, whichever execution comes to stand there."""
         self._title = ""
+        self._came_to: tuple[str, Kind] | None = None
+        """The execution that the last key for problems led to, and as what."""
         self._counts_later = False
 
     @property
@@ -150,14 +156,71 @@ class Executions(FreshList):
                 self.move_to(index)
                 return
 
-    def next_problem(self, direction: int) -> bool:
-        """Move to the next execution that failed or stands still."""
-        rows = range(self.cursor + 1, len(self.runs)) if direction > 0 else range(self.cursor - 1, -1, -1)
-        for row in rows:
-            if self.runs[row].status in PROBLEMS:
-                self.move_to(row)
-                return True
-        return False
+    # Problems
+
+    async def next_problem(self, direction: int) -> str | None:
+        """Go to what is next to be looked after, also where it was not read yet; what is to be said of it, or None:
+        there is none."""
+        before, here = Kind.FAILED, self.selected
+        if self._came_to is not None and here is not None and self._came_to[0] == here.id:
+            before = self._came_to[1]
+        rows = self.listing.runs if self.listing.may_seek else self.runs
+        if direction > 0:
+            working = dict.fromkeys(run.template for run in rows if is_working(run))
+            await self._histories.read(list(working)[:MOST_COMPARED])
+        now = datetime.now(UTC)
+        kinds = [kind_of(run, is_late=self._is_late(run, now)) for run in rows]
+        found = next_row(kinds, (before, self.cursor if self.runs else -1), direction)
+        kind, sought = await self._beyond(before, None if found is None else found[0], direction)
+        if not sought.is_all:
+            return f"None of {sought.looked_at:,} more that were looked at matches; the same key looks further"
+        run = sought.run
+        if run is None and found is not None:
+            kind, run = found[0], rows[found[1]]
+        if run is None:
+            return None
+        self._came_to = run.id, kind
+        row = next((row for row, one in enumerate(self.runs) if one.id == run.id), None)
+        if row is not None:
+            self.move_to(row)
+        else:
+            self.follows = False
+            self.begin_on(run)
+            self.post_message(self.Moved(self))
+        said = said_of(kind, before)
+        is_bounded = self.listing.has_more and not self.listing.is_by_age
+        return f"Of the {len(rows):,} that were read: {said}" if said and is_bounded else said
+
+    def _is_late(self, run: RunRecord, now: datetime) -> bool:
+        predicted = self.predictions.get(run.id)
+        if predicted is not None:
+            return when_of(run, *predicted, now)[1] == LATE
+        return expected(self._histories.of(run.template), run, now)[1] == LATE
+
+    async def _beyond(self, at: Kind, read: Kind | None, direction: int) -> tuple[Kind, Sought]:
+        """The next that was not read, if it comes before one of the kind `read`, which was. All above what was read is
+        known, and which are late only of what was read."""
+        here = self.selected
+        is_apart = here is not None and self.cursor >= len(self.listing.runs)
+        if not self.listing.may_seek:
+            return at, Sought()
+        for kind in STATUSES if direction > 0 else reversed(STATUSES):
+            own = here if kind is at and is_apart else None
+
+            def fits(run: RunRecord, kind: Kind = kind) -> bool:
+                return kind_of(run) is kind and (here is None or run.id != here.id)
+
+            if direction > 0:
+                if kind < at or (read is not None and kind >= read):
+                    continue
+                sought = await self.listing.seek(STATUSES[kind], fits, None if own is None else own.id)
+            else:
+                if kind > at or (kind is at and own is None) or (read is not None and kind < read):
+                    continue
+                sought = await self.listing.seek_back(STATUSES[kind], fits, own)
+            if sought.run is not None or not sought.is_all:
+                return kind, sought
+        return at, Sought()
 
     def on_resize(self) -> None:
         self.post_message(self.Scrolled())
@@ -235,7 +298,7 @@ class Executions(FreshList):
     @property
     def moves(self) -> bool:
         """Whether any that is seen looks otherwise as time goes by."""
-        return any(run.status is RunStatus.RUNNING or run.wake_at is not None for run in self.seen)
+        return any(is_working(run) or run.wake_at is not None for run in self.seen)
 
     def may_move(self, row: int) -> bool:
         return row < len(self.runs) and not self.runs[row].status.is_final
@@ -258,4 +321,5 @@ class Executions(FreshList):
             is_marked=is_marked,
             is_watched=run.id in self.watched,
             when=None if predicted is None else when_of(run, *predicted, now),
+            share=None if predicted is None else share_done(run, predicted[0].seconds_left(now), now),
         )

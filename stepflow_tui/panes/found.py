@@ -14,7 +14,8 @@ from stepflow_tui.presentation.spans import Line
 from stepflow_tui.searching import Hit, Search
 from stepflow_tui.widgets.fresh_list import FreshList
 
-KINDS = ("Executions", "Steps", "Log lines")
+LINES = "Log lines"
+KINDS = ("Executions", "Steps", LINES)
 
 
 class Found(FreshList):

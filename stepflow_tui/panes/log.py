@@ -1,14 +1,18 @@
-"""The live event log: the newest lines of everything, or of one execution; scrolling back reads older ones."""
+"""The live event log: the newest lines of everything, or of one execution, or of one of its steps; from a level on;
+scrolling back reads older ones."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 from stepflow.client import Client
-from stepflow.model.event import WorkflowEvent
+from stepflow.model.event import LEVELS, WorkflowEvent
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.presentation.log import event_line
 from stepflow_tui.presentation.spans import Line
+from stepflow_tui.presentation.wrapping import wrap_line
 from stepflow_tui.widgets.lines import LineView
 
 KEEP = 2000
@@ -29,6 +33,19 @@ class Log(LineView):
         """Events that somebody marked, by seq."""
         self._reading = False
         self._is_held = False
+        self.level = LEVELS[0]
+        """The least grave that is shown."""
+        self.step: str | None = None
+        """Of this step alone."""
+        self.wraps = False
+        self.has_times = True
+        self._begins = [0]
+        """Where events may have several rows: the first of each, and how many there are."""
+        self._unfolded: dict[int, list[Line]] = {}
+        """By seq, all that an event says, below its line."""
+        self._heights: dict[int, int] = {}
+        """By seq, for one width."""
+        self._width = 0
 
     @property
     def follows(self) -> bool:
@@ -49,25 +66,53 @@ class Log(LineView):
     @property
     def place(self) -> int:
         """Of the event under the cursor."""
-        return self.cursor
+        return self._place_of(self.cursor) if self._is_broken and self.events else self.cursor
 
-    async def page(self, client: Client, before_seq: int | None) -> list[WorkflowEvent]:
-        """The newest of what it shows, or the newest before `before_seq`."""
-        return await client.get_events(self.run_id, before_seq=before_seq, limit=PAGE, newest=True, bodies=False)
+    def _place_of(self, row: int) -> int:
+        return bisect_right(self._begins, row) - 1
+
+    @property
+    def _is_broken(self) -> bool:
+        """An event may have several rows."""
+        return self.wraps or bool(self._unfolded)
+
+    async def page(self, client: Client, before_seq: int | None, *, lines: bool = False) -> list[WorkflowEvent]:
+        """The newest of what it shows, or the newest before `before_seq`; `lines`: only what steps said, and ends."""
+        return await client.get_events(
+            self.run_id,
+            before_seq=before_seq,
+            limit=PAGE,
+            newest=True,
+            lines=lines,
+            step=self.step,
+            level=None if self.level == LEVELS[0] else self.level,
+            bodies=False,
+        )
 
     def has(self, event: WorkflowEvent) -> bool:
         """It is of what it shows."""
-        return self.run_id in (None, event.run_id)
+        return (
+            self.run_id in (None, event.run_id)
+            and self.step in (None, event.step_key)
+            and (self.level == LEVELS[0] or LEVELS.index(event.level) >= LEVELS.index(self.level))
+        )
 
     async def load(self, client: Client, run_id: str | None) -> None:
         """Show the newest lines of `run_id`, or of all."""
+        is_other = self.run_id not in (None, run_id)
+        if is_other:
+            self.step = None  # it was one of that execution
         self.run_id = run_id
+        asked = run_id, self.step, self.level
         events = await self.page(client, None)
-        if self.run_id != run_id:
+        if (self.run_id, self.step, self.level) != asked:
             return  # another one was asked for meanwhile
-        self.events = events
         self._begins_at_first = len(events) < PAGE
-        self.set_rows(len(events), len(events) - 1)
+        last = events[-1].seq if events else 0
+        self.events = [*events, *(event for event in self.events if event.seq > last and self.has(event))]
+        if is_other:
+            self._unfolded.clear()
+        self.set_rows(len(self.events), len(self.events) - 1)
         self._say_state()
 
     async def load_older(self, client: Client) -> None:
@@ -101,12 +146,20 @@ class Log(LineView):
         cursor = self.place
         self.events += new
         if follows and len(self.events) > KEEP:
-            del self.events[: len(self.events) - KEEP]
-            self._begins_at_first = False
+            self._drop(len(self.events) - KEEP)
         if follows:
             cursor = len(self.events) - 1
         self.set_rows(len(self.events), cursor)
         self._say_state()
+
+    def _drop(self, count: int) -> None:
+        """The oldest."""
+        if self._is_broken:
+            for event in self.events[:count]:
+                self._heights.pop(event.seq, None)
+                self._unfolded.pop(event.seq, None)
+        del self.events[:count]
+        self._begins_at_first = False
 
     def _say_state(self) -> None:
         title = self.title()
@@ -117,7 +170,13 @@ class Log(LineView):
             self.border_subtitle = subtitle
 
     def title(self) -> str:
-        return f"Log  {'all' if self.run_id is None else short_id(self.run_id)}"
+        return f"Log  {'all' if self.run_id is None else short_id(self.run_id)}{self.choices_in_words()}"
+
+    def choices_in_words(self) -> str:
+        """For its border: what of it is shown, and how, where that is not as it began."""
+        step = "" if self.step is None else f"  {self.step} only".replace("[", "\\[")
+        level = "" if self.level == LEVELS[0] else f"  ≥{self.level.upper()}"
+        return f"{step}{level}{'  wrapped' if self.wraps else ''}"
 
     def move_to(self, row: int) -> None:
         self._is_held &= max(0, min(row, self.row_count - 1)) == self.cursor
@@ -128,6 +187,59 @@ class Log(LineView):
         self._is_held = False
         super().action_last()
 
+    # Rows
+
+    def set_rows(self, count: int, cursor: int | None = None) -> None:
+        """`count` events, `cursor` on one of them."""
+        if not self._is_broken:
+            super().set_rows(count, cursor)
+            return
+        width = self.scrollable_content_region.width or 80
+        if width != self._width:
+            self._width = width
+            self._heights.clear()
+        known, heights = self._heights, []
+        for place, event in enumerate(self.events):
+            height = known.get(event.seq)
+            if height is None:
+                height = known[event.seq] = len(self._lines_of(place, width))
+            heights.append(height)
+        self._begins = list(accumulate(heights, initial=0))
+        rows = self._begins[-1]
+        if cursor is not None:
+            cursor = rows - 1 if cursor == count - 1 else self._begins[max(0, cursor)]
+        super().set_rows(rows, cursor)
+
+    def set_wraps(self, wraps: bool) -> None:
+        place = self.place
+        self.wraps = wraps
+        self._heights.clear()
+        self.set_rows(len(self.events), place)
+        self._say_state()
+
+    def set_times(self, has_times: bool) -> None:
+        place = self.place
+        self.has_times = has_times
+        self._heights.clear()
+        self.set_rows(len(self.events), place)
+
+    def toggle_unfolded(self, event: WorkflowEvent, says: list[Line]) -> None:
+        """Show `says` below its line, or fold it again."""
+        place = self.place
+        if self._unfolded.pop(event.seq, None) is None:
+            self._unfolded[event.seq] = says
+        self._heights.clear()
+        self.set_rows(len(self.events), place)
+        self._say_state()
+
+    def is_unfolded(self, event: WorkflowEvent) -> bool:
+        return event.seq in self._unfolded
+
+    def on_resize(self) -> None:
+        if self._is_broken and self.scrollable_content_region.width != self._width:
+            self.set_rows(len(self.events), self.place)
+        super().on_resize()
+
     # Marks
 
     @property
@@ -136,13 +248,19 @@ class Log(LineView):
         return self.events[self.place] if self.events else None
 
     def toggle_mark(self) -> None:
-        if self.selected is not None:
-            self.marked ^= {self.selected.seq}
-            self.refresh()
+        if self.selected is None:
+            return
+        place = self.place
+        self.marked ^= {self.selected.seq}
+        self._heights.clear()  # a mark takes room
+        self.set_rows(len(self.events), place)
 
     @property
     def marked_rows(self) -> Sequence[int]:
-        return [row for row, event in enumerate(self.events) if event.seq in self.marked] if self.marked else ()
+        if not self.marked:
+            return ()
+        places = [place for place, event in enumerate(self.events) if event.seq in self.marked]
+        return [self._begins[place] for place in places] if self._is_broken else places
 
     def with_mark(self, event: WorkflowEvent, line: Line) -> Line:
         """Before every line, as soon as one is marked."""
@@ -150,6 +268,22 @@ class Log(LineView):
             return line
         return [("* " if event.seq in self.marked else "  ", "active"), *line]
 
+    # Drawing
+
+    def event_line(self, event: WorkflowEvent, width: int) -> Line:
+        line = event_line(event, width, with_run=self.run_id is None)
+        return line if self.has_times else line[1:]
+
+    def _lines_of(self, place: int, width: int) -> list[Line]:
+        event = self.events[place]
+        line = self.with_mark(event, self.event_line(event, width))
+        says = self._unfolded.get(event.seq, [])
+        return [*(wrap_line(line, width) if self.wraps else [line]), *says]
+
     def line_at(self, row: int, width: int) -> Line:
-        event = self.events[row]
-        return self.with_mark(event, event_line(event, width, with_run=self.run_id is None))
+        if not self._is_broken:
+            event = self.events[row]
+            return self.with_mark(event, self.event_line(event, width))
+        place = self._place_of(row)
+        lines, part = self._lines_of(place, width), row - self._begins[place]
+        return lines[part] if part < len(lines) else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual import events
 from textual.app import ComposeResult
 
-from stepflow_tui.panes.palette import Choosing, Command, CommandLine, CommandList, Palette
+from stepflow_tui.panes.palette import COPIES, Choosing, Command, CommandLine, CommandList, Palette, Row
 
 MOVES = {"down": 1, "j": 1, "up": -1, "k": -1, "pagedown": 10, "pageup": -10}
 
@@ -19,10 +19,10 @@ class Menu(Choosing):
 
     def compose(self) -> ComposeResult:
         yield CommandList()
-        yield CommandLine(f"{self._title}: a key or enter does it · esc", "Y")
+        yield CommandLine(f"{self._title}: a key or enter does it · esc", COPIES)
 
     def on_mount(self) -> None:
-        self.list.show([(command, ()) for command in self._commands], 0)
+        self.list.show([Row(command) for command in self._commands], 0)
         self._say()
 
     def on_key(self, event: events.Key) -> None:
@@ -33,7 +33,7 @@ class Menu(Choosing):
             self.list.action_move(MOVES[event.key])
         elif event.key == "enter":
             self.post_message(Palette.Closed(selected))
-        elif event.key == "Y":
+        elif event.key == COPIES:
             self.yank()
         else:
             chosen = next((one for one in self._commands if event.key in one.names), None)

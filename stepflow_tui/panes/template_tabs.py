@@ -13,7 +13,7 @@ from stepflow_tui.presentation.problems import problem_row
 from stepflow_tui.presentation.simulation import Picture
 from stepflow_tui.presentation.spans import Line
 from stepflow_tui.presentation.templates import problem_lines
-from stepflow_tui.presentation.versions import VersionRow, diff_line, version_row
+from stepflow_tui.presentation.versions import VersionRow, diff_line, first_differences, version_row
 from stepflow_tui.widgets.lines import LineView
 from stepflow_tui.widgets.wide import WideView, longest_of
 
@@ -141,14 +141,14 @@ class Versions(Tab):
     def before(self, version: int) -> TemplateVersion | None:
         return next((row.version for row in self.rows if row.version.version == version - 1), None)
 
-    def show(self, rows: Sequence[VersionRow], runs: Mapping[int, int]) -> None:
-        """The cursor stays on its version, or on the newest."""
+    def show(self, rows: Sequence[VersionRow], runs: Mapping[int, int], empty: str = "") -> None:
+        """The cursor stays on its version, or on the newest. `empty`: what is said where there is none."""
         before = self.selected if self.cursor else None
-        self.rows, self._runs = rows, runs
+        self.rows, self._runs, self.empty = rows, runs, empty
         numbers = [row.version.version for row in rows]
         row = numbers.index(before.version) if before is not None and before.version in numbers else 0
         some = f" · the newest {len(rows)}" if rows and rows[-1].version.version > 1 else ""
-        self.fill(len(rows), row, f"⏎ what changed · r runs it{some}")
+        self.fill(len(rows), row, f"⏎ what changed · r runs it{some}" if rows else "")
 
     def row_at(self, row: int, width: int) -> Line:
         one = self.rows[row]
@@ -161,15 +161,23 @@ class SourceDiff(Tab, WideView):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(glyphs)
         self._lines: Sequence[str] = ()
+        self._differ: Mapping[int, int] = {}
+        """By place, where a line differs from the one that came for it."""
         self._title: Line = []
 
     def show(self, title: str, lines: Sequence[str], empty: str) -> None:
         self._title, self._lines, self.empty = [(title, "title")], lines, empty
+        self._differ = first_differences(lines)
         self.left, self.longest = 0, longest_of(lines)
         self.fill(len(lines) + 1 if lines else 0, 0, "D the other side")
 
     def row_at(self, row: int, width: int) -> Line:
-        return self._title if row == 0 else self.in_sight(diff_line(self._lines[row - 1]))
+        if row == 0:
+            return self._title
+        text = self._lines[row - 1]
+        if self.left:
+            return self.in_sight(diff_line(text))
+        return diff_line(text, width, self._differ.get(row - 1, 0))
 
 
 class Simulated(Tab):

@@ -40,6 +40,7 @@ from stepflow_tui.presentation.timeline_folding import (
     Choices,
     GridRow,
     GroupRow,
+    Id,
     ItemRest,
     ItemRow,
     NotRun,
@@ -53,6 +54,7 @@ from stepflow_tui.presentation.timeline_folding import (
 from stepflow_tui.presentation.timeline_items import Item, Items, may_have_items
 from stepflow_tui.presentation.timeline_losses import Loss, losses_of, may_have_lost, with_losses
 from stepflow_tui.presentation.timeline_prediction import Prediction, predict, subtitle_of
+from stepflow_tui.presentation.timeline_problems import Kind, Stop, next_stop, opened_for, stops, unfolded
 from stepflow_tui.session import Session
 from stepflow_tui.widgets.fresh_list import FreshList
 
@@ -112,6 +114,8 @@ class Timeline(FreshList):
         self.is_chosen = False
         """Somebody went to the row at hand."""
         self._at_hand: str | None = None
+        self._came_to: tuple[Id, Kind] | None = None
+        """The row that the last key for problems led to, and as what."""
         self._why = NOTHING_YET
 
     @property
@@ -136,7 +140,7 @@ class Timeline(FreshList):
             if self.run is not None:
                 self._session.predictions.pop(self.run.id, None)
             self.choices, self.zoom, self.items, self._at_hand = Choices(), None, {}, None
-            self.is_chosen = False
+            self.is_chosen, self._came_to = False, None
             self._losses, self._asked = {}, set()
             self._children.forget()
         self.run = run
@@ -181,9 +185,10 @@ class Timeline(FreshList):
                     return place
         return None
 
-    def _rows_to_show(self) -> list[Shown]:
+    def _rows_to_show(self, choices: Choices | None = None) -> list[Shown]:
+        """`choices`: others than those that were made."""
         cells = self.scrollable_content_region.width - self._names - BESIDE
-        return shown_rows(self.rows, self._critical, self.choices, self.items, max(1, cells), self.now())
+        return shown_rows(self.rows, self._critical, choices or self.choices, self.items, max(1, cells), self.now())
 
     def _arrange(self, cursor: int | None = None) -> None:
         """Make the lines anew; the cursor stays on what it is on."""
@@ -418,6 +423,48 @@ class Timeline(FreshList):
                 self.move_to(place)
                 return True
         return False
+
+    # Problems
+
+    def next_problem(self, direction: int, *, with_items: bool = True) -> Stop | None:
+        """Go to what is next to be looked after, which is unfolded; None: nothing is. `with_items`: else the step whose
+        items failed stands for them."""
+        now, items = self.now(), self.items if with_items else {}
+        everything = unfolded(self.choices, items)
+        rows = self._rows_to_show(everything)
+        failing = () if with_items else [key for key, own in self.items.items() if own.failures()]
+        found = stops(rows, self._late(now), failing)
+        stop = next_stop(found, self._place_in(rows), direction)
+        if stop is not None:
+            self._unfold(stop.row, everything)
+            self._came_to = stop.row.id, stop.kind
+            self.move_to(next(place for place, row in enumerate(self.shown) if row.id == stop.row.id))
+        return stop
+
+    def _place_in(self, rows: Sequence[Shown]) -> tuple[Kind, int]:
+        """Of the row at hand, among more rows. Who comes to one by himself begins with what failed."""
+        at = self.selected
+        places = {row.id: place for place, row in enumerate(rows)}
+        if at is None:
+            return Kind.FAILED, -1
+        kind = self._came_to[1] if self._came_to is not None and self._came_to[0] == at.id else Kind.FAILED
+        return kind, places.get(at.id, places.get(("step", self.selected_key or ""), -1))
+
+    def _unfold(self, row: Row | ItemRow, everything: Choices) -> None:
+        """As little as brings it in sight."""
+        for choices in (*opened_for(self.choices, row), everything):
+            if any(one.id == row.id for one in self._rows_to_show(choices)):
+                self.choices = choices
+                break
+        self._arrange()
+
+    def _late(self, now: datetime) -> set[str]:
+        """Keys of steps that take longer than they usually do."""
+        if self.prediction is None:
+            return set()
+        expected = self.prediction.steps
+        begun = [(row.step.key, row.step.started_at) for row in self.rows if row.step.key in expected]
+        return {key for key, at in begun if at is not None and expected[key].usual.is_late((now - at).total_seconds())}
 
     # Folding
 

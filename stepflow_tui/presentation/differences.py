@@ -18,6 +18,7 @@ from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, fit, fit_name, safe
 from stepflow_tui.presentation.timeline_bars import EIGHTHS
 from stepflow_tui.presentation.timeline_folding import Row, rows_of
+from stepflow_tui.presentation.versions import first_difference
 from stepflow_tui.presentation.wrapping import wrap_text
 
 WHOLE = "execution"
@@ -25,6 +26,8 @@ NOTABLE_MS = 100
 """Less is not said to be slower or quicker."""
 MOST_CHANGES = 200
 MOST_OF_VALUE = 200
+BEFORE_DIFFERENCE = 40
+"""Characters of a long value before what differs in it."""
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -152,7 +155,7 @@ def difference_lines(pair: Pair, width: int, glyphs: Glyphs) -> list[Line]:
 
 def _change_lines(name: str, changes: Sequence[Change], width: int, arrow: str) -> Iterator[Line]:
     for change in changes[:MOST_CHANGES]:
-        old, new = _written(change.before), _written(change.after)
+        old, new = _written_both(change)
         head = f"{name} {safe(change.path)}  "
         if cell_len(head) + cell_len(old) + cell_len(new) + 4 <= width:
             yield [(head, "dim"), (old, "late"), (f" {arrow} ", "dim"), (new, "active")]
@@ -164,11 +167,20 @@ def _change_lines(name: str, changes: Sequence[Change], width: int, arrow: str) 
         yield [(f"{name}: {len(changes) - MOST_CHANGES:,} more", "dim")]
 
 
+def _written_both(change: Change) -> tuple[str, str]:
+    """Cut to what is seen of them, their first difference with it."""
+    old, new = _written(change.before), _written(change.after)
+    begin = max(0, first_difference(old, new) - BEFORE_DIFFERENCE) if max(len(old), len(new)) > MOST_OF_VALUE else 0
+    return _cut(old, begin), _cut(new, begin)
+
+
+def _cut(text: str, begin: int) -> str:
+    end = begin + MOST_OF_VALUE
+    return safe(f"{'…' if begin else ''}{text[begin:end]}{'…' if len(text) > end else ''}")
+
+
 def _written(value: Any) -> str:
-    if value is msgspec.UNSET:
-        return "(none)"
-    text = json.dumps(value, ensure_ascii=False)
-    return safe(text if len(text) <= MOST_OF_VALUE else f"{text[:MOST_OF_VALUE]}…")
+    return "(none)" if value is msgspec.UNSET else json.dumps(value, ensure_ascii=False)
 
 
 def diff_title(before: RunRecord, after: RunRecord, glyphs: Glyphs) -> str:

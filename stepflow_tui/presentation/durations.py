@@ -23,6 +23,12 @@ def short(seconds: float) -> str:
     return f"{days}d{hours:02d}h" if days < 100 else f"{days:,}d"
 
 
+def passed(elapsed: float, left: float) -> int:
+    """Of a hundred, how much of its time is over; what goes on is never at its end."""
+    whole = elapsed + left
+    return min(99, int(100 * elapsed / whole)) if whole > 0 else 0
+
+
 def ticks(total: float, cells: int, least_apart: int = 9, begin: float = 0.0) -> list[tuple[int, str]]:
     """Column and label of each tick of an axis of `cells` for `total` seconds from `begin` on: steps of 1, 2, 5, …
     seconds, minutes."""

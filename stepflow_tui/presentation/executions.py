@@ -14,7 +14,7 @@ from stepflow.model.run import NO_WORKER, WORKER_DIED, WORKER_GONE, RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.presentation.durations import short
 from stepflow_tui.presentation.glyphs import Glyphs
-from stepflow_tui.presentation.history import CELLS, History, expected, past_line
+from stepflow_tui.presentation.history import CELLS, History, expected, is_working, passed_usually, past_line
 from stepflow_tui.presentation.spans import Line, cells, fit, fit_name, safe
 
 SHORT_ID = 4
@@ -41,7 +41,7 @@ class Layout(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=32)
 def layout_of(width: int, *, full: bool) -> Layout:
     """The most telling columns first; `full`: those too that the dashboard has no room for."""
-    wide = width >= 70
+    wide = width >= 74  # what is wrong has 24 cells there beside the trend
     name = max(8, min(24 if wide else 16, width // 4))
     left = width - 2 - SHORT_ID - 1 - name
     status = 11 if left >= 12 else 0
@@ -74,8 +74,10 @@ def execution_row(
     is_marked: bool = False,
     is_watched: bool = False,
     when: tuple[str, str] | None = None,
+    share: int | None = None,
 ) -> Line:
-    """`when`: it will end, as its steps tell; None: as its template's history tells."""
+    """`when`: it will end, as its steps tell, and `share`: of a hundred, how much of its time is over; without `when`
+    both as its template's history tells."""
     layout = layout_of(width, full=full)
     glyph, style = glyphs.run(run.status)
     mark = MARKS[is_marked, is_watched][glyphs.ascii_only]
@@ -84,23 +86,30 @@ def execution_row(
     if layout.version:
         line.append((fit(f"{f'v{run.version}':>4}", layout.version), "dim"))
     if layout.status:
-        line.append((" " + fit(_status(run), layout.status - 1), style))
+        if when is None:
+            share = passed_usually(history, run, now)
+        line.append((" " + fit(_status(run, share), layout.status - 1), style))
     if layout.started:
         line.append((fit(f"{_when(run.started_at, now):>11}", layout.started), "dim"))
     if layout.took:
         line.append((fit(f"{_took(run, now):>6}", layout.took), "dim" if run.status.is_final else ""))
-    room = layout.what
-    # What went wrong matters more than how those before it went.
-    if layout.past and 0 < room < cells(why_line(run, now, FAR)) and not layout.worker:
-        room += layout.past - 1
-        line.append((" ", ""))
-    elif layout.past:
+    if layout.past:
         line += [*past_line(history, run, glyphs), (" ", "")]
     if layout.worker:
         line.append((fit(safe(run.worker or ""), layout.worker - 1) + " ", "dim"))
-    if room:
-        line += why_line(run, now, room) or _going_on(run, expected(history, run, now) if when is None else when)
+    if layout.what:
+        ends = expected(history, run, now) if when is None else when
+        line += _retried(run, glyphs) + (why_line(run, now, layout.what, ends) or _going_on(run, ends))
     return line
+
+
+def _retried(run: RunRecord, glyphs: Glyphs) -> Line:
+    """`↻ w4f2 ✓  `: as what, and how that stands."""
+    if run.retried_as is None:
+        return []
+    sign, style = glyphs.run(run.retried_as.status)
+    again, _ = glyphs.run(RunStatus.AWAITING_RETRY)
+    return [(f"{again} {short_id(run.retried_as.id)} {sign}  ", style)]
 
 
 TITLES = {"created": "", "started": "started", "finished": "", "duration": "took"}
@@ -175,11 +184,13 @@ WORDS = {RunStatus.AWAITING_RETRY: "retrying", RunStatus.COMPLETED: "ok", RunSta
 CANCELLING = "cancelling"
 
 
-def _status(run: RunRecord) -> str:
+def _status(run: RunRecord, share: int | None) -> str:
     if run.cancel_requested:
         return CANCELLING
-    if run.status is RunStatus.RUNNING and run.steps_total:
-        return f"run {run.steps_done * 100 // run.steps_total:d}%"
+    if run.status is RunStatus.RUNNING and share is None and run.steps_total > 1:
+        share = run.steps_done * 100 // run.steps_total
+    if run.status is RunStatus.RUNNING and share is not None:
+        return f"run {share}%"
     return WORDS.get(run.status, run.status.value)
 
 
@@ -189,28 +200,49 @@ def _took(run: RunRecord, now: datetime) -> str:
     return short(((run.finished_at or now) - run.started_at).total_seconds())
 
 
-FAR = 1 << 30
-"""Room for all there is to say."""
 LEAST_MESSAGE = 10
 """Cells of one before it gives way to when it goes on."""
 MOST_AWAITED = 2
 
 
-def why_line(run: RunRecord, now: datetime, room: int) -> Line:
+def why_line(run: RunRecord, now: datetime, room: int, ends: tuple[str, str] = ("", "")) -> Line:
     """Why it stands as it does; empty: it goes on, or ended well. An error is cut to `room` before the time when it is
-    tried again; what somebody has to answer is not."""
+    tried again; what somebody has to answer is not. `ends`: when it will, and a style."""
     if run.error is not None:
-        return [(error_text(run.error), "bad")]
+        return [(error_text(run.error), "bad" if run.retried_as is None else "dim")]
     if run.reason:
         return [(why_words(run), "dim" if run.status.is_final else "bad")]
     left = "" if run.wake_at is None or run.wake_at <= now else short((run.wake_at - now).total_seconds())
     if run.status is RunStatus.AWAITING_RETRY and run.last_error is not None:
         return _tried_again(error_text(run.last_error), f"  again in {left}" if left else "", room)
+    if run.awaits and is_working(run):
+        return _at_work(run, ends, room)
     if run.awaits:
-        return [(awaited_words(run), "wait"), (f"  times out in {left}" if left else "", "dim")]
+        asks = awaited_words(run).removeprefix("waits for ")
+        return [(asks, "wait"), (f"  times out in {left}" if left else "", "dim")]
     if left and not run.status.is_final:
         return [(f"{'begins' if run.status is RunStatus.SCHEDULED else 'goes on'} in {left}", "dim")]
     return []
+
+
+def _at_work(run: RunRecord, ends: tuple[str, str], room: int) -> Line:
+    """`ETA 2m10  458/1,000 pages, 3 failed`; where that has no room, `ETA 2m10  458/1,000 3 failed`, or without ETA."""
+    when, style = ends
+    begin: Line = [(f"{when}  ", style)] if when else []
+    line: Line = []
+    for place, one in enumerate(run.awaits[:MOST_AWAITED]):
+        many = f"{one.ended:,}/{one.children:,} " if one.children > 1 else ""
+        line.append((f"{'; ' if place else ''}{many}{safe(one.step)}", "active"))
+        if one.failed:
+            line.append((f", {one.failed:,} failed", "bad"))
+    first = run.awaits[0]
+    if cells([*begin, *line]) <= room or first.children < 2:
+        return [*begin, *line]
+    line = [(f"{first.ended:,}/{first.children:,}", "active")]
+    if first.failed:
+        line.append((f" {first.failed:,} failed", "bad"))
+    begin = [(f"{when} ", style)] if when else []
+    return [*begin, *line] if cells([*begin, *line]) <= room else line
 
 
 def _tried_again(message: str, when: str, room: int) -> Line:

@@ -1,12 +1,46 @@
-"""Finding by a few letters: `rt` finds "Retry it", and better than "start"."""
+"""Finding by a few letters: `rt` finds "Retry it", and better than "start"; or by another word for the same."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
 
 from stepflow_tui.presentation.spans import Line
 
 _WORD = 8
 _TOGETHER = 9
 _FIRST = 4
+LEAST_OF_WORD = 2
+"""Letters by which another word for something is known."""
+
+
+class Hit(msgspec.Struct, frozen=True):
+    score: int
+    is_whole: bool
+    """All that was wanted stands in a row somewhere, and not only its letters."""
+    places: tuple[int, ...]
+    """In the text, the characters that were found."""
+    by: tuple[str, ...] = ()
+    """The other words that it was found by."""
+
+
+def look_up(wanted: str, text: str, others: Sequence[str] = ()) -> Hit | None:
+    """As `match`; a word of `wanted` may also begin one of `others`, other words for the same, in small letters."""
+    score, places, by, lowered = 0, set[int](), list[str](), text.lower()
+    for word in wanted.lower().split():
+        begun = min((one for one in others if len(word) >= LEAST_OF_WORD and one.startswith(word)), key=len, default="")
+        inside = _match_word(word, lowered) if word in lowered else None
+        other = _match_word(word, begun)
+        if inside is None and other is None:
+            scattered = match(wanted, text)
+            return None if scattered is None else Hit(scattered[0], False, scattered[1])
+        score += max(0 if inside is None else inside[0], 0 if other is None else other[0] + _WORD * (begun == word))
+        if inside is not None:
+            places.update(inside[1])
+        else:
+            by.append(begun)
+    return Hit(score, True, tuple(sorted(places)), tuple(by))
 
 
 def match(wanted: str, text: str) -> tuple[int, tuple[int, ...]] | None:

@@ -10,14 +10,14 @@ import msgspec
 from stepflow.model.run import RunRecord
 from stepflow.model.stats import percentile
 from stepflow.model.statuses import RunStatus
-from stepflow_tui.presentation.durations import short
+from stepflow_tui.presentation.durations import passed, short
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line
 from stepflow_tui.presentation.sparkline import bar_of
 
 CELLS = 6
-ENOUGH = 3
-"""Completed executions from which on anything is expected of the next."""
+ENOUGH_TO_BE_LATE = 3
+"""Completed executions from which on another one can be late."""
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -35,16 +35,15 @@ class History(msgspec.Struct, frozen=True):
     median: float | None = None
     """Seconds that a completed one took."""
     late_after: float | None = None
-    """Seconds: the 95th percentile of them."""
+    """Seconds: the 95th percentile of them, where there are enough."""
 
 
 def history_of(runs: Sequence[RunRecord]) -> History:
     """Of executions of one template, the newest first."""
     ended = tuple(Past(run.id, run.status, _seconds(run)) for run in runs if run.status.is_final)
     took = [one.seconds for one in ended if one.seconds is not None and one.status is RunStatus.COMPLETED]
-    if len(took) < ENOUGH:
-        return History(ended)
-    return History(ended, percentile(took, 0.5), percentile(took, 0.95))
+    late_after = percentile(took, 0.95) if len(took) >= ENOUGH_TO_BE_LATE else None
+    return History(ended, percentile(took, 0.5), late_after)
 
 
 def _seconds(run: RunRecord) -> float | None:
@@ -84,15 +83,31 @@ def _pieces(newest_first: Sequence[Past], cells: int, usual: float, glyphs: Glyp
     return line
 
 
+def is_working(run: RunRecord) -> bool:
+    """Itself, or only what its steps have started."""
+    if run.status is RunStatus.WAITING:
+        return bool(run.awaits) and all(one.signal is None for one in run.awaits)
+    return run.status is RunStatus.RUNNING
+
+
+def passed_usually(history: History | None, run: RunRecord, now: datetime) -> int | None:
+    """Of a hundred, how much of the time is over that its template's history tells; None: it tells nothing."""
+    if history is None or history.median is None or run.started_at is None or not is_working(run) or run.lacks_worker:
+        return None
+    elapsed = (now - run.started_at).total_seconds()
+    ends = history.median if elapsed <= history.median else history.late_after or 0.0
+    return passed(elapsed, max(0.0, ends - elapsed))
+
+
 def expected(history: History | None, run: RunRecord, now: datetime) -> tuple[str, str]:
     """When it will end, as far as its template's history tells; text and style."""
-    if history is None or history.median is None or history.late_after is None:
-        return "", ""
-    if run.status is not RunStatus.RUNNING or run.started_at is None:
+    if history is None or history.median is None or run.started_at is None or not is_working(run):
         return "", ""
     elapsed = (now - run.started_at).total_seconds()
     if elapsed <= history.median:
         return f"ETA {short(history.median - elapsed)}", "dim"
+    if history.late_after is None:
+        return "", ""
     if elapsed <= history.late_after:
         return f"ETA <{short(history.late_after - elapsed)}", "dim"
     return f"late {short(elapsed - history.median)}", "late"

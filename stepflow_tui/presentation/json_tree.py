@@ -1,4 +1,7 @@
-"""A value that folds, as rows that are made when they are looked at: ten megabytes open as quickly as ten bytes."""
+"""A value that folds, as rows that are made when they are looked at: ten megabytes open as quickly as ten bytes.
+
+Its parts are what JSON is in Python, or `JsonText` where they are large.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,20 @@ import re
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any, Literal
 
 import msgspec
 
 from stepflow.model import jsontext
 from stepflow_tui.presentation.glyphs import Glyphs
+from stepflow_tui.presentation.json_text import JsonText
+from stepflow_tui.presentation.pieces import LONG, Pieces
 from stepflow_tui.presentation.spans import Line, safe
 
 Form = Literal["json", "yaml"]
 Path = tuple[str | int, ...]
 
-LONG = 160
-"""Characters from which on a text folds into its lines, and of a line of it."""
 AT_FIRST = 200
 """Rows that are unfolded to begin with."""
 MOST_SHOWN = 1000
@@ -43,27 +47,70 @@ class _Open:
     """An unfolded value: what is in it, and which of that is unfolded too."""
 
     def __init__(self, value: Any) -> None:
-        self.is_text = isinstance(value, str)
-        self.items: Any = pieces(value) if self.is_text else value
-        self.keys: Sequence[Any] = list(value) if isinstance(value, dict) else range(len(self.items))
+        self.is_text = is_text(value)
+        self._value: Any = Pieces(whole(value)) if self.is_text else value
+        self._keys: Sequence[Any] = list(value) if isinstance(value, dict) else range(len(self._value))
         self.opened: dict[int, _Open] = {}
         """By place."""
         self.places: list[int] = []
         """Of these, in order."""
-        self.rows = len(self.keys)
+        self.rows = len(self._keys)
+
+    def at(self, place: int) -> tuple[str | int, Any]:
+        if isinstance(self._value, JsonText):
+            return self._value.at(place)
+        key = self._keys[place]
+        return key, self._value[key]
 
     def place_of(self, key: str | int) -> int:
-        return key if isinstance(self.keys, range) and isinstance(key, int) else self.keys.index(key)
+        if isinstance(self._value, JsonText):
+            return self._value.place_of(key)
+        return key if isinstance(self._keys, range) and isinstance(key, int) else self._keys.index(key)
 
 
-def pieces(text: str) -> list[str]:
-    return [line[at : at + LONG] for line in text.splitlines() for at in range(0, len(line) or 1, LONG)]
+def is_text(value: Any) -> bool:
+    return value.is_text if isinstance(value, JsonText) else isinstance(value, str)
+
+
+def is_object(value: Any) -> bool:
+    return value.is_object if isinstance(value, JsonText) else isinstance(value, dict)
+
+
+def has_parts(value: Any) -> bool:
+    """It is an object or a list."""
+    return isinstance(value, dict | list) or (isinstance(value, JsonText) and not value.is_text)
+
+
+def members(value: Any) -> Iterator[tuple[str | int, Any]]:
+    """Of an object or a list: keys or places, and what stands there."""
+    if isinstance(value, JsonText):
+        return value.members()
+    return iter(value.items() if isinstance(value, dict) else enumerate(value))
+
+
+def whole(value: Any) -> Any:
+    """Without any `JsonText`, also in it: all is decoded."""
+    if isinstance(value, JsonText):
+        return value.decode()
+    return {key: whole(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+
+
+def large_of(document: dict[str, Any]) -> list[JsonText]:
+    """What of it is large, however deep in objects."""
+    found: list[JsonText] = []
+    waiting: list[Any] = [document]
+    for value in waiting:
+        if isinstance(value, JsonText):
+            found.append(value)
+        elif isinstance(value, dict):
+            waiting += value.values()
+    return found
 
 
 def folds(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) > LONG or len(value.splitlines()) > 1
-    return isinstance(value, dict | list) and bool(value)
+    return isinstance(value, JsonText) or (isinstance(value, dict | list) and bool(value))
 
 
 class JsonTree:
@@ -92,12 +139,11 @@ class JsonTree:
             if inside is None:
                 return self._row(node, path, row)
             row -= inside + 1
-            path = (*path, node.keys[inside])
+            path = (*path, node.at(inside)[0])
             node = node.opened[inside]
 
     def _row(self, node: _Open, path: Path, place: int) -> Row:
-        key = node.keys[place]
-        value = node.items[key]
+        key, value = node.at(place)
         if node.is_text:
             return Row(path, len(path), value, is_piece=True)
         return Row((*path, key), len(path), value, folds(value), place in node.opened)
@@ -119,7 +165,7 @@ class JsonTree:
         for key in path:
             place = node.place_of(key)
             if place not in node.opened:
-                value = node.items[key]
+                _, value = node.at(place)
                 if not folds(value):
                     return
                 new = _Open(value)
@@ -147,7 +193,7 @@ class JsonTree:
         waiting: list[tuple[Path, _Open]] = [((), self._root)]
         for path, node in waiting:
             for place in node.places:
-                inner = (*path, node.keys[place])
+                inner = (*path, node.at(place)[0])
                 yield inner
                 waiting.append((inner, node.opened[place]))
 
@@ -160,10 +206,9 @@ class JsonTree:
                 value = self.at(path)
                 if len(value) > AT_FIRST:
                     continue
-                for key in value if isinstance(value, dict) else range(len(value)):
-                    inner = value[key]
-                    is_small = isinstance(inner, dict | list) and self.row_count + len(inner) <= AT_FIRST
-                    if inner and is_small:
+                for key, inner in members(value):
+                    is_small = has_parts(inner) and self.row_count + len(inner) <= AT_FIRST
+                    if is_small and len(inner):
                         self.unfold((*path, key))
                         below.append((*path, key))
             level = below
@@ -176,15 +221,16 @@ class JsonTree:
 
     def walk(self) -> Iterator[tuple[Path, Any]]:
         """Every value with its path, in order."""
-        waiting: list[tuple[Path, Any]] = [((), self.value)]
+        waiting: list[tuple[Path, Iterator[tuple[str | int, Any]]]] = [((), members(self.value))]
         while waiting:
-            path, value = waiting.pop()
-            if path:
-                yield path, value
-            if isinstance(value, dict):
-                waiting += [((*path, key), inner) for key, inner in reversed(value.items())]
-            elif isinstance(value, list):
-                waiting += [((*path, place), value[place]) for place in range(len(value) - 1, -1, -1)]
+            path, inside = waiting[-1]
+            for key, value in inside:
+                yield (*path, key), value
+                if has_parts(value):
+                    waiting.append(((*path, key), members(value)))
+                    break
+            else:
+                waiting.pop()
 
 
 def matches(path: Path, value: Any, needle: str) -> bool:
@@ -192,9 +238,9 @@ def matches(path: Path, value: Any, needle: str) -> bool:
     key = path[-1]
     if isinstance(key, str) and needle in key.lower():
         return True
-    if isinstance(value, dict | list):
+    if has_parts(value):
         return False
-    return needle in (value if isinstance(value, str) else json.dumps(value)).lower()
+    return needle in (whole(value) if is_text(value) else json.dumps(value)).lower()
 
 
 # As text
@@ -225,34 +271,42 @@ def _key(key: str, form: Form) -> str:
 
 
 def _short(value: Any, form: Form, *, is_open: bool) -> tuple[str, str]:
-    if isinstance(value, dict | list):
-        begin, end = "{}" if isinstance(value, dict) else "[]"
-        count = f"{len(value):,}" if value else ""
-        if is_open or not value:
+    if has_parts(value):
+        begin, end = "{}" if is_object(value) else "[]"
+        count = f"{len(value):,}" if len(value) else ""
+        if is_open or not len(value):
             return (f"{begin}{count}{end}", "dim")
         shown = _parts(value, form)
         return (f"{begin}{count}{end}  {shown}", "dim")
-    if isinstance(value, str):
+    if is_text(value):
         if is_open:
             return (f"{len(value):,} characters", "dim")
-        return safe(_scalar(value[:MOST_SHOWN], form)), ""
+        return safe(_scalar(_beginning(value, MOST_SHOWN), form)), ""
     return _scalar(value, form), "wait" if isinstance(value, int | float) and not isinstance(value, bool) else "late"
 
 
-def _parts(value: dict[str, Any] | list[Any], form: Form) -> str:
+def _beginning(value: str | JsonText, characters: int) -> str:
+    return value.beginning(characters) if isinstance(value, JsonText) else value[:characters]
+
+
+def _parts(value: Any, form: Form) -> str:
     """The first of what is folded in it."""
-    keys = list(zip(range(MOST_PARTS), value, strict=False))
-    if isinstance(value, dict):
-        shown = [f"{_key(key, form)}: {_part(value[key], form)}" for _, key in keys]
+    if isinstance(value, JsonText):
+        first = [value.at(place) for place in range(min(len(value), MOST_PARTS))]
     else:
-        shown = [_part(item, form) for _, item in keys]
+        first = list(islice(members(value), MOST_PARTS))
+    if is_object(value):
+        shown = [f"{_key(str(key), form)}: {_part(inner, form)}" for key, inner in first]
+    else:
+        shown = [_part(inner, form) for _, inner in first]
     return ", ".join(shown) + (", …" if len(value) > MOST_PARTS else "")
 
 
 def _part(value: Any, form: Form) -> str:
-    if isinstance(value, dict | list):
-        return ("{…}" if isinstance(value, dict) else "[…]") if value else ("{}" if isinstance(value, dict) else "[]")
-    return safe(_scalar(value[:LONG] if isinstance(value, str) else value, form))
+    if has_parts(value):
+        begin, end = "{}" if is_object(value) else "[]"
+        return f"{begin}…{end}" if len(value) else begin + end
+    return safe(_scalar(_beginning(value, LONG) if is_text(value) else value, form))
 
 
 def _scalar(value: Any, form: Form) -> str:
@@ -263,9 +317,21 @@ def _scalar(value: Any, form: Form) -> str:
 
 def as_text(value: Any, form: Form) -> str:
     """All of it, for the clipboard."""
-    if isinstance(value, str):
-        return value
-    return _yaml(value) if form == "yaml" else json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        told = whole(value)
+        if isinstance(told, str):
+            return told
+        return _yaml(told) if form == "yaml" else json.dumps(told, ensure_ascii=False, indent=2)
+    except RecursionError:  # nested deeper than what lays it out can follow
+        return _written(value)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, JsonText):
+        return value.written().decode()
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{jsontext.encode(key)}:{_written(inner)}" for key, inner in value.items()) + "}"
+    return jsontext.encode(value)
 
 
 def _yaml(value: Any, *, in_a_line: bool = False) -> str:
@@ -305,22 +371,3 @@ def _dumper() -> type[Any]:
 
     Dumper.add_representer(str, text)
     return Dumper
-
-
-def shared(value: Any, known: Sequence[Any]) -> Any:
-    """`value`, or what is the same and known already, also what stands in it: large ones are kept once."""
-    same = _known(value, known)
-    if same is value and isinstance(value, dict) and len(value) <= AT_FIRST:
-        return {key: _known(inner, known) for key, inner in value.items()}
-    return same
-
-
-def _known(value: Any, known: Sequence[Any]) -> Any:
-    return (
-        next((one for one in known if _is_same(one, value)), value) if isinstance(value, dict | list | str) else value
-    )
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    """As text: Python says that 1, 1.0 and true are equal."""
-    return one is other or (one == other and jsontext.encode(one) == jsontext.encode(other))

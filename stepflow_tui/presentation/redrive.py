@@ -1,4 +1,4 @@
-"""What a retry keeps and what it performs again, in as many words as there is room for; what something was retried as."""
+"""What a retry keeps and what it performs again, in as many words as there is room for; as what it was retried."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.timeline_bars import EIGHTHS
 from stepflow_tui.presentation.timeline_folding import is_upstream_failure
+from stepflow_tui.presentation.timeline_prediction import share_done
 
 _COUNTED = (
     StepStatus.COMPLETED,
@@ -29,6 +30,8 @@ _COUNTED = (
     StepStatus.CANCELLED,
     StepStatus.PENDING,
 )
+HINTS = "b . event  < > step  R play  w speed  esc now "
+FEW_HINTS = "b . < > R w  esc "
 MOST_CRITICAL = 4
 """Steps of the critical path that are named."""
 
@@ -49,13 +52,14 @@ def run_header(
     line: Line = [(f" {short_id(run.id)} ", "dim"), (safe(run.template), "title"), (f" v{run.version} ", "dim")]
     line.append((f"{glyph} {'cancelling' if run.cancel_requested else run.status.value}", style))
     more: list[Line] = []
-    if not run.status.is_final and run.steps_total:
-        more.append([(f" {run.steps_done * 100 // run.steps_total}%", style)])
+    share = share_done(run, None if run.lacks_worker else seconds_left, now)
+    if not run.status.is_final and share is not None:
+        more.append([(f" {share}%", style)])
     if run.started_at is not None:
         took = ((run.finished_at or now) - run.started_at).total_seconds()
         more.append([(f" {short(took)}", "")])
     is_going_on = not run.status.is_final and run.status is not RunStatus.QUEUED and not run.lacks_worker
-    if seconds_left is not None and is_going_on:
+    if seconds_left and is_going_on:
         more.append([(f" ETA {short(seconds_left)}", "active")])
     not_run = sum(map(is_upstream_failure, steps))
     counts = Counter(step.status for step in steps if not is_upstream_failure(step))
@@ -98,7 +102,7 @@ def scrubber(journey: Journey, width: int, glyphs: Glyphs) -> Line:
     sign = (">" if glyphs.ascii_only else "▶") if journey.is_playing else ("||" if glyphs.ascii_only else "⏸")
     said = f" #{journey.number:,} of {journey.count:,}  {journey.moment.astimezone():%H:%M:%S}  ×{journey.speed} "
     said = said.replace("×", "x") if glyphs.ascii_only else said
-    hint = "" if width < 60 else "b . < > R  esc " if width < 110 else "b . event  < > step  R play  w speed  esc now "
+    hint = "" if width < 60 else FEW_HINTS if width < 110 else HINTS
     cells = width - len(said) - len(sign) - 3 - len(hint)
     line: Line = [(f" {sign} ", "active")]
     if cells >= 6:

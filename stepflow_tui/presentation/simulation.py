@@ -28,12 +28,12 @@ SOURCES = {
     "told to fail": "told to fail",
     "mock": "mocked",
     "simulate": "its simulate:",
-    "children": "simulated children",
-    "history": "the last execution",
-    "example": "the component's example",
-    "schema": "made from the schema",
-    "assumed": "assumed to come at once",
-    "nothing known": "nothing known (null)",
+    "children": "its children",
+    "history": "last execution",
+    "example": "its example",
+    "schema": "its schema",
+    "assumed": "comes at once",
+    "nothing known": "unknown: null",
 }
 
 
@@ -51,6 +51,9 @@ class Picture:
         self._names = max((len(simulation.steps[index].key) for index in measured), default=4) + 1
         self._took = max((len(self._took_of(index)) for index in measured), default=0)
         self._notes = max((cells(self._note(index)) for index in measured), default=0)
+        completed = (index for index in measured if simulation.steps[index].status is StepStatus.COMPLETED)
+        self._sources = max((cells(self._note(index)) for index in completed), default=0)
+        """Cells of the longest of the words that say where outputs come from, which are not cut."""
         self._after = _end_lines(simulation)
 
     @property
@@ -102,7 +105,7 @@ class Picture:
         """Cells of names and of bars; none for bars where nothing takes any time."""
         names = max(6, min(self._names, width // 3))
         room = width - names - self._took - 4
-        count = room - min(self._notes, room // 3)
+        count = room - max(min(self._notes, room // 3), min(self._sources, room - LEAST_BAR))
         return names, count if count >= LEAST_BAR and self._total_ms else 0
 
     def _axis(self, width: int) -> Line:

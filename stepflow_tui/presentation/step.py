@@ -60,8 +60,8 @@ def step_lines(
         lines.append([("now ", "dim"), *keys])
     error_at = len(lines)
     tried = [_attempt_line(one, now, glyphs) for one in attempts if one.started_at is not None]
-    if tried and step.error is not None:
-        del tried[-1][3:]  # it was said above
+    if len(tried) == 1 and step.error is not None:
+        del tried[0][3:]  # it was said above
     lines += [*tried, *_usual_line(step.key, history, glyphs)]
     for name, value in (("input", step.input), ("output", step.output)):
         if value is not None:

@@ -37,6 +37,8 @@ from stepflow_tui.presentation.timeline_prediction import Expected, Prediction, 
 
 LEAST_CELLS = 4
 """In which bars are drawn at all."""
+LEAST_OF_KEY = 4
+"""Cells of a step's key beside the number of its items; where it has fewer, the sign of the fold gives way."""
 LEAST_NOTE = 5
 LEAST_IN_GAP = 12
 """Cells of a note that stands before its bar, or between two of its bars."""
@@ -145,13 +147,18 @@ def label_width(rows: Sequence[Row], width: int, items: Mapping[str, Items] | No
     return max(6, min(longest + 1, width // 3)) + stars
 
 
-def name_of(step: StepRecord, told: Told, glyphs: Glyphs) -> str:
-    items = told.items
+def name_of(step: StepRecord, told: Told, glyphs: Glyphs, room: int) -> str:
+    """In at most `room` cells; how many items it has is never cut."""
+    items, key = told.items, safe(step.key)
     if items is None:
-        return safe(step.key)
+        return fit_name(key, min(cell_len(key), room))
     times = "x" if glyphs.ascii_only else "×"
     many = f" {times}{items.total:,}" if items.total > 1 else ""
-    return f"{safe(step.key)}{many} {fold_sign(glyphs, is_open=told.form is not None)}"
+    fold = f" {fold_sign(glyphs, is_open=told.form is not None)}"
+    if cell_len(f"{key}{many}{fold}") > room and room - cell_len(f"{many}{fold}") < LEAST_OF_KEY:
+        fold = ""
+    beside = f"{many}{fold}"
+    return f"{fit_name(key, min(cell_len(key), max(1, room - cell_len(beside))))}{beside}"
 
 
 # Steps
@@ -164,10 +171,8 @@ def step_row(row: Row, axis: Axis, names: int, width: int, now: datetime, glyphs
         style = "dim"
     quiet = step.status in (StepStatus.PENDING, StepStatus.SKIPPED) or style == "dim"
     name_style = "title" if told.is_critical else "dim" if quiet else ""
-    name = name_of(step, told, glyphs)
-    if told.is_critical:
-        star = "*" if glyphs.ascii_only else "★"
-        name = f"{fit_name(name, min(cell_len(name), names - 2))} {star}"
+    star = "" if not told.is_critical else " *" if glyphs.ascii_only else " ★"
+    name = f"{name_of(step, told, glyphs, names - len(star))}{star}"
     line: Line = [
         (f"{glyph} ", style),
         (fit_name(name, names), name_style),

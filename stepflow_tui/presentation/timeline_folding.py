@@ -233,7 +233,7 @@ def _not_run(cause: str, some: Sequence[Row], choices: Choices) -> list[Shown]:
 def _of_items(key: str, items: Items, choices: Choices, grid_cells: int, now: datetime) -> list[Shown]:
     if choices.forms[key] == "grid":
         grid = [GridRow(key, some) for some in grid_rows(len(items.items), grid_cells)]
-        return [*grid, LegendRow(key)]
+        return [LegendRow(key), *grid]  # first: it is seen, however many rows there are
     shown: list[Shown] = []
     failed = 0
     for group in items.failures():

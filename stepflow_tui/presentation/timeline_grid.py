@@ -1,4 +1,5 @@
-"""The items of a step as a grid, one cell an item, two where there are very many: the worse of them is shown."""
+"""The items of a step as a grid, one cell an item, two where there are very many: the worse of them is shown, so that
+no state is told by its colour alone."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.timeline_items import FAILED, GOING, Item, Items
 
-ALONE = 1000
+ALONE = 999
 """Items up to which each has a cell of its own."""
 ENOUGH = 20
 """Items from which on some are called slow: those beyond the 95th percentile."""

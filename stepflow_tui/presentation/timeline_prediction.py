@@ -11,7 +11,7 @@ import msgspec
 from stepflow.model.run import RunRecord, StepRecord
 from stepflow.model.stats import percentile
 from stepflow.model.statuses import RunStatus, StepStatus
-from stepflow_tui.presentation.durations import short
+from stepflow_tui.presentation.durations import passed, short
 from stepflow_tui.presentation.glyphs import Glyphs
 
 ENOUGH = 3
@@ -193,7 +193,7 @@ def running_notes(expected: Expected, started_at: datetime, now: datetime) -> li
 def share_of(expected: Expected, started_at: datetime, now: datetime) -> int | None:
     """Of a hundred, how far a running step is; None: it should have ended."""
     elapsed, left = (now - started_at).total_seconds(), (expected.end - now).total_seconds()
-    return None if left <= 0 else min(99, int(100 * elapsed / (elapsed + left)))
+    return None if left <= 0 else passed(elapsed, left)
 
 
 def subtitle_of(
@@ -202,14 +202,23 @@ def subtitle_of(
     """How far one is that goes on, and when it will end."""
     sign = glyphs.run(run.status)[0]
     done = f"{sign}{run.steps_done}/{run.steps_total}"
-    if run.steps_total:
-        done = f"{sign}{run.steps_done * 100 // run.steps_total}% {run.steps_done:,}/{run.steps_total:,}"
+    share = share_done(run, None if prediction is None else prediction.seconds_left(now), now)
+    if share is not None:
+        done = f"{sign}{share}% {run.steps_done:,}/{run.steps_total:,}"
     if prediction is None or history is None:
         return done
     p50 = "" if history.run is None else f" (p50 {short(history.run.median)})"
     dot = " | " if glyphs.ascii_only else " · "
     when, _ = when_of(run, prediction, history.run, now)
     return f"{done}{dot}{when}{p50}" if when else f"{done}{p50}"
+
+
+def share_done(run: RunRecord, seconds_left: float | None, now: datetime) -> int | None:
+    """Of a hundred, how much of its time is over, where it is known how much is left, else how many of its steps have
+    ended; None: of a single step that tells nothing. Every screen says the same number."""
+    if seconds_left is not None and run.started_at is not None and run.status in GOING_ON[2:]:
+        return passed((now - run.started_at).total_seconds(), seconds_left)
+    return run.steps_done * 100 // run.steps_total if run.steps_total > 1 or run.steps_done else None
 
 
 def when_of(run: RunRecord, prediction: Prediction, usual: Usual | None, now: datetime) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from difflib import unified_diff
 
 import msgspec
+from rich.cells import cell_len
 
 from stepflow.model.changes import FlowChanges, compare_flows
 from stepflow.model.flow import Flow
@@ -17,6 +18,8 @@ from stepflow_tui.presentation.spans import Line, safe
 
 _NAMED = 3
 """Steps of one kind of change."""
+LEAST_SEEN = 16
+"""Characters from the first difference on that are seen at least."""
 _DIFF_STYLES = {"+": "good", "-": "bad", "@": "active", "~": "late"}
 
 
@@ -77,5 +80,38 @@ def diff_of(before: str, after: str) -> list[str]:
     return list(unified_diff(lines_of(before), lines_of(after), lineterm=""))[2:]
 
 
-def diff_line(text: str) -> Line:
-    return [(safe(text.removesuffix("\r").expandtabs(4)), _DIFF_STYLES.get(text[:1], ""))]
+def first_differences(lines: Sequence[str]) -> dict[int, int]:
+    """By the place of a line of `diff_of` that another one came for, or that came for one: the first character in which
+    the two differ."""
+    found: dict[int, int] = {}
+    begin = 0
+    while begin < len(lines):
+        middle = begin
+        while middle < len(lines) and lines[middle].startswith("-"):
+            middle += 1
+        end = middle
+        while end < len(lines) and lines[end].startswith("+"):
+            end += 1
+        for old, new in zip(range(begin, middle), range(middle, end), strict=False):
+            found[old] = found[new] = 1 + first_difference(_shown(lines[old])[1:], _shown(lines[new])[1:])
+        begin = max(end, begin + 1)
+    return found
+
+
+def first_difference(one: str, other: str) -> int:
+    """Their length where they are the same, or the one begins the other."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (old, new) in pairs if old != new), min(len(one), len(other)))
+
+
+def diff_line(text: str, width: int = 0, at: int = 0) -> Line:
+    """Cut so that the character at `at` is seen in `width` cells, where that would be cut off."""
+    said, style = _shown(text), _DIFF_STYLES.get(text[:1], "")
+    hidden = at - width // 2
+    if width and hidden > 0 and cell_len(said[: at + LEAST_SEEN]) > width:
+        return [(said[:1], style), ("…", "dim"), (said[1 + hidden :], style)]
+    return [(said, style)]
+
+
+def _shown(text: str) -> str:
+    return safe(text.removesuffix("\r").expandtabs(4))

@@ -141,7 +141,7 @@ def describe_worker(
     lines += [held_row(one, width, now, glyphs) for one in held]
     lines += [[], [("what now", "title")]]
     if worker.alive:
-        lines.append([("  b ", "active"), ("stop it: it gives its executions back", "")])
+        lines.append([("  b y ", "active"), ("stop it: it gives its executions back", "")])
     else:
         lines.append([(f"  {START_ONE}", "")])
     if held:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from stepflow.model.flow import Flow
 from stepflow.model.ids import RUN_PREFIX
 from stepflow.model.run import RunRecord, awaited_signal
 from stepflow_tui.ending import PATIENCE, end
-from stepflow_tui.keymap import Key
+from stepflow_tui.keymap import RUN_TABS, Key, other_words
 from stepflow_tui.presentation.affected import STANDING
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.presentation.form import lacking_variables
@@ -39,6 +40,11 @@ MOST_OF_PREVIEW = 120
 
 class Acting(Looking, Asking):
     """A subclass says what is at hand, and shows what was started."""
+
+    @property
+    def as_of_now(self) -> str:
+        """What questions about the execution say after its name, where another moment of it is seen."""
+        return ""
 
     async def show_run(self, run_id: str) -> None:
         """One that was just started."""
@@ -69,12 +75,32 @@ class Acting(Looking, Asking):
             self.prepare(partial(self._run_asked, name, None))
 
         async def add() -> None:
-            templates = sorted(await self.client.list_templates(MOST_TEMPLATES), key=lambda template: template.name)
+            names = sorted(template.name for template in await self.client.list_templates(MOST_TEMPLATES))
             why_not = self.session.why_off if self.session.read_only else None
-            commands = [Command(f"Run {one.name}", "", partial(run, one.name), why_not) for one in templates]
+            commands = []
+            for name in names:
+                others = (name.lower(), *re.split(r"[\W_]+", name.lower()))
+                commands.append(Command(f"Open template {name}", "", partial(self.show_template, name), others=others))
+                commands.append(Command(f"Run {name}", "", partial(run, name), why_not))
             self.query_one(Palette).add(commands)
 
         await self.guarded(add())
+
+    def tab_commands(self) -> list[Command]:
+        from stepflow_tui.panes.palette import Command
+
+        at = self.run_at_hand
+        if at is None:
+            return []
+        sign = short_id(at.id)
+        return [
+            Command(f"Tab: {title} of {sign}", "", partial(self.action_open_tab, tab), others=other_words(tab))
+            for tab, title in RUN_TABS.items()
+        ]
+
+    async def show_template(self, name: str) -> None:
+        self.session.template_at_hand = name
+        await self.action_view("templates")
 
     async def ensure_worker(self) -> None:
         """One that works on what was asked for; trouble is said."""
@@ -101,7 +127,9 @@ class Acting(Looking, Asking):
 
     def action_cancel(self) -> None:
         run = self.the_run
-        question = Question(f"Cancel {short_id(run.id)} {safe(run.template)}?", {"y": ("yes", "cancel it")})
+        question = Question(
+            f"Cancel {short_id(run.id)} {safe(run.template)}{self.as_of_now}?", {"y": ("yes", "cancel it")}
+        )
 
         async def cancel(_: str) -> None:
             self.act(self._cancel(run))
@@ -124,7 +152,7 @@ class Acting(Looking, Asking):
             else:
                 self.note(f"That is not {sign}; {safe(run.template)} goes on")
 
-        self.ask_text(f"End {safe(run.template)}, also if its worker is hung? Type {sign}:", typed)
+        self.ask_text(f"End {safe(run.template)}{self.as_of_now}, also if its worker is hung? Type {sign}:", typed)
 
     async def _terminate(self, run: RunRecord) -> None:
         sign = short_id(run.id)
@@ -140,7 +168,9 @@ class Acting(Looking, Asking):
 
     def action_retry(self) -> None:
         run = self.the_run
-        about = f"Retry {short_id(run.id)} {safe(run.template)}"
+        again = run.retried_as
+        more = "" if again is None else f" once more ({short_id(again.id)} {again.status.value.replace('_', ' ')})"
+        about = f"Retry {short_id(run.id)} {safe(run.template)}{more}{self.as_of_now}"
         question = Question(f"{about}?", {"y": ("yes", "retry it")})
 
         async def retry(_: str) -> None:
@@ -181,7 +211,8 @@ class Acting(Looking, Asking):
             await self.close_asked()
             await self._show_started(run_id, f"Started {short_id(run_id)} {name}")
 
-        return await self.input_asked(f"Run {_called(name, version)} with", template, run)
+        beside = f" (not the {len(self.marked):,} marked)" if self.marked else ""
+        return await self.input_asked(f"Run {_called(name, version)}{beside} with", template, run)
 
     def _remember(self, name: str, answer: Answer) -> None:
         self.session.last_inputs[name] = answer.text
@@ -253,7 +284,10 @@ class Acting(Looking, Asking):
         self.app.call_later(self.action_view, "templates")
 
     def action_edit(self) -> None:
-        self.act(self.editing().edit_template(self.the_template, self.line_at_hand))
+        self.act(self._edit(self.the_template))
+
+    async def _edit(self, name: str) -> None:
+        await self.editing().edit_template(name, await self.line_to_edit(name))
 
     def editing(self) -> Editing:
         from stepflow_tui.editing import Editing
@@ -271,7 +305,7 @@ class Acting(Looking, Asking):
         async def change(_: str) -> None:
             self.act(self._resume(run) if goes_on else self._pause(run))
 
-        self.ask(Question(f"{what} {short_id(run.id)} {safe(run.template)}?", answers), change, run.id)
+        self.ask(Question(f"{what} {short_id(run.id)} {safe(run.template)}{self.as_of_now}?", answers), change, run.id)
 
     async def _pause(self, run: RunRecord) -> None:
         await self.client.pause(run.id)
@@ -294,14 +328,14 @@ class Acting(Looking, Asking):
             return self._signal_name_asked(run)
         step = at_hand if at_hand in waiting else next(iter(waiting))
         name = waiting[step]
-        asks = await self._asked_by(run, step)
+        message, who = await self._asked_by(run, step)
 
         async def answer(given: Answer) -> None:
             await self._signal(run, name, given.value)
 
-        if asks is not None:
-            return Approval(f"{step}: {asks}", answer)
-        return AskInput(f"{step} waits for '{name}': answer with", "{}", answer)
+        if message is not None:
+            return Approval(f"{step}: {message}{who}", answer)
+        return AskInput(f"{step} waits for '{name}'{who}: answer with", "{}", answer)
 
     def _signal_name_asked(self, run: RunRecord) -> Asked:
         from stepflow_tui.screens.ask_text import AskText
@@ -330,16 +364,14 @@ class Acting(Looking, Asking):
         else:
             self.say(f"Sent {name} to {short_id(run.id)}; it is kept for the first step that waits for it")
 
-    async def _asked_by(self, run: RunRecord, step: str) -> str | None:
-        """What the step wants to be decided, and by whom; None: it only waits for a signal."""
+    async def _asked_by(self, run: RunRecord, step: str) -> tuple[str | None, str]:
+        """What the step says that it asks; None: it only waits for a signal. And whom."""
         for event in reversed(await self.client.get_events(run.id, step=step, newest=True)):
             if event.event_type == EventType.STEP_WAITING:
                 message, who = event.payload.get("message"), event.payload.get("who")
-                if message is None and who is None:
-                    return None
                 named = ", ".join(map(str, who)) if isinstance(who, list) else who
-                return f"{message or 'approve it?'}{f' (asks {named})' if named else ''}"
-        return None
+                return None if message is None else str(message), f" (asks {named})" if named else ""
+        return None, ""
 
     def action_retry_from(self) -> None:
         assert self.step_at_hand is not None  # as `why_not` says

@@ -1,4 +1,4 @@
-"""What is asked for in the last lines of the screen: JSON in a line, prefilled; an approval, by one key."""
+"""What is asked for in the last lines of the screen: JSON in a line, prefilled; a decision, by one key, or data."""
 
 from __future__ import annotations
 
@@ -239,16 +239,18 @@ class AskInput(Asked):
 
 
 class Approval(Asked):
-    """`y` or `n`, then a comment where there is one."""
+    """`y` or `n`, then a comment where there is one; or `d`, then other data: whether a step that says what it asks
+    wants a decision or data, nothing tells."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "choose(True)", show=False),
         Binding("n", "choose(False)", show=False),
+        Binding("d", "send_data", show=False),
         Binding("pageup", "scroll(-5)", show=False),
         Binding("pagedown", "scroll(5)", show=False),
         Binding("ctrl+e", "as_json", show=False, priority=True),
     ]
-    KEYS: ClassVar[str] = " y approve · n refuse · ctrl+e JSON · esc not now"
+    KEYS: ClassVar[str] = " y approve · n refuse · d send data · esc not now"
 
     def __init__(self, title: str, then: Then) -> None:
         super().__init__(title, then, "approval")
@@ -267,6 +269,18 @@ class Approval(Asked):
         await self.mount(Entry("", id="input"))
         self.focus_editor()
 
+    async def take(self, event: events.Key | events.Paste) -> None:
+        await super().take(event)
+        if isinstance(event, events.Key) and event.is_printable:
+            self._want_key()
+
+    def _on_paste(self, event: events.Paste) -> None:
+        self._want_key()
+
+    def _want_key(self) -> None:
+        if self._is_approved is None and not self.is_closed:
+            self.query_one(".keys", Static).update(f" One of these first:{self.KEYS}")
+
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         self.give(self._value())
@@ -276,9 +290,15 @@ class Approval(Asked):
         return {"approved": bool(self._is_approved), **({"comment": comment} if comment else {})}
 
     def action_as_json(self) -> None:
+        self._ask_json({**self._value(), "approved": self._is_approved is not False})
+
+    def action_send_data(self) -> None:
+        if self._is_approved is None:
+            self._ask_json({})
+
+    def _ask_json(self, value: Any) -> None:
         assert self.then is not None
         title, then = self.title, self.then
-        value = {**self._value(), "approved": self._is_approved is not False}
 
         def back(_: Answer) -> Asked:
             return Approval(title, then)

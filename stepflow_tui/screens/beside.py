@@ -20,7 +20,7 @@ from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.step import step_lines, step_title
 from stepflow_tui.presentation.timeline_prediction import StepHistory
 from stepflow_tui.screens.arranging import Arranging
-from stepflow_tui.screens.timing import Timing
+from stepflow_tui.screens.log_keys import LogKeys
 from stepflow_tui.session import MOST_OF_BODY, Session
 from stepflow_tui.widgets.text import Text
 
@@ -30,7 +30,7 @@ MANY_STEPS = 1000
 """From which on there is no graph: it is on the screen of the execution."""
 
 
-class Beside(Arranging, Timing):
+class Beside(Arranging, LogKeys):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._run: RunRecord | None = None

@@ -56,7 +56,7 @@ class Bulk(Acting):
             return True
 
         wanted = [run for run in AFFECTED["retry"](runs) if run.id not in self.session.retried]
-        if not wanted and any(run.status.may_be_retried for run in runs):
+        if all(run.retried_as is not None for run in runs):
             self.note("It was retried already" if len(runs) == 1 else f"All of the {len(runs):,} were retried already")
             return
         self._ask_for_all("Retry", "retried", wanted, runs, retry, few)

@@ -10,8 +10,10 @@ from textual.keys import format_key
 from textual.widget import Widget
 
 from stepflow.errors import WorkflowEngineError
-from stepflow_tui.keymap import KEYS, MENUS, TO_COME, VIEWS, Key, keys_of, where, where_is
+from stepflow_tui.keymap import KEYS, MENUS, TO_COME, VIEWS, Key, keys_of, other_words, where, where_is
 from stepflow_tui.messages import ProfileAsked
+from stepflow_tui.presentation.commands import command_line
+from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.remapping import shown
 from stepflow_tui.screens.frame import Frame
 from stepflow_tui.widgets.bar import Bar
@@ -85,7 +87,7 @@ class Commanding(Frame):
         from stepflow_tui.panes.palette import Palette
 
         self._focused_before = self.focused
-        palette = Palette(self._commands())
+        palette = Palette(self._commands(), self._called, self._elsewhere)
         self.mount(palette)
         self.set_focus(palette)  # at once: what is typed next is no key of the screen
         self._add_commands()
@@ -97,6 +99,27 @@ class Commanding(Frame):
             return True
         return False
 
+    @property
+    def _elsewhere(self) -> list[str]:
+        """Where to look for what has no such name."""
+        is_search = self.view == "search"
+        ways = {"filter": "searches" if is_search else "filters the list", "find": "looks in the pane"}
+        changed = self.session.changed_keys
+        here = [f"{shown(key, changed)} {ways[key.id]}" for key in keys_of(self.view) if key.id in ways]
+        return here if is_search else [*here, "6 searches"]
+
+    async def _called(self, name: str) -> list[Command]:
+        """The execution of this id, short or whole."""
+        from stepflow_tui.panes.palette import Command
+
+        try:
+            run = await self.client.get_run(name, bodies=False)
+        except WorkflowEngineError:
+            return []
+        text = f"Open execution {short_id(run.id)} {run.template}, {run.status.value}"
+        line = command_line(["open", run.id], self.session.place)
+        return [Command(text, "", partial(self.show_above, "run", run.id), line=line)]
+
     def _commands(self) -> list[Command]:
         """What has a key here, what has one elsewhere, the screens, the themes."""
         from stepflow_tui.panes.palette import Command
@@ -105,12 +128,23 @@ class Commanding(Frame):
         commands = [self._command_of(key) for key in here if key.id != "commands"]
         for digit, (view, title, _) in VIEWS.items():
             why_not = "it is here" if view == self.view else None
-            commands.append(Command(f"Screen: {title}", digit, partial(self.action_view, view), why_not))
+            show = partial(self.action_view, view)
+            commands.append(Command(f"Screen: {title}", digit, show, why_not, others=other_words(view)))
+        commands += self.tab_commands()
         elsewhere = (key for key in KEYS if key not in here)
-        commands += [Command(key.help, shown(key, changed), None, f"on {where(key.views)}") for key in elsewhere]
+        commands += [
+            Command(
+                key.help, shown(key, changed), None, f"on {where(key.views)}", others=other_words(key.id, key.label)
+            )
+            for key in elsewhere
+        ]
         commands += self._profile_commands()
         themes = self.session.themes
         return [*commands, *(Command(f"Theme: {name}", "", partial(self._set, "theme", name)) for name in themes)]
+
+    def tab_commands(self) -> list[Command]:
+        """The tabs of what is at hand."""
+        return []
 
     def _profile_commands(self) -> list[Command]:
         from stepflow_tui.panes.palette import Command
@@ -138,6 +172,7 @@ class Commanding(Frame):
             self.why_not(key),
             self.command_line(key),
             tuple(changed.get(key.id, key.keys).split(",")),
+            other_words(key.id, key.label),
         )
 
     def command_line(self, key: Key) -> str | None:

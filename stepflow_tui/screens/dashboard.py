@@ -220,10 +220,6 @@ class Dashboard(Following, Marking):
     async def on_recent_failures_opened(self) -> None:
         await self._open_beside(self.pane("failures"))
 
-    def action_problem(self, direction: int) -> None:
-        if not self.executions.next_problem(direction):
-            self.note("No other execution failed" if direction > 0 else "None above failed")
-
     @work(group="log", exclusive=True)
     async def action_toggle_log(self) -> None:
         selected = self.executions.selected
@@ -259,11 +255,11 @@ class Dashboard(Following, Marking):
     def action_follow(self) -> None:
         (self.focused if isinstance(self.focused, Log) else self.executions).toggle_follow()
 
-    def action_mark_line(self) -> None:
-        if isinstance(self.focused, Log):
-            self.focused.toggle_mark()
-        else:
-            self.note("That is for the log: tab goes there")
+    @property
+    def way_to_log(self) -> str:
+        if self.log_pane in self.seen_panes() or self.has_class("-zoomed"):
+            return "That is for the log: tab goes there"
+        return "No room for the log: enter, then l"
 
     def why_not(self, key: Key) -> str | None:
         if key.id in OF_THE_LIST and self.focused is not self.executions:
@@ -292,6 +288,13 @@ class Dashboard(Following, Marking):
     def step_at_hand(self) -> str | None:
         shown, selected = self.timeline.run, self.executions.selected
         return self.timeline.selected_key if shown and selected and shown.id == selected.id else None
+
+    @property
+    def step_to_edit(self) -> str | None:
+        return self.step_at_hand if self.tells_step else None
+
+    async def line_to_edit(self, name: str) -> int:
+        return 1 if self.focused is self.templates else await super().line_to_edit(name)
 
     async def show_run(self, run_id: str) -> None:
         await self.executions.load()

@@ -135,7 +135,3 @@ class ExecutionsView(Reloading, Marking):
     async def action_open(self) -> None:
         if self.executions.selected is not None:
             await self.show_above("run", self.executions.selected.id)
-
-    def action_problem(self, direction: int) -> None:
-        if not self.executions.next_problem(direction):
-            self.note("No other execution failed" if direction > 0 else "None above failed")

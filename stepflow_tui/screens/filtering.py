@@ -147,6 +147,20 @@ class Filtering(Querying):
         else:
             await super().action_back()
 
+    async def action_problem(self, direction: int) -> None:
+        await self.guarded(self._go_to_problem(direction))
+
+    async def _go_to_problem(self, direction: int) -> None:
+        said = await self.executions.next_problem(direction)
+        if said is None and direction < 0:
+            said = "None above failed"
+        elif said is None:
+            listing = self.executions.listing
+            read = f" of the {len(listing.runs):,} that were read" if listing.has_more and not listing.is_by_age else ""
+            said = f"No other execution{read} failed, waits or runs"
+        if said:
+            self.note(said)
+
     @property
     def view_at_hand(self) -> SavedView:
         listing = self.executions.listing

@@ -144,6 +144,8 @@ class Form(Asked):
         self._lines = [FieldLine(field, part.given, width) for part in parts for field in part.fields]
         self._line: FieldLine | None = None
         """That had the focus last."""
+        self._first: FieldLine | None = None
+        """To be put right before anything else."""
 
     def compose(self) -> ComposeResult:
         yield Static(f" {safe(self.title)}", markup=False, classes="title")
@@ -180,6 +182,7 @@ class Form(Asked):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
+        self._first = None
         self._say()
 
     def on_choice_changed(self, event: Choice.Changed) -> None:
@@ -195,7 +198,8 @@ class Form(Asked):
         line = self._line
         problem = "" if line is None else line.problem
         name = "" if line is None else line.field.name
-        said = text or (f"! {name}: {problem}" if problem else "")
+        first = f"put {name} right first: " if line is not None and line is self._first else f"{name}: "
+        said = text or (f"! {first}{problem}" if problem else "")
         if not said and line is not None and self.screen.has_class("-narrow"):
             said = line.field.words
         for keys in self.query(".keys").results(Static):
@@ -237,6 +241,7 @@ class Form(Asked):
             except ValueError:
                 line.is_touched = True
                 line.judge()
+                self._first = line
                 self._go_to(line)
                 return
         assert self.then is not None

@@ -118,7 +118,7 @@ class Frame(Screen[int]):
         """Hints that have no room are left out whole; how to get help and how to leave stay longest."""
         changed = self.session.changed_keys
         plain = self.glyphs.plain
-        keys = hints_of(self.view, read_only=self.session.read_only)
+        keys = filter(self.is_hinted, hints_of(self.view, read_only=self.session.read_only))
         hints = [(plain(shown(key, changed)), f" {key.label}  ") for key in keys]
         sizes = [len(key) + len(label) for key, label in hints]
         while len(hints) > 2 and sum(sizes) + 1 > width:
@@ -127,6 +127,10 @@ class Frame(Screen[int]):
         for key, label in hints:
             line += [(key, "active"), (label, "")]
         return line
+
+    def is_hinted(self, key: Key) -> bool:
+        """In the footer as things stand, where it has room."""
+        return True
 
     def _set_bar(self, name: str, make: Callable[[int], Line]) -> None:
         """Nothing where the screen is being left: its bars are gone."""

@@ -67,6 +67,23 @@ class Looking(Describing):
         return 1
 
     @property
+    def step_to_edit(self) -> str | None:
+        """The key of the step at whose line the editor opens; None: the one that failed."""
+        return None
+
+    async def line_to_edit(self, name: str) -> int:
+        """Of the text of the template `name`: of a step of the execution at hand, else `line_at_hand`."""
+        from stepflow_tui.presentation.places import failed_step, line_of_step
+
+        run = self.run_at_hand
+        if run is None or run.template != name:
+            return self.line_at_hand
+        key = self.step_to_edit
+        if key is None and run.status is not RunStatus.COMPLETED:
+            key = failed_step(await self.client.get_steps(run.id, bodies=False))
+        return self.line_at_hand if key is None else line_of_step(await self.client.get_template(name), key)
+
+    @property
     def step_at_hand(self) -> str | None:
         """The key of the step under the cursor, where steps of the execution at hand are seen."""
         return None

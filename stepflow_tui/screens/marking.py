@@ -99,7 +99,7 @@ class Marking(Filtering, Bulk):
         if len(marked) == 2:
             await self.show_above("diff", *marked)
         elif marked:
-            self.note(f"{len(marked):,} are marked; two can be compared")
+            self.note(f"{len(marked):,} {'are' if len(marked) > 1 else 'is'} marked; two can be compared")
         else:
             await super().action_diff()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from textual import work
@@ -15,24 +15,24 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 
-from stepflow.model.event import LEVELS, EventType, WorkflowEvent
+from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.paths import write_path
-from stepflow.model.run import RunRecord, StepRecord
-from stepflow.model.statuses import StepStatus
-from stepflow_tui.keymap import bindings
+from stepflow.model.run import BodyPart, RunRecord, StepRecord
+from stepflow.model.statuses import RunStatus, StepStatus
+from stepflow_tui.keymap import RUN_TABS, bindings
 from stepflow_tui.panes.attempts import Attempts
 from stepflow_tui.panes.graph import Graph
 from stepflow_tui.panes.run_log import RunLog
 from stepflow_tui.panes.run_timeline import RunTimeline
 from stepflow_tui.presentation.critical import critical_path
-from stepflow_tui.presentation.json_tree import as_text, shared
+from stepflow_tui.presentation.json_text import read_json
+from stepflow_tui.presentation.json_tree import as_text, large_of
 from stepflow_tui.presentation.run import run_header
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.step import event_detail, step_lines, step_title
-from stepflow_tui.presentation.timeline_folding import is_upstream_failure
 from stepflow_tui.presentation.timeline_prediction import StepHistory
 from stepflow_tui.remembering import Kept
-from stepflow_tui.screens.timing import Timing
+from stepflow_tui.screens.log_keys import LogKeys
 from stepflow_tui.screens.travelling import Travelling
 from stepflow_tui.session import MOST_OF_BODY, Place, Session
 from stepflow_tui.widgets.bar import Bar, Question
@@ -42,23 +42,28 @@ from stepflow_tui.widgets.lines import LineView
 from stepflow_tui.widgets.tabs import Tabs
 from stepflow_tui.widgets.text import Text
 
-TABS = ("timeline", "graph", "log", "events", "values", "attempts")
-TITLES = ("Timeline", "Graph", "Log", "Events", "Input/Output", "Attempts")
+TABS, TITLES = tuple(RUN_TABS), tuple(RUN_TABS.values())
 WORDS = 6
 """Log lines of the step at hand."""
 REST = 4
 """Times as long as reading took nothing is read again."""
 MOST_REST_SECONDS = 2.0
-PROBLEMS = (StepStatus.FAILED, StepStatus.AWAITING_RETRY)
 
 
-class RunView(Timing, Travelling):
+class RunView(LogKeys, Travelling):
     view = "run"
     CSS_PATH = "run.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("run")]
 
-    def __init__(self, session: Session, run_id: str, step: str | None = None, tab: str | None = None) -> None:
-        """`step`, `tab`: those to begin on."""
+    def __init__(
+        self,
+        session: Session,
+        run_id: str,
+        step: str | None = None,
+        tab: str | None = None,
+        line: str | None = None,
+    ) -> None:
+        """`step`, `tab`: those to begin on; `line`: that of the log, by its event's seq."""
         super().__init__(session, run_id)
         self.step_key = step
         self.run: RunRecord | None = None
@@ -68,6 +73,8 @@ class RunView(Timing, Travelling):
         self._steps: list[StepRecord] = []
         self._critical: tuple[str, ...] = ()
         self._tab = TABS.index(tab) if tab in TABS else 0
+        self._line = line
+        """Of the log, to go to as soon as that is read."""
         self._unfolds = False
         self._told: object = None
         """What the detail is about."""
@@ -232,6 +239,10 @@ class RunView(Timing, Travelling):
             if pane.run_id != self.run_id or pane.until != until:
                 pane.until = until
                 await pane.load(self.client, self.run_id)
+            if self._line is not None and pane is self.log_pane:
+                line, self._line = int(self._line), None
+                if not await pane.go_to_event(self.client, line):
+                    self.note("That line is further up; / looks for its words")
         await self._read_detail()
 
     @work(group="detail", exclusive=True)
@@ -303,21 +314,34 @@ class RunView(Timing, Travelling):
         about = (run.id, run.status, key, then[-1].attempt, then[-1].status, past)
         if about == self._values_about:
             return  # they never change without these
-        # The same value is often input and output of a step, and of the execution: it is kept once.
-        whole = await self.client.get_run(run.id, None if past is None else past.seq)
-        told = {"input": whole.input, "output": shared(whole.output, [whole.input])}
-        if whole.error is not None:
-            told["error"] = whole.error
-        del whole
-        step = _as_then(await self.client.get_steps(run.id, step=key, attempts=past is not None), then)[-1:]
-        if not step or (run, key, past) != (self.run, self.step_key, self.past) or TABS[self._tab] != "values":
+        step = then[-1]
+        of_run: dict[str, Any] = {"input": None, "output": None}
+        of_step: dict[str, Any] = {"input": None, "output": None}
+        wanted: list[tuple[dict[str, Any], BodyPart, str | None]] = [(of_run, "input", None)]
+        if step.attempt:
+            wanted.append((of_step, "input", key))
+        if step.status is StepStatus.COMPLETED:
+            wanted.append((of_step, "output", key))
+        if run.status is RunStatus.COMPLETED:
+            wanted.append((of_run, "output", None))
+        # The same value is often input and output of a step, and in the output of the execution: a large one is kept
+        # once. It takes twice its room while it is read, so they are read one after the other.
+        known = large_of(self.values.document.value)
+        for told, part, of in wanted:
+            body = await self.client.get_body(run.id, part, step=of, attempt=step.attempt)
+            if (run, key, past) != (self.run, self.step_key, self.past) or TABS[self._tab] != "values":
+                return
+            if body is not None:
+                told[part] = await asyncio.to_thread(read_json, body, known)
+                known += large_of({part: told[part]})
+            del body
+        if (run, key, past) != (self.run, self.step_key, self.past) or TABS[self._tab] != "values":
             return
-        known = [told["input"], told["output"]]
-        of_step = {"input": shared(step[0].input, known), "output": shared(step[0].output, [*known, step[0].input])}
-        if step[0].error is not None:
-            of_step["error"] = step[0].error
+        for told, error in ((of_run, run.error), (of_step, step.error)):
+            if error is not None:
+                told["error"] = error
         self._values_about = about
-        self.values.show({**told, "steps": {key: of_step}})
+        self.values.show({**of_run, "steps": {key: of_step}})
 
     # Header
 
@@ -416,6 +440,9 @@ class RunView(Timing, Travelling):
     async def action_tab(self, by: int) -> None:
         await self._to_tab((self._tab + by) % len(TABS))
 
+    async def action_open_tab(self, tab: str) -> None:
+        await self._to_tab(TABS.index(tab))
+
     async def on_tabs_chosen(self, message: Tabs.Chosen) -> None:
         await self._to_tab(message.place)
 
@@ -486,43 +513,39 @@ class RunView(Timing, Travelling):
             self._to_detail()
 
     def action_problem(self, direction: int) -> None:
-        places = {step.key: place for place, step in enumerate(self._steps)}
-        at = places.get(self.step_key or "", -1)
-        problems = [place for place, step in enumerate(self._steps) if _is_problem(step)]
-        if direction > 0:
-            place = next((place for place in problems if place > at), None)
-        else:
-            place = next((place for place in reversed(problems) if place < at), None)
-        if place is None:
-            self.note("No step below failed" if direction > 0 else "No step above failed")
+        timeline, sees_items = self.timeline, TABS[self._tab] == "timeline"
+        if not sees_items and self.step_key is not None:
+            timeline.select(self.step_key)
+        stop = timeline.next_problem(direction, with_items=sees_items)
+        if stop is None:
+            self.note("No step below failed, waits or runs" if direction > 0 else "No step above failed")
             return
-        self.step_key = self._steps[place].key
+        self.step_key = timeline.selected_key
         self._select_step()
         self._show_detail()
+        if stop.said:
+            self.note(stop.said)
 
     # The log
 
     async def action_toggle_log(self) -> None:
         await self._to_tab(TABS.index("log"))
 
-    def _log_seen(self) -> RunLog | None:
+    @property
+    def log_at_hand(self) -> RunLog | None:
         pane = self.pane
-        if isinstance(pane, RunLog):
-            return pane
-        self.note("That is for the log and the events; l goes there")
-        return None
+        return pane if isinstance(pane, RunLog) else None
+
+    @property
+    def way_to_log(self) -> str:
+        return "That is for the log and the events; l goes there"
 
     def action_follow(self) -> None:
-        pane = self._log_seen()
+        pane = self.log_or_note()
         if pane is not None and self.past is not None:
             self.note("In the past nothing comes; esc goes back to now")
         elif pane is not None:
             pane.toggle_follow()
-
-    def action_mark_line(self) -> None:
-        pane = self._log_seen()
-        if pane is not None:
-            pane.toggle_mark()
 
     async def has_more_to_look_through(self, view: LineView) -> bool:
         if not isinstance(view, RunLog) or view.is_whole:
@@ -533,28 +556,8 @@ class RunView(Timing, Travelling):
     async def action_wrap(self) -> None:
         if self.past is not None:
             self.faster()
-        elif (pane := self._log_seen()) is not None:
-            pane.set_wraps(not pane.wraps)
-
-    async def action_level(self) -> None:
-        pane = self._log_seen()
-        if pane is not None:
-            pane.level = LEVELS[(LEVELS.index(pane.level) + 1) % len(LEVELS)]
-            await self.guarded(pane.load(self.client, self.run_id))
-
-    async def action_only_step(self) -> None:
-        """The step of the line under the cursor, else the step at hand; then all again."""
-        pane = self._log_seen()
-        if pane is None:
-            return
-        at = None if pane.selected is None else pane.selected.step_key
-        pane.step = (at or self.step_key) if pane.step is None else None
-        await self.guarded(pane.load(self.client, self.run_id))
-
-    def action_times(self) -> None:
-        pane = self._log_seen()
-        if pane is not None:
-            pane.set_times(not pane.has_times)
+        else:
+            await super().action_wrap()
 
     # Values
 
@@ -569,18 +572,10 @@ class RunView(Timing, Travelling):
         if TABS[self._tab] == "values":
             self.values.toggle()
         elif isinstance(pane, RunLog) and pane.selected is not None:
-            await self.guarded(self._unfold_line(pane, pane.selected))
+            await self.guarded(self.unfold_line(pane, pane.selected))
         elif pane is not self.timeline or not self.timeline.fold():
             self._unfolds = not self._unfolds
             self._show_detail()
-
-    async def _unfold_line(self, pane: RunLog, event: WorkflowEvent) -> None:
-        """All that it says; what is big of it is read only now."""
-        says: list[Line] = []
-        if not pane.is_unfolded(event):
-            whole = await self.client.get_events(self.run_id, after_seq=event.seq - 1, limit=1)
-            says = [[("    ", ""), *line] for line in event_detail(whole[0] if whole else event, self.glyphs)]
-        pane.toggle_unfolded(event, says)
 
     async def on_find_asked(self, message: Find.Asked) -> None:
         if self._seeks_in is not self.values:
@@ -649,10 +644,6 @@ class RunView(Timing, Travelling):
 
         version = await self.client.get_template(name)
         await self.editing().edit_template(name, line_of_step(version, self.step_key))
-
-
-def _is_problem(step: StepRecord) -> bool:
-    return step.status in PROBLEMS and not is_upstream_failure(step)
 
 
 def _as_then(told: Sequence[StepRecord], then: Sequence[StepRecord]) -> list[StepRecord]:

@@ -17,7 +17,7 @@ from textual.timer import Timer
 from stepflow.model.event import WorkflowEvent
 from stepflow.model.run import RunRecord
 from stepflow_tui.keymap import bindings
-from stepflow_tui.panes.found import KINDS, Found
+from stepflow_tui.panes.found import KINDS, LINES, Found
 from stepflow_tui.panes.saved_views import SavedView
 from stepflow_tui.presentation.filters import Filter, FilterError, parse_filter
 from stepflow_tui.presentation.search import State, found_line
@@ -194,6 +194,9 @@ class SearchView(Querying):
             self.note("Nothing is found yet")
         elif isinstance(selected, RunRecord):
             await self.show_above("run", selected.id)
+        elif KINDS[self.found.kind] == LINES:
+            line = str(selected.event.seq)
+            await self.show_above("run", selected.run.id, selected.event.step_key, "log", line)
         else:
             await self.show_above("run", selected.run.id, selected.event.step_key)
 

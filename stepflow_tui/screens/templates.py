@@ -45,6 +45,7 @@ MOST_OF_FILE = 10 * 1024 * 1024
 """Characters of a file that are read: no template may have more."""
 MOST_CHECKED = 256 * 1024
 """Characters of a text that is checked unasked: more take seconds, in which keys wait."""
+NEVER_SAVED = "There are no versions: the file never was a template"
 LEAST_FOR_TABS = 46
 """Cells that the names of all tabs take."""
 AGE_SECONDS = 1.0
@@ -226,8 +227,8 @@ class TemplatesView(Acting):
         """What is only read when it is seen."""
         version = self._version
         if version is None:
-            self.versions.show((), {})
-            self.query_one(SourceDiff).show("", (), "There are no versions: the file never was a template")
+            self.versions.show((), {}, NEVER_SAVED)
+            self.query_one(SourceDiff).show("", (), NEVER_SAVED)
         elif isinstance(self.tab, Versions | SourceDiff):
             if not self.versions.rows or self.versions.rows[0].version.id != version.id:
                 await self._read_versions(version)
@@ -487,6 +488,9 @@ class TemplatesView(Acting):
             shown.border_subtitle = hint
 
     # What is at hand
+
+    async def show_template(self, name: str) -> None:
+        self.entries.select(name)
 
     @property
     def run_at_hand(self) -> RunRecord | None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from textual.timer import Timer
 
 from stepflow.model.event import EventType, WorkflowEvent
+from stepflow_tui.keymap import Key
 from stepflow_tui.presentation.run import Journey, scrubber
 from stepflow_tui.screens.acting import Acting
 from stepflow_tui.session import Session
@@ -18,6 +19,8 @@ PLAY_SECONDS = 0.25
 MOST_IDLE_SECONDS = 2.0
 """Of a pause in which nothing happens, as it is played."""
 PAGE = 200
+OF_NOW = ("cancel", "terminate", "retry", "retry_from", "pause", "answer")
+"""Ids of keys that do something with the execution as it is now, whatever moment is seen."""
 
 
 class Travelling(Acting):
@@ -39,13 +42,23 @@ class Travelling(Acting):
             return datetime.now(UTC)
         return self.past.timestamp if self._moment is None else self._moment
 
+    @property
+    def as_of_now(self) -> str:
+        return "" if self.past is None else " as it is now"
+
+    def is_hinted(self, key: Key) -> bool:
+        return self.past is None or key.id not in OF_NOW
+
     def reload_all(self) -> None:
         raise NotImplementedError
 
     async def travel_to(self, event: WorkflowEvent | None) -> None:
+        is_other_time = (self.past is None) != (event is None)
         self.past = event
         self.set_class(event is not None, "-past")
         self._show_scrubber()
+        if is_other_time:
+            self._show_footer()
         self.reload_all()
 
     def _show_scrubber(self) -> None:

@@ -12,6 +12,8 @@ from stepflow_tui.presentation.spans import Line
 from stepflow_tui.widgets.bar import Bar
 
 HINT = "   [ ] tabs"
+MORE = ("‹", "›")
+"""On that side there are more, which have no room; a click goes to the next of them."""
 
 
 class Tabs(Bar):
@@ -34,21 +36,31 @@ class Tabs(Bar):
         self.shown = place
         self.show(self._line)
 
-    def _pieces(self, width: int) -> list[str]:
-        """Where all have no room, only the one that is shown has its whole title."""
-        long = [f"[{title}]" if place == self.shown else f" {title} " for place, title in enumerate(self._titles)]
-        if sum(map(cell_len, long)) + 1 <= width:
-            return long
-        room = (width - 1 - cell_len(long[self.shown])) // max(1, len(long) - 1) - 1
-        return [
-            piece if place == self.shown else f"{self._titles[place][: max(1, room)]} "
-            for place, piece in enumerate(long)
-        ]
+    def _pieces(self, width: int) -> list[tuple[int, str]]:
+        """With their places. Where not all have room, those around the one that is shown, and signs of there being
+        more."""
+        texts = [f"[{title}]" if place == self.shown else f" {title} " for place, title in enumerate(self._titles)]
+        sizes = [cell_len(text) for text in texts]
+        first = last = self.shown
+        room = width - 1 - sizes[self.shown] - (2 * len(MORE[0]) if sum(sizes) + 1 > width else 0)
+        grows = True
+        while grows:
+            grows = False
+            if last + 1 < len(texts) and sizes[last + 1] <= room:
+                last, room, grows = last + 1, room - sizes[last + 1], True
+            if first > 0 and sizes[first - 1] <= room:
+                first, room, grows = first - 1, room - sizes[first - 1], True
+        pieces: list[tuple[int, str]] = [(place, texts[place]) for place in range(first, last + 1)]
+        if first > 0:
+            pieces.insert(0, (first - 1, MORE[0]))
+        if last + 1 < len(texts):
+            pieces.append((last + 1, MORE[1]))
+        return pieces
 
     def _line(self, width: int) -> Line:
         line: Line = [(" ", "")]
-        for place, piece in enumerate(self._pieces(width)):
-            line.append((piece, "title" if place == self.shown else "dim"))
+        for place, piece in self._pieces(width):
+            line.append((piece, "active" if piece in MORE else "title" if place == self.shown else "dim"))
         if sum(cell_len(text) for text, _ in line) + len(HINT) <= width:
             line.append((HINT, "dim"))
         return line
@@ -57,7 +69,7 @@ class Tabs(Bar):
         if not isinstance(event, events.Click):
             return
         at = 1
-        for place, piece in enumerate(self._pieces(self.size.width)):
+        for place, piece in self._pieces(self.size.width):
             at += cell_len(piece)
             if event.x < at:
                 self.post_message(self.Chosen(place))

@@ -45,9 +45,12 @@ def test_executions_are_seen_opened_and_gone_through(tmp_path: Path) -> None:
         terminal.settle(0.2)
         assert len(screen.keys_ms(terminal, screen.LIST, count=2, pause=0)) == 2
     database = tmp_path / "long.db"
-    scenes.make(database, scenes.long_run(steps=2, lines=3, rows=5))
+    scenes.make(database, scenes.long_run(steps=2, lines=3, rows=20))
     assert len(screen.open_ms(screens, database, f"{2 + scenes.TALKERS + 1} steps", rounds=1)) == 1
-    assert screens.most_megabytes > 10
+    opened, keys, megabytes = screen.large_value(screens, database, cycles=1)
+    assert min(opened, *keys) > 0
+    assert len(keys) == 20
+    assert 10 < megabytes <= screens.most_megabytes
 
 
 def test_commits_are_seen(tmp_path: Path) -> None:

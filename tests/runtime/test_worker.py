@@ -224,6 +224,9 @@ async def test_a_run_whose_component_nobody_offers_stays_queued(storage: SQLiteS
     known = start(storage, chain(1))
     async with working(storage):
         await until(storage, known)
+        async with asyncio.timeout(10):
+            while storage.get_run(unknown).worker is not None:  # it is looked at, and given back
+                await asyncio.sleep(0.005)
         assert storage.get_run(unknown).status is RunStatus.QUEUED
         assert storage.get_run(unknown).reason == "no running worker offers /user/unknown"
         assert storage.list_runs(5, None, None, None, False)[0][1].reason == "no running worker offers /user/unknown"

@@ -11,6 +11,7 @@ from stepflow.model.flow import Step
 from stepflow.model.statuses import RunStatus, StepStatus
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui import clipboard
+from stepflow_tui.keymap import KEYS
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.presentation.redrive import kept_and_run
 from stepflow_tui.widgets.bar import Question
@@ -82,6 +83,8 @@ async def test_capital_a_answers_what_an_execution_asks(storage: SQLiteStorage) 
         await screen.press("A")
         await screen.until(lambda: bool(screen.app.screen.query("#approval .title")))
         assert "s: Ship it?" in str(screen.app.screen.query_one("#approval .title").render())
+        await screen.press("x")
+        await screen.until(lambda: "One of these first" in str(screen.app.screen.query_one("#approval .keys").render()))
         await screen.press("y", "ctrl+e", "ctrl+e")  # there and back: it is asked again
         await screen.until(
             lambda: bool(screen.app.screen.query("#approval .title")) and not screen.app.screen.query("#ask")
@@ -104,6 +107,37 @@ async def test_capital_a_answers_what_an_execution_asks(storage: SQLiteStorage) 
         )
         await screen.press("A")
         await screen.expect("is completed; it takes no answer")
+
+
+async def test_a_step_that_says_what_it_asks_may_be_sent_data_too(storage: SQLiteStorage) -> None:
+    run_id = start(storage, one_step("wait_event", {"message": "Which region?", "who": ["ops", "ada"]}))
+    async with working(storage), screen_on(storage) as screen:
+        await until(storage, run_id, RunStatus.WAITING)
+        await selected(screen, run_id)
+        await screen.press("A")
+        await screen.until(lambda: bool(screen.app.screen.query("#approval .title")))
+        assert "s: Which region? (asks ops, ada)" in str(screen.app.screen.query_one("#approval .title").render())
+        await screen.press("d")
+        await screen.until(lambda: bool(screen.app.screen.query("#ask #input")))
+        field = screen.app.screen.query_one("#ask #input", Input)
+        assert field.value == "{}"
+        field.value = '{"region": "eu"}'
+        await screen.press("enter")
+        assert (await until(storage, run_id)).output["data"] == {"region": "eu"}
+
+
+async def test_who_only_names_whom_it_asks_is_sent_data_as_its_command_line_does(storage: SQLiteStorage) -> None:
+    run_id = start(storage, one_step("wait_event", {"who": "ops"}))
+    async with working(storage), screen_on(storage) as screen:
+        await until(storage, run_id, RunStatus.WAITING)
+        await selected(screen, run_id)
+        key = next(key for key in KEYS if key.id == "answer")
+        await screen.until(lambda: screen.dashboard.command_line(key) is not None)
+        assert str(screen.dashboard.command_line(key)).endswith("--data '{}'")
+        await screen.press("A")
+        await screen.until(lambda: bool(screen.app.screen.query("#ask #input")))
+        assert "waits for 's' (asks ops)" in str(screen.app.screen.query_one("#ask .title").render())
+        assert screen.app.screen.query_one("#ask #input", Input).value == "{}"
 
 
 @pytest.mark.parametrize(

@@ -231,7 +231,7 @@ async def test_what_is_wrong_in_a_form_is_not_thrown_away_by_json(storage: SQLit
         await screen.press("r")
         form = await formed(screen)
         await screen.press("x", "tab", *"ada", "ctrl+e")
-        assert "! n: not a whole number" in text_of(screen, "#form .keys")
+        await screen.until(lambda: "! put n right first: not a whole number" in text_of(screen, "#form .keys"))
         assert [line.text for line in form.query(FieldLine)] == ["x", "ada"]
         await screen.press("backspace", "ctrl+e")  # what is missing may be written there
         await screen.until(lambda: bool(screen.app.screen.query("#ask #input")))

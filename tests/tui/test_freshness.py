@@ -100,6 +100,7 @@ async def test_each_list_says_so(storage: SQLiteStorage) -> None:
             await screen.press(key)
             await screen.until(lambda kind=kind: bool(screen.app.screen.query(kind)))
             await all_are_live(kind)
+            assert screen.app.screen.query_one(kind).freshness.is_live
 
 
 async def test_while_the_storage_cannot_be_read_lists_say_of_when_they_are(
@@ -164,6 +165,7 @@ async def test_what_was_found_is_not_looked_for_again_and_says_of_when_it_is(
         await screen.until(lambda: below(found).endswith("● live"))
         start(storage, chain(1))
         await screen.until(lambda: "as of " in below(found))
+        assert found.freshness.read_at is not None
         await screen.press("ctrl+r")
         await screen.until(lambda: below(found).endswith("● live"))
 

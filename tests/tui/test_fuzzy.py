@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepflow_tui.presentation.fuzzy import emphasised, match
+from stepflow_tui.presentation.fuzzy import emphasised, look_up, match
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,25 @@ def test_the_letters_that_are_found_are_those_that_were_wanted(wanted: str, text
 def test_emphasis_changes_no_letter(text: str, places: set[int]) -> None:
     line = emphasised(text, tuple(places), "dim")
     assert "".join(piece for piece, _ in line) == text
+
+
+def test_other_words_find_it_too_from_two_letters_on() -> None:
+    others = ("answer", "approve", "resume")
+    hit = look_up("appr", "Answer what it waits for", others)
+    assert hit is not None
+    assert (hit.is_whole, hit.places, hit.by) == (True, (), ("approve",))
+    one_of_each = look_up("appr what", "Answer what it waits for", others)
+    assert one_of_each is not None
+    assert (one_of_each.places, one_of_each.by) == ((7, 8, 9, 10), ("approve",))
+    assert look_up("qz", "Answer what it waits for", others) is None
+    scattered = look_up("rfor", "Answer what it waits for", others)
+    assert scattered is not None
+    assert not scattered.is_whole
+    assert look_up("x", "Answer", ("xylophone",)) is None
+
+
+def test_the_word_itself_is_better_than_one_that_begins_so() -> None:
+    tab, theme = look_up("graph", "Tab: Graph of 1w7i", ("graph",)), look_up("graph", "Theme: graphite")
+    assert tab is not None
+    assert theme is not None
+    assert tab.score > theme.score

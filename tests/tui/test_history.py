@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from stepflow.model.run import RunRecord
+from stepflow.model.run import Awaited, RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.presentation.executions import Listed, execution_row, layout_of, list_title, titles_row
 from stepflow_tui.presentation.fingerprints import (
@@ -67,7 +67,7 @@ def test_those_that_did_not_complete_have_their_sign() -> None:
     assert text(newest_line(known, UNICODE)) == "   ⊘▃✗"
     assert text(newest_line(known, ASCII)) == "   /-x"
     assert text(newest_line(None, UNICODE)) == " " * CELLS
-    assert known.median is None
+    assert (known.median, known.late_after) == (1, None)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,21 @@ def test_an_execution_is_expected_as_its_template_usually_takes(elapsed: float, 
     assert says in text(execution_row(running, 100, NOW, UNICODE, known))
 
 
-def test_nothing_is_expected_without_enough_history_or_of_what_does_not_run() -> None:
-    assert expected(history(10, 10), run(RunStatus.RUNNING), NOW) == ("", "")
+def test_of_a_few_it_is_known_when_it_will_end_and_not_when_it_is_late() -> None:
+    assert expected(history(10), run(RunStatus.RUNNING, started_at=ago(4)), NOW) == ("ETA 6.0s", "dim")
+    assert expected(history(10, 10), run(RunStatus.RUNNING, started_at=ago(30)), NOW) == ("", "")
+
+
+def test_one_whose_children_work_is_expected_to_end_and_one_that_asks_is_not() -> None:
+    fans_out = run(RunStatus.WAITING, started_at=ago(4), awaits=(Awaited("pages", children=200, ended=9, failed=3),))
+    assert expected(history(10, 10, 10), fans_out, NOW) == ("ETA 6.0s", "dim")
+    assert "ETA 6.0s  9/200 pages, 3 failed" in text(execution_row(fans_out, 90, NOW, UNICODE, history(10, 10, 10)))
+    asks = run(RunStatus.WAITING, started_at=ago(4), awaits=(*fans_out.awaits, Awaited("ship", "ship")))
+    assert expected(history(10, 10, 10), asks, NOW) == ("", "")
+
+
+def test_nothing_is_expected_without_history_or_of_what_does_not_run() -> None:
+    assert expected(history(), run(RunStatus.RUNNING), NOW) == ("", "")
     assert expected(None, run(RunStatus.RUNNING), NOW) == ("", "")
     assert expected(history(1, 1, 1), run(RunStatus.SLEEPING), NOW) == ("", "")
 

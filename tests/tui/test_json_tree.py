@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.json_tree import (
     AT_FIRST,
-    LONG,
     Form,
     JsonTree,
     Path,
@@ -21,8 +20,8 @@ from stepflow_tui.presentation.json_tree import (
     folds,
     json_row,
     matches,
-    shared,
 )
+from stepflow_tui.presentation.pieces import LONG, Pieces
 
 GLYPHS = Glyphs()
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
@@ -132,13 +131,15 @@ def test_blocks_of_any_text_say_the_same(value: list[str]) -> None:
     assert yaml.safe_load(as_text({"a": {"b": value}}, "yaml")) == {"a": {"b": value}}
 
 
-def test_a_value_that_is_known_is_kept_once() -> None:
-    rows = [{"id": 1}, {"id": 2}]
-    again: list[Any] = [{"id": 1}, {"id": 2}]
-    assert shared(again, [None, rows]) is rows
-    assert shared({"a": again, "n": 1}, [rows])["a"] is rows
-    for other in ([{"id": True}, {"id": 2}], [{"id": 1.0}, {"id": 2}], [], None, 1):
-        assert shared(other, [rows]) is other
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.sampled_from(["", "a", "b" * LONG, "c" * (2 * LONG + 1), "\n", "\r\n", "\r", "\x85", "\u2028é"])))
+def test_a_text_has_all_its_lines_in_pieces(parts: list[str]) -> None:
+    for text in ("".join(parts), "".join(parts) * 70):
+        lines = [line[at : at + LONG] for line in text.splitlines() for at in range(0, len(line) or 1, LONG)]
+        found = Pieces(text)
+        assert [found[place] for place in range(len(found))] == lines
+        with pytest.raises(IndexError):
+            found[len(lines)]
 
 
 def test_keys_and_texts_match_whatever_their_case() -> None:

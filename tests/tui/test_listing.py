@@ -242,5 +242,5 @@ async def test_the_header_counts_what_the_lists_show_and_rows_say_what_is_waited
         await until(storage, mapped)
         await until(storage, waiting, RunStatus.WAITING)
         async with screen_on(storage, (130, 40)) as screen:
-            await screen.expect("stepflow  ?1 ✓1 │", "waits for ops: Deploy 2.3.1?  times out")
+            await screen.expect("stepflow  ?1 ✓1 │", " ops: Deploy 2.3.1?  times out")
             assert "A answer" in str(screen.dashboard.timeline.border_subtitle)

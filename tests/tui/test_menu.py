@@ -44,7 +44,7 @@ async def opened(screen: Screen) -> CommandList:
 
 
 def reads(entries: CommandList) -> dict[str, str | None]:
-    return {command.keys: command.why_not for command, _ in entries.found}
+    return {one.command.keys: one.command.why_not for one in entries.found}
 
 
 async def closed(screen: Screen) -> None:
@@ -61,7 +61,7 @@ async def test_it_lists_what_can_be_done_and_why_the_rest_cannot(storage: SQLite
         assert told["d"] is None
         assert told["c y"] == f"{short_id(run_id)} is completed; there is nothing to cancel"
         assert told["t y"] is not None
-        cannot = [command.why_not is not None for command, _ in entries.found]
+        cannot = [one.command.why_not is not None for one in entries.found]
         assert cannot == sorted(cannot), "what can be done stands first"
         await screen.press("escape")
         await closed(screen)
@@ -77,7 +77,7 @@ async def test_a_key_of_it_does_it_and_so_does_enter(storage: SQLiteStorage) -> 
         await screen.expect("Retried as")
         assert storage.count_runs(None, None) == 2
         entries = await opened(screen)
-        row = next(row for row, (command, _) in enumerate(entries.found) if "with its last input" in command.text)
+        row = next(row for row, one in enumerate(entries.found) if "with its last input" in one.command.text)
         for _ in range(row):
             await screen.press("j")
         await screen.press("enter")
@@ -123,7 +123,7 @@ async def test_it_is_there_for_workers_and_templates_too(storage: SQLiteStorage)
         await screen.expect("Nothing is to be done here but to look")
 
 
-async def test_capital_y_copies_the_command_line_and_the_palette_shows_it(
+async def test_f2_copies_the_command_line_as_in_the_palette(
     storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copied: list[str] = []
@@ -132,12 +132,12 @@ async def test_capital_y_copies_the_command_line_and_the_palette_shows_it(
     async with screen_on(storage) as screen:
         await screen.until(lambda: screen.dashboard.timeline.run is not None)
         entries = await opened(screen)
-        row = next(row for row, (command, _) in enumerate(entries.found) if command.keys == "c y")
+        row = next(row for row, one in enumerate(entries.found) if one.command.keys == "c y")
         for _ in range(row):
             await screen.press("j")
         line = f"stepflow --db {storage.url} cancel {run_id}"
-        assert f"cancel {run_id}  Y copies it" in screen.text_of(screen.app.screen.query_one(CommandLine))
-        await screen.press("Y")
+        assert f"cancel {run_id}  f2 copies it" in screen.text_of(screen.app.screen.query_one(CommandLine))
+        await screen.press("f2")
         await screen.until(lambda: copied == [line])
         await screen.press("colon")
         await screen.until(lambda: bool(screen.app.screen.query(Palette)))

@@ -5,18 +5,25 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input
 
+from stepflow.model.statuses import RunStatus
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui import clipboard
-from stepflow_tui.keymap import KEYS, VIEWS, hints_of, where_is
+from stepflow_tui.keymap import KEYS, VIEWS, Key, hints_of, other_words, where_is
 from stepflow_tui.panes.overlay import Overlay
 from stepflow_tui.panes.palette import CommandList, Palette
+from stepflow_tui.presentation.commands import AtHand, all_words_of
+from stepflow_tui.presentation.executions import short_id
+from stepflow_tui.presentation.fuzzy import look_up
 from stepflow_tui.screens.dashboard import Dashboard
 from stepflow_tui.screens.help import Help, help_lines
+from stepflow_tui.screens.run import RunView
+from stepflow_tui.screens.templates import TemplatesView
 from stepflow_tui.screens.workers import WorkersView
 from stepflow_tui.theme import DEFAULT
 from stepflow_tui.widgets.lines import LineView
 from tests.support.engine import save, start
 from tests.support.flows import chain, echo, flow
+from tests.tui import records
 from tests.tui.test_dashboard import Screen, screen_on
 
 
@@ -27,7 +34,7 @@ async def open_palette(screen: Screen, key: str = "colon") -> CommandList:
 
 
 def found(screen: Screen) -> list[str]:
-    return [command.text for command, _ in screen.app.screen.query_one(CommandList).found]
+    return [row.command.text for row in screen.app.screen.query_one(CommandList).found]
 
 
 async def test_it_lists_every_key_every_screen_and_every_theme(storage: SQLiteStorage) -> None:
@@ -105,6 +112,95 @@ async def test_nothing_found_is_nothing_done(storage: SQLiteStorage) -> None:
         assert screen.app.screen.query(Palette)
         await screen.press("escape")
         await screen.until(lambda: not screen.app.screen.query(Palette))
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        ("terminate", "End it: its id is typed"),
+        ("kill", "End it: its id is typed"),
+        ("approve", "Answer what it waits for"),
+        ("resume", "Pause it and its children"),
+        ("rerun", "Retry it from the steps"),
+        ("time travel", "Look at it as it was after an event"),
+        ("drain", "Stop it: it gives its executions back"),
+        ("graph", "Tab: Graph of"),
+        ("attempts", "Tab: Attempts of"),
+        ("values", "Tab: Input/Output of"),
+    ],
+)
+async def test_words_that_are_used_elsewhere_find_it(storage: SQLiteStorage, words: str, first: str) -> None:
+    start(storage, chain(1))
+    async with screen_on(storage, (80, 24)) as screen:
+        await screen.until(lambda: screen.dashboard.timeline.run is not None)
+        await open_palette(screen)
+        await screen.press(*("space" if one == " " else one for one in words))
+        await screen.until(lambda: found(screen)[0].startswith(first))
+        assert len(found(screen)) < 12, "nothing that only has the letters"
+
+
+@pytest.mark.parametrize(
+    "key", [key for key in KEYS if key.group == "Act" and key.id != "terminate"], ids=lambda key: key.id
+)
+def test_each_verb_of_a_command_line_finds_its_key(key: Key) -> None:
+    """But for the one that has no verb of its own: `cancel` ends what hangs, too."""
+    at = AtHand(records.run(RunStatus.WAITING), "etl", step="a", worker="w1")
+    for words in all_words_of(key.id, at):
+        if words[0] not in ("execution", "get", "workers"):  # which name what is looked at
+            hit = look_up(words[0], key.help, other_words(key.id, key.label))
+            assert hit is not None
+            assert hit.is_whole
+
+
+async def test_an_execution_is_opened_by_its_id_and_a_template_by_its_name(storage: SQLiteStorage) -> None:
+    save(storage, flow(echo("a", 1), name="etl-daily"))
+    run_id = start(storage, chain(1))
+    start(storage, chain(1))
+    async with screen_on(storage, (80, 24)) as screen:
+        for sign in (short_id(run_id), run_id):
+            await open_palette(screen)
+            await screen.press(*("underscore" if one == "_" else one for one in sign))
+            await screen.until(lambda: any(text.startswith("Open execution") for text in found(screen)))
+            assert found(screen)[0].startswith(f"Open execution {short_id(run_id)}")
+            await screen.press("enter")
+            await screen.until(lambda: isinstance(screen.app.screen, RunView))
+            assert isinstance(screen.app.screen, RunView)
+            assert screen.app.screen.run_id == run_id
+            await screen.press("q")
+            await screen.until(lambda: isinstance(screen.app.screen, Dashboard))
+        await open_palette(screen)
+        await screen.press(*"daily")
+        await screen.until(lambda: "Run etl-daily" in found(screen))
+        assert found(screen)[0] == "Open template etl-daily"
+        await screen.press("enter")
+        await screen.until(lambda: isinstance(screen.app.screen, TemplatesView))
+        await screen.until(lambda: screen.app.screen.template_at_hand == "etl-daily")  # type: ignore[attr-defined]  # as above
+
+
+async def test_a_tab_of_an_execution_is_reached_by_its_name(storage: SQLiteStorage) -> None:
+    start(storage, chain(1))
+    async with screen_on(storage, (80, 24)) as screen:
+        await screen.until(lambda: screen.dashboard.timeline.run is not None)
+        for words, tab in (("dag", "graph"), ("attempts", "attempts"), ("events", "events")):
+            await open_palette(screen)
+            await screen.press(*words)
+            await screen.until(lambda: found(screen)[0].startswith("Tab: "))
+            await screen.press("enter")
+            await screen.until(lambda: isinstance(screen.app.screen, RunView))
+            await screen.until(lambda tab=tab: screen.app.screen.place[1][2] == tab)  # type: ignore[misc, attr-defined]  # bound here
+            assert len(screen.app.screen_stack) == 2, "a tab of it is no other screen above it"
+
+
+async def test_what_is_called_nothing_is_said_to_be(storage: SQLiteStorage) -> None:
+    start(storage, chain(1))
+    async with screen_on(storage, (80, 24)) as screen:
+        await open_palette(screen)
+        await screen.press(*"qqqzzz")
+        await screen.expect("Nothing is called 'qqqzzz'; / filters the list, 6 searches")
+        await screen.press("enter")
+        await screen.expect("Nothing is called 'qqqzzz'")
+        await screen.pilot.resize_terminal(40, 10)
+        await screen.until(lambda: "Nothing is called 'qqqzzz'; 6 searches" in screen.text)
 
 
 async def test_help_finds_words(storage: SQLiteStorage) -> None:

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from stepflow.model.differences import compare_runs
+from stepflow.model.differences import Change, compare_runs
 from stepflow.model.event import WorkflowEvent
-from stepflow.model.run import NO_WORKER, WORKER_DIED, Awaited
+from stepflow.model.run import NO_WORKER, WORKER_DIED, Awaited, Retried
 from stepflow.model.statuses import RunStatus, StepStatus
 from stepflow_tui.presentation.description import describe
-from stepflow_tui.presentation.differences import longest_ms, pair_row, pairs_of
+from stepflow_tui.presentation.differences import Pair, difference_lines, longest_ms, pair_row, pairs_of
 from stepflow_tui.presentation.durations import short, ticks
 from stepflow_tui.presentation.executions import execution_row, short_id, what_now
 from stepflow_tui.presentation.fleet import Today
@@ -100,8 +100,8 @@ FAILED = {"code": "HTTP_STATUS", "message": "HTTP 503", "details": {"step_key": 
             run(RunStatus.AWAITING_RETRY, wake_at=NOW + timedelta(seconds=11), last_error=FAILED),
             ("↻", "load: HTTP 503  again in 11s"),
         ),
-        (run(RunStatus.WAITING, awaits=(Awaited("ask", "paid"),)), ("?", "waits for signal paid")),
-        (run(RunStatus.WAITING, awaits=(Awaited("each", children=200, ended=9),)), ("waits for each: 9 of 200 done",)),
+        (run(RunStatus.WAITING, awaits=(Awaited("ask", "paid"),)), ("?", "waiting", "signal paid")),
+        (run(RunStatus.WAITING, awaits=(Awaited("each", children=200, ended=9),)), ("9/200 each",)),
         (run(RunStatus.SCHEDULED, started_at=None, wake_at=NOW + timedelta(hours=3)), ("◷", "begins in 3h00m")),
         (run(RunStatus.SLEEPING, wake_at=NOW + timedelta(hours=3)), ("z", "sleeping", "goes on in 3h00m")),
         (run(RunStatus.CANCELLED, reason="enough"), ("⊘", "cancelled", "enough")),
@@ -121,9 +121,7 @@ def test_a_row_says_how_an_execution_stands(record: object, says: tuple[str, ...
 def test_a_waiting_row_says_when_it_times_out_after_what_it_waits_for() -> None:
     awaits = (Awaited("ops", "deploy", "Deploy version 2.3.1\x1b?"),)
     waiting = run(RunStatus.WAITING, awaits=awaits, wake_at=NOW + timedelta(days=1, hours=23))
-    assert "waits for ops: Deploy version 2.3.1·?  times out in 1d23h" in text(
-        execution_row(waiting, 120, NOW, UNICODE)
-    )
+    assert " ops: Deploy version 2.3.1·?  times out in 1d23h" in text(execution_row(waiting, 120, NOW, UNICODE))
     assert what_now(waiting) == "A answer"
     assert what_now(run(RunStatus.WAITING, awaits=(Awaited("each", children=3),))) == ""
     assert what_now(run(RunStatus.PAUSED)) == "p y go on"
@@ -134,17 +132,26 @@ def test_a_long_error_is_cut_before_it_hides_when_it_is_tried_again(width: int) 
     error = {"message": "HTTP 503 from the warehouse of the north", "details": {"step_key": "load"}}
     retrying = run(RunStatus.AWAITING_RETRY, wake_at=NOW + timedelta(seconds=11), last_error=error)
     line = text(fit_line(execution_row(retrying, width, NOW, UNICODE), width))
-    assert "load: HTTP 50" in line
-    assert "↻ load" not in line, "the trend has given way"
+    assert "load: HTTP" in line
     assert line.rstrip().endswith("…  again in 11s")
 
 
-def test_the_trend_gives_way_to_a_message_that_has_no_room() -> None:
+def test_the_trend_is_in_every_row_where_there_is_room_for_what_is_wrong_beside_it() -> None:
     known = history_of([run(RunStatus.COMPLETED, id=f"exec_000{n}") for n in range(3)])
-    for message, is_there in (("HTTP 503", True), ("HTTP 503 from the warehouse of the north", False)):
+    for message in ("HTTP 503", "HTTP 503 from the warehouse of the north"):
         failed = run(RunStatus.FAILED, error={"message": message})
-        assert ("▃" in text(execution_row(failed, 80, NOW, UNICODE, known))) is is_there
-    assert "503 from the warehouse of the north" in text(execution_row(failed, 80, NOW, UNICODE, known))
+        assert "▃ HTTP 503" in text(execution_row(failed, 80, NOW, UNICODE, known))
+        assert "▃" not in text(execution_row(failed, 73, NOW, UNICODE, known))
+
+
+def test_one_that_was_retried_says_as_what_and_how_that_stands() -> None:
+    failed = run(RunStatus.FAILED, error=FAILED, retried_as=Retried("exec_w4f2", RunStatus.COMPLETED))
+    assert "↻ w4f2 ✓  load: HTTP 503" in text(execution_row(failed, 90, NOW, UNICODE))
+    assert "@ w4f2 +  load: HTTP 503" in text(execution_row(failed, 90, NOW, ASCII))
+
+
+def test_of_one_step_no_part_is_told() -> None:
+    assert "running" in text(execution_row(run(RunStatus.RUNNING, steps_total=1, steps_done=0), 80, NOW, UNICODE))
 
 
 @pytest.mark.parametrize("reason", [WORKER_DIED, f"{WORKER_DIED}; another one takes it over", NO_WORKER])
@@ -306,6 +313,26 @@ def told_of(error: dict[str, object], room: int = 0, *, unfolded: bool = False) 
     failed = step("load", StepStatus.FAILED, error=error)
     lines = step_lines(run(RunStatus.FAILED), [failed], [], 100, NOW, UNICODE, unfolded=unfolded, room=room)
     return [text(line) for line in lines]
+
+
+def test_of_several_attempts_each_says_what_it_failed_by() -> None:
+    error = {"code": "SOON", "message": "not yet"}
+    tried = [step("load", StepStatus.FAILED, attempt=number, error=error) for number in (1, 2)]
+    lines = [text(line) for line in step_lines(run(RunStatus.FAILED), tried, [], 80, NOW, UNICODE, unfolded=False)]
+    assert sum("#" in line and "SOON not yet" in line for line in lines) == 2
+    alone = [text(line) for line in step_lines(run(RunStatus.FAILED), tried[:1], [], 80, NOW, UNICODE, unfolded=False)]
+    assert sum("not yet" in line for line in alone) == 1
+
+
+def test_a_long_value_in_a_diff_is_cut_to_where_it_differs() -> None:
+    long = "a" * 1000
+    differs = Change("$.prompt", f"{long}old{long}", f"{long}new{long}")
+    one, other = step("a", StepStatus.COMPLETED), step("a", StepStatus.COMPLETED)
+    lines = difference_lines(Pair("a", "a", one, other, True, (("input", (differs,)),)), 80, UNICODE)
+    said = "".join(text(line) for line in lines)
+    assert "aold" in said
+    assert "anew" in said
+    assert len(said) < 600
 
 
 def test_a_folded_stack_says_the_cause_and_where_ones_own_code_stood() -> None:

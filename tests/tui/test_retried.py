@@ -66,3 +66,5 @@ async def test_failures_that_were_retried_elsewhere_say_so_and_are_left_alone(
             await screen.expect("It was retried already")
             await screen.press("j", "d")
             await screen.expect(f"as {retried}: completed")
+            await screen.press("escape", "t")
+            await screen.expect(f"Retry {short_id(failed)} nightly once more ({short_id(retried)} completed)")

@@ -21,6 +21,7 @@ from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui import clipboard
 from stepflow_tui.panes.run_timeline import RunTimeline
 from stepflow_tui.presentation.executions import short_id
+from stepflow_tui.presentation.json_text import JsonText
 from stepflow_tui.presentation.places import line_of_step
 from stepflow_tui.presentation.spans import Line, safe
 from stepflow_tui.presentation.wrapping import wrap_line, wrap_text
@@ -264,7 +265,7 @@ async def test_an_event_is_told_with_all_it_says(storage: SQLiteStorage) -> None
 
 
 async def test_values_that_are_not_seen_are_put_away_and_come_back_as_they_stood(storage: SQLiteStorage) -> None:
-    value = {"deep": [{"x": 1}, {"long": "one\ntwo"}]}
+    value = {"deep": [{"x": 1}, {"long": "one\ntwo"}], "large": "x" * 50_000}
     shape = flow(echo("a", {"$from": {"workflow": "input"}}), name="values")
     run_id = await ended(storage, shape, value)
     async with run_shown(storage, run_id) as (screen, view):
@@ -272,6 +273,7 @@ async def test_values_that_are_not_seen_are_put_away_and_come_back_as_they_stood
         await screen.expect('"deep": [2]')
         kept = view.values.document.value
         assert kept["steps"]["a"]["input"] is kept["steps"]["a"]["output"] is kept["output"]["a"] is kept["input"]
+        assert isinstance(kept["input"], JsonText)
         long = ("steps", "a", "output", "deep", 1, "long")
         view.values.document.unfold(long)
         view.values.set_rows(view.values.document.row_count, view.values.document.row_of(long))
@@ -677,6 +679,9 @@ async def test_a_large_output_is_read_only_where_all_of_it_is_asked_for(
         assert max(decoded) < 1000
         await screen.press("i")
         await screen.expect('"n": 1', '"big": "needle')
+        assert max(decoded) < 20_000
+        await screen.press("j", "j", "j", "x")
+        await screen.expect('"big": 140,000 characters')
         assert max(decoded) > 140_000
 
 

@@ -23,7 +23,7 @@ from stepflow_tui.presentation.search import Reach, emphasised, found_line
 from stepflow_tui.screens.dashboard import Dashboard
 from stepflow_tui.screens.run import RunView
 from stepflow_tui.screens.search import SearchView
-from stepflow_tui.searching import Search
+from stepflow_tui.searching import Hit, Search
 from stepflow_tui.widgets.filter_field import FilterField
 from stepflow_tui.widgets.tabs import Tabs
 from tests.storages.test_search import say
@@ -107,6 +107,31 @@ async def found_by(storage: SQLiteStorage, text: str) -> tuple[list[str], list[s
         [hit.event.step_key or "" for hit in search.steps],
         [hit.event.payload["message"] for hit in search.lines],
     )
+
+
+async def test_a_log_line_is_opened_in_the_log_of_its_execution_however_far_up(storage: SQLiteStorage) -> None:
+    run_id = start(storage, chain(2))
+    say(storage, run_id, [f"line {number}" for number in range(1300)])
+    async with screen_on(storage, (80, 24)) as screen:
+        found = await shown(screen)
+        for words in ("'line 1297'", "'line 20'"):
+            await look_for(screen, words.replace("'", '"'))
+            found.focus()
+            while found.kind != 2:
+                await screen.press("right_square_bracket")
+            wanted = found.selected
+            assert isinstance(wanted, Hit)
+            await screen.press("enter")
+            await screen.until(lambda: isinstance(screen.app.screen, RunView))
+            view = screen.app.screen
+            assert isinstance(view, RunView)
+            await screen.until(lambda view=view: view.log_pane.selected is not None)  # type: ignore[misc]  # bound here
+            await screen.until(
+                lambda view=view, seq=wanted.event.seq: view.pane is view.log_pane and view.log_pane.selected.seq == seq  # type: ignore[misc]
+            )
+            await screen.until(lambda words=words: words.strip("'") in screen.text)  # type: ignore[misc]
+            await screen.press("q")
+            await screen.until(lambda: isinstance(screen.app.screen, SearchView))
 
 
 async def test_what_is_said_of_executions_holds_for_what_is_found_inside_them(storage: SQLiteStorage) -> None:

@@ -21,11 +21,11 @@ from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui.editor import EditorError, editor_command
 from stepflow_tui.presentation.form import begin_with, fields_of, problem_with, value_of, whole
 from stepflow_tui.presentation.glyphs import Glyphs
-from stepflow_tui.presentation.simulation import Picture
+from stepflow_tui.presentation.simulation import SOURCES, Picture
 from stepflow_tui.presentation.source import coloured, source_gutter, worst
 from stepflow_tui.presentation.spans import Line, cells, fit_line, safe
 from stepflow_tui.presentation.templates import Entry, entry_row, problem_lines
-from stepflow_tui.presentation.versions import diff_of
+from stepflow_tui.presentation.versions import diff_line, diff_of, first_differences
 from stepflow_tui.watching import SavedFile, WatchedFiles, note_of
 from tests.support.engine import save
 from tests.support.flows import echo, flow
@@ -75,6 +75,19 @@ def test_the_worst_problem_of_a_line_marks_it() -> None:
 def test_lines_end_where_editors_end_them() -> None:
     assert diff_of("a\nb\x0bc\n", "a\nb\x0bd\n")[1:] == [" a", "-b\x0bc", "+b\x0bd"]
     assert diff_of("a\n", "a\n") == []
+
+
+def test_of_long_lines_that_differ_the_first_difference_is_seen() -> None:
+    long = "  prompt: " + "word " * 40
+    lines = diff_of(f"a\n{long}one\n{long}same\n", f"a\n{long}two\n{long}same\nnew\n")
+    at = first_differences(lines)
+    for row, line in enumerate(lines):
+        if row in at:
+            shown = "".join(piece for piece, _ in fit_line(diff_line(line, 60, at[row]), 60))
+            assert shown[:2] == f"{line[0]}…"
+            assert ("one" if line[0] == "-" else "two") in shown
+    assert len(at) == 2, "the line that is new differs from none"
+    assert diff_line("-short", 60, 3) == diff_line("-short")
 
 
 @pytest.mark.parametrize("width", [24, 38, 52, 400])
@@ -234,6 +247,22 @@ async def test_a_simulation_is_drawn_with_the_way_that_the_end_waits_for(storage
         for row in range(picture.line_count):
             plain = text(Picture(made, ASCII).line(row, width))
             assert plain.isascii()
+
+
+@pytest.mark.parametrize("source", SOURCES)
+async def test_where_an_output_comes_from_is_not_cut_beside_a_text(storage: SQLiteStorage, source: str) -> None:
+    slow = {"output": 1, "duration": "61s"}
+    save(storage, flow(Step(key="transform", component="/builtin/echo", input=1, simulate=slow), echo("b", 1)))
+    async with Client(storage.url) as client:
+        made = await client.simulate("flow")
+    made.steps[0].source = source
+    for width in (46, 58, 80):
+        line = fit_line(Picture(made, UNICODE).line(2, width), width)
+        if source == "computed":
+            assert SOURCES[source] not in text(line)
+        else:
+            assert SOURCES[source] in text(line)
+        assert "█" in text(line), "beside its bar"
 
 
 @pytest.mark.parametrize("width", [58, 80, 118])

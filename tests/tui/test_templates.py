@@ -163,9 +163,10 @@ async def test_files_that_never_were_templates_or_are_gone_are_seen(storage: SQL
         for key in "rs":
             await screen.press(key)
             await screen.expect("new.yaml is not saved: 3:11 Unknown component")
-        await to_tab(screen, Versions)
-        await to_tab(screen, SourceDiff)
-        await screen.expect("the file never was a template")
+        for tab in (Versions, SourceDiff):
+            await to_tab(screen, tab)
+            pane = view(screen).query_one(tab)
+            await screen.until(lambda pane=pane: "the file never was a template" in screen.text_of(pane))  # type: ignore[misc]  # bound here
         assert str(view(screen).entries.border_subtitle) == "2 watched · ● live"
         (workspace / "new.yaml").unlink()
         await screen.expect("new.yaml is gone")

@@ -163,7 +163,7 @@ async def test_x_goes_through_the_items_and_enter_opens_one(storage: SQLiteStora
         await screen.press("x")
         await screen.expect("█ ok", "✗ failed · waiting")
         assert timeline.selected_key == "s"
-        await screen.press("j")
+        await screen.press("j", "j")  # beneath what the signs mean
         assert timeline.item_at_hand is not None
         assert timeline.item_at_hand.status is RunStatus.FAILED
         await screen.press("x")
@@ -292,7 +292,7 @@ async def test_ten_thousand_items_are_followed_and_looked_through(storage: SQLit
         await screen.press("x", "G", "x", "G")
         await screen.expect("[9999]")
         assert timeline.row_count == 10_002
-        await screen.press("x", "G")
+        await screen.press("x", "g")
         await screen.expect("2 items a cell")
 
 

@@ -25,6 +25,7 @@ from stepflow_tui.presentation.timeline import (
     ends_of,
     label_width,
     line_of,
+    name_of,
     ready_at,
     step_row,
 )
@@ -41,7 +42,7 @@ from stepflow_tui.presentation.timeline_axis import (
     zoom_out,
 )
 from stepflow_tui.presentation.timeline_folding import MANY, SLOWEST, Choices, Rest, Row, Shown, rows_of, shown_rows
-from stepflow_tui.presentation.timeline_grid import grid_rows, legend
+from stepflow_tui.presentation.timeline_grid import grid_cells, grid_rows, legend
 from stepflow_tui.presentation.timeline_items import Begun, Item, Items, items_of
 from stepflow_tui.presentation.timeline_losses import Loss, losses_of, may_have_lost, with_losses
 from stepflow_tui.presentation.timeline_prediction import (
@@ -482,9 +483,31 @@ def test_x_shows_the_items_failures_first_then_a_grid_then_folds_them() -> None:
     grid = choices.toggled(shown[2], scene.items)
     scene, shown = fanned(items, choices=grid)
     said = [text(line_of(row, scene, 80)) for row in shown]
-    assert sum(line.count("✗") for line in said[1:-2]) == 3
-    assert "█ ok ▒ slow ▓ running ✗ failed · waiting" in said[-2]
+    assert "█ ok ▒ slow ▓ running ✗ failed · waiting" in said[1], "above the grid, however many rows that has"
+    assert sum(line.count("✗") for line in said[2:-1]) == 3
     assert len(fanned(items, choices=grid.toggled(shown[1], scene.items))[1]) == 2
+
+
+@pytest.mark.parametrize("room", range(8, 30))
+def test_how_many_items_a_step_has_is_never_cut(room: int) -> None:
+    told = Told(items=many_items(3, (), 1000))
+    for key in ("work", "transform-everything"):
+        name = name_of(step(key, StepStatus.RUNNING), told, UNICODE, room)
+        assert " ×1,000" in name
+        assert cell_len(name) <= room
+    assert name_of(step("work", StepStatus.RUNNING), told, UNICODE, 11) == "work ×1,000"
+    assert name_of(step("work", StepStatus.RUNNING), told, UNICODE, 13) == "work ×1,000 ▸"
+
+
+def test_a_thousand_items_are_two_a_cell() -> None:
+    items = many_items(1000, (7,), 1000)
+    rows = grid_rows(1000, 50)
+    assert len(rows) == 10
+    cells = "".join(text(grid_cells(items, some, UNICODE)) for some in rows)
+    assert len(cells) == 500
+    assert cells[3] == "✗"
+    assert "2 items a cell" in text(legend(items, UNICODE))
+    assert len(grid_rows(999, 50)) == 20
 
 
 @given(st.integers(0, 3000), st.integers(1, 200))

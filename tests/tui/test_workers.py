@@ -140,7 +140,7 @@ async def test_what_a_worker_runs_is_seen_and_opened_and_all_of_it_can_be_copied
         await screen.press("5")
         await screen.expect(short_id(run_id), "flow", "Queues come with many workers")
         await screen.press("d")
-        await screen.expect("1 of", "stop it: it gives its executions back")
+        await screen.expect("1 of", "b y stop it: it gives its executions back")
         await screen.press("escape")
         await screen.until(lambda: not screen.app.screen.query("#overlay"))
         line = f"stepflow --db {storage.url} workers stop {own.id}"
