@@ -307,6 +307,12 @@ class Following(Beside, Counting, Filtering):
             return
         await self._look_after_workers()
 
+    async def look_at_workers(self) -> None:
+        before = self.session.standing.workers
+        await super().look_at_workers()
+        if self.session.standing.workers != before:
+            self.count_soon()
+
     async def _look_after_workers(self) -> None:
         before = self.session.standing.workers
         await self.look_at_workers()

@@ -111,6 +111,17 @@ async def test_workers_are_counted_again_with_the_rest(storage: SQLiteStorage, m
             await screen.expect("1 worker")
 
 
+async def test_the_fleet_says_of_workers_what_the_header_says(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepflow_tui.screens.counting.LEAST_REST_SECONDS", 0.05)
+    async with screen_on(storage) as screen:
+        await screen.expect("no worker", "nothing ran")
+        async with working(storage):
+            await screen.dashboard.look_at_workers()  # as when it has started one
+            await screen.expect("1 worker", "1 alive")
+
+
 async def test_reopening_what_cannot_be_opened_leaves_all_as_it_was(storage: SQLiteStorage) -> None:
     run_id = start(storage, chain(1))
     async with Client(storage.url, durability="normal") as client:
