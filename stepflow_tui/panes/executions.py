@@ -173,10 +173,14 @@ class Executions(FreshList):
         found = next_row(kinds, (before, self.cursor if self.runs else -1), direction)
         kind, sought = await self._beyond(before, None if found is None else found[0], direction)
         if not sought.is_all:
-            return f"None of {sought.looked_at:,} more that were looked at matches; the same key looks further"
+            further = "; the same key looks further" if direction > 0 else ""
+            return f"None of {sought.looked_at:,} more that were looked at matches{further}"
         run = sought.run
         if run is None and found is not None:
             kind, run = found[0], rows[found[1]]
+        if run is None and direction > 0 and Kind.FAILED in kinds[: self.cursor]:
+            read = "" if self.listing.may_seek or not self.listing.has_more else f" of the {len(rows):,} that were read"
+            return f"No execution below{read} failed, and no other waits or runs"
         if run is None:
             return None
         self._came_to = run.id, kind

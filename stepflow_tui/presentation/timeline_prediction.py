@@ -216,7 +216,8 @@ def subtitle_of(
 def share_done(run: RunRecord, seconds_left: float | None, now: datetime) -> int | None:
     """Of a hundred, how much of its time is over, where it is known how much is left, else how many of its steps have
     ended; None: of a single step that tells nothing. Every screen says the same number."""
-    if seconds_left is not None and run.started_at is not None and run.status in GOING_ON[2:]:
+    is_taken = run.status in GOING_ON and run.status not in (RunStatus.SCHEDULED, RunStatus.QUEUED)
+    if seconds_left is not None and run.started_at is not None and is_taken:
         return passed((now - run.started_at).total_seconds(), seconds_left)
     return run.steps_done * 100 // run.steps_total if run.steps_total > 1 or run.steps_done else None
 

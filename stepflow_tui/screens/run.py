@@ -355,7 +355,7 @@ class RunView(LogKeys, Travelling):
         assert self.run is not None
         now = self.now()
         prediction = self.timeline.prediction
-        left = None if prediction is None else prediction.seconds_left(now) or None
+        left = None if prediction is None else prediction.seconds_left(now)
         return run_header(self.run, self._steps, self._critical, left, width, now, self.glyphs)
 
     # What arrives

@@ -273,7 +273,7 @@ async def test_j_and_k_go_from_problem_to_problem(storage: SQLiteStorage) -> Non
         await screen.press("J")
         assert executions.selected.id == bad[0]
         await screen.press("J")
-        await screen.expect("No other execution failed")
+        await screen.expect("No execution below failed, and no other waits or runs")
         await screen.press("K")
         assert executions.selected.id == bad[1]
         await screen.until(
