@@ -119,7 +119,7 @@ def shown(folder: Path, saves: int, save: Callable[[Path, str], float] = _save) 
         terminal.expect("Executions")
         terminal.press("3")
         for n in range(saves):
-            terminal.expect("has no description", "1 · watching")
+            terminal.expect("has no description", "1 watched")
             terminal.pass_time(0.05 + n % 20 / 1000)
             began = save(file, _text("x", n).replace("type: echo", f"type: wrong{n}", 1))
             times.append((terminal.expect(f"/wrong{n}'") - began) * 1000)
