@@ -48,7 +48,7 @@ class Freshness:
         """It was read, with all that had happened when that began."""
         self.read_at = datetime.now(UTC)
         self._missed = self._missed_meanwhile
-        self.forget()
+        self.stop()
         left = BEHIND_SECONDS if self._missed is None else self._missed + BEHIND_SECONDS - time.monotonic()
         self._is_behind = left <= 0
         if self._missed is not None and left > 0:
@@ -64,10 +64,10 @@ class Freshness:
         """Another list, of which nothing was read."""
         self.read_at = self._missed = self._missed_meanwhile = None
         self._is_behind = False
-        self.forget()
+        self.stop()
 
-    def forget(self) -> None:
-        """What was missed."""
+    def stop(self) -> None:
+        """Nothing is said later."""
         if self._later is not None:
             self._later.cancel()
             self._later = None

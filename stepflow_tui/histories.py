@@ -65,7 +65,11 @@ class Histories:
     async def _read(self, name: str) -> bool:
         self._stale.discard(name)
         self._read_at[name] = time.monotonic()
-        page = await self._client.list_runs(LAST, template=name, children=True)
+        try:
+            page = await self._client.list_runs(LAST, template=name, children=True)
+        except BaseException:
+            self._stale.add(name)
+            raise
         history = history_of(page.items)
         is_another = history != self._known.get(name)
         self._known[name] = history

@@ -161,16 +161,16 @@ class Executions(FreshList):
     async def next_problem(self, direction: int) -> str | None:
         """Go to what is next to be looked after, also where it was not read yet; what is to be said of it, or None:
         there is none."""
-        before, here = Kind.FAILED, self.selected
+        if direction > 0:
+            working = dict.fromkeys(run.template for run in self.runs if is_working(run))
+            await self._histories.read(list(working)[:MOST_COMPARED])
+        before, here, at = Kind.FAILED, self.selected, self.cursor if self.runs else -1
         if self._came_to is not None and here is not None and self._came_to[0] == here.id:
             before = self._came_to[1]
         rows = self.listing.runs if self.listing.may_seek else self.runs
-        if direction > 0:
-            working = dict.fromkeys(run.template for run in rows if is_working(run))
-            await self._histories.read(list(working)[:MOST_COMPARED])
         now = datetime.now(UTC)
         kinds = [kind_of(run, is_late=self._is_late(run, now)) for run in rows]
-        found = next_row(kinds, (before, self.cursor if self.runs else -1), direction)
+        found = next_row(kinds, (before, at), direction)
         kind, sought = await self._beyond(before, None if found is None else found[0], direction)
         if not sought.is_all:
             further = "; the same key looks further" if direction > 0 else ""
@@ -178,7 +178,7 @@ class Executions(FreshList):
         run = sought.run
         if run is None and found is not None:
             kind, run = found[0], rows[found[1]]
-        if run is None and direction > 0 and Kind.FAILED in kinds[: self.cursor]:
+        if run is None and direction > 0 and Kind.FAILED in kinds[: max(0, at)]:
             read = "" if self.listing.may_seek or not self.listing.has_more else f" of the {len(rows):,} that were read"
             return f"No execution below{read} failed, and no other waits or runs"
         if run is None:

@@ -31,6 +31,8 @@ class Log(LineView):
         self._begins_at_first = False
         self.marked: set[int] = set()
         """Events that somebody marked, by seq."""
+        self.has_only_lines = False
+        """What steps said, the starts of children, and ends."""
         self._reading = False
         self._is_held = False
         self.level = LEVELS[0]
@@ -76,18 +78,23 @@ class Log(LineView):
         """An event may have several rows."""
         return self.wraps or bool(self._unfolded)
 
-    async def page(self, client: Client, before_seq: int | None, *, lines: bool = False) -> list[WorkflowEvent]:
-        """The newest of what it shows, or the newest before `before_seq`; `lines`: only what steps said, and ends."""
+    async def page(self, client: Client, before_seq: int | None) -> list[WorkflowEvent]:
+        """The newest of what it shows, or the newest before `before_seq`."""
         return await client.get_events(
             self.run_id,
             before_seq=before_seq,
             limit=PAGE,
             newest=True,
-            lines=lines,
+            lines=self.has_only_lines,
             step=self.step,
             level=None if self.level == LEVELS[0] else self.level,
             bodies=False,
         )
+
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """What it is to show."""
+        return self.run_id, self.step, self.level
 
     def has(self, event: WorkflowEvent) -> bool:
         """It is of what it shows."""
@@ -103,15 +110,16 @@ class Log(LineView):
         if is_other:
             self.step = None  # it was one of that execution
         self.run_id = run_id
-        asked = run_id, self.step, self.level
+        asked = self.asked
+        self._say_state()
         events = await self.page(client, None)
-        if (self.run_id, self.step, self.level) != asked:
+        if self.asked != asked:
             return  # another one was asked for meanwhile
         self._begins_at_first = len(events) < PAGE
         last = events[-1].seq if events else 0
         self.events = [*events, *(event for event in self.events if event.seq > last and self.has(event))]
-        if is_other:
-            self._unfolded.clear()
+        kept = {event.seq for event in self.events} if self._unfolded else set()
+        self._unfolded = {seq: says for seq, says in self._unfolded.items() if seq in kept}
         self.set_rows(len(self.events), len(self.events) - 1)
         self._say_state()
 
@@ -125,12 +133,12 @@ class Log(LineView):
         if self.is_whole or self._reading:
             return
         self._reading = True
-        run_id = self.run_id
+        asked, first = self.asked, self.events[0].seq
         try:
-            older = await self.page(client, self.events[0].seq)
+            older = await self.page(client, first)
         finally:
             self._reading = False
-        if self.run_id == run_id:
+        if self.asked == asked and self.events and self.events[0].seq == first:
             self._begins_at_first = len(older) < PAGE
             place = self.place
             self.events = [*older, *self.events]
@@ -225,10 +233,12 @@ class Log(LineView):
 
     def toggle_unfolded(self, event: WorkflowEvent, says: list[Line]) -> None:
         """Show `says` below its line, or fold it again."""
+        if all(one.seq != event.seq for one in self.events):
+            return  # it was let go of while all that it says was read
         place = self.place
         if self._unfolded.pop(event.seq, None) is None:
             self._unfolded[event.seq] = says
-        self._heights.clear()
+        self._heights.pop(event.seq, None)
         self.set_rows(len(self.events), place)
         self._say_state()
 
@@ -251,8 +261,10 @@ class Log(LineView):
         if self.selected is None:
             return
         place = self.place
+        had_marks = bool(self.marked)
         self.marked ^= {self.selected.seq}
-        self._heights.clear()  # a mark takes room
+        if bool(self.marked) != had_marks:
+            self._heights.clear()  # marks take room, in every line
         self.set_rows(len(self.events), place)
 
     @property

@@ -19,21 +19,25 @@ class RunLog(Log):
         """`lines`: only what steps said, the starts of children, and the end."""
         super().__init__(id=id)
         self._title = name
-        self._lines = lines
+        self.has_only_lines = lines
         self.until: int | None = None
         """As the log was after this event."""
 
-    async def page(self, client: Client, before_seq: int | None, *, lines: bool = False) -> list[WorkflowEvent]:
+    async def page(self, client: Client, before_seq: int | None) -> list[WorkflowEvent]:
         if before_seq is None and self.until is not None:
             before_seq = self.until + 1
-        return await super().page(client, before_seq, lines=self._lines)
+        return await super().page(client, before_seq)
+
+    @property
+    def asked(self) -> tuple[object, ...]:
+        return *super().asked, self.until
 
     def has(self, event: WorkflowEvent) -> bool:
         return (
             self.until is None
             and event.run_id == self.run_id
             and super().has(event)
-            and (not self._lines or event.event_type in _LINES or event.event_type not in _OURS)
+            and (not self.has_only_lines or event.event_type in _LINES or event.event_type not in _OURS)
         )
 
     def title(self) -> str:
@@ -43,7 +47,7 @@ class RunLog(Log):
         line = event_line(event, width, with_run=False)
         if not self.has_times:
             line = line[1:]
-        return line if self._lines else [(f"{event.run_seq:>4} ", "dim"), *line]
+        return line if self.has_only_lines else [(f"{event.run_seq:>4} ", "dim"), *line]
 
     async def go_to_event(self, client: Client, seq: int) -> bool:
         """What is older is read until it is there. False: it is further up than is read at once, or not among them."""

@@ -35,6 +35,8 @@ class Templates(FreshList):
         self._newest: dict[str, RunStatus] = {}
         self._known: Container[str] = ()
         """Templates that have one among the newest."""
+        self._happened: set[str] = set()
+        """Templates whose executions stand otherwise than when they were asked for."""
         self._older: dict[str, RunStatus | None] = {}
         """How the newest execution stands of templates that have none among the newest; None: there is none."""
 
@@ -63,12 +65,16 @@ class Templates(FreshList):
         if self._unknown:
             self.post_message(self.Scrolled())
 
+    def on_resize(self) -> None:
+        if self._unknown:
+            self.post_message(self.Scrolled())
+
     def note(self, events: Iterable[WorkflowEvent]) -> None:
         """The newest executions of some stand otherwise now."""
-        if self._older:
-            for event in events:
-                if event.event_type.startswith("run."):
-                    self._older.pop(event.kind, None)
+        for event in events:
+            if event.event_type.startswith("run."):
+                self._happened.add(event.kind)
+                self._older.pop(event.kind, None)
 
     async def note_runs(self, runs: Iterable[RunRecord], client: Client) -> None:
         """`runs`: the newest; of templates that are seen and have none among them the newest is read."""
@@ -77,10 +83,10 @@ class Templates(FreshList):
             newest.setdefault(run.template, run.status)
         self._known = newest.keys()
         for name in self._unknown:
-            self._older[name] = None
+            self._happened.discard(name)
             page = await client.list_runs(1, template=name)
-            if page.items and name in self._older:  # else something happened meanwhile
-                self._older[name] = page.items[0].status
+            if name not in self._happened:
+                self._older[name] = page.items[0].status if page.items else None
         newest = {**{name: status for name, status in self._older.items() if status is not None}, **newest}
         if newest != self._newest:
             self._newest = newest

@@ -144,7 +144,6 @@ class Timeline(FreshList):
             self._losses, self._asked = {}, set()
             self._children.forget()
         self.run = run
-        self.freshness.end()
         self._records = records
         self.rows = self._rows_now()
         steps = [row.step for row in self.rows]

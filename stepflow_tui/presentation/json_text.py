@@ -76,7 +76,7 @@ class _Source:
         self.data = data
         self.known: dict[int, JsonText] = {}
         self.large: dict[int, JsonText] = {}
-        """What stands in it and is not small, or too deep to be decoded. Both by where they begin."""
+        """What stands in it and is not small, is deep, or has what is known. Both by where they begin."""
 
     def cut(self, at: int, known: JsonText) -> None:
         self.data = b"0".join((self.data[:at], self.data[at + known.end - known.start :]))
@@ -269,7 +269,8 @@ def _read_through(source: _Source, at: int, known: Sequence[JsonText]) -> JsonTe
             at = node.end = at + 1
             if not around:
                 return node
-            if node.end - node.start > SMALL or node.levels > MOST_LEVELS:
+            has_known = next(reversed(source.known), -1) >= node.start
+            if node.end - node.start > SMALL or node.levels > MOST_LEVELS or has_known:
                 source.large[node.start] = node
             around[-1].levels = max(around[-1].levels, node.levels + 1)
             node, singly = around.pop(), AT_ONCE

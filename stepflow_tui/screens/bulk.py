@@ -57,7 +57,8 @@ class Bulk(Acting):
 
         wanted = [run for run in AFFECTED["retry"](runs) if run.id not in self.session.retried]
         if all(run.retried_as is not None for run in runs):
-            self.note("It was retried already" if len(runs) == 1 else f"All of the {len(runs):,} were retried already")
+            which = "It was" if len(runs) == 1 else f"All of the {len(runs):,} were"
+            self.note(f"{which} retried already; t y on one alone retries it once more")
             return
         self._ask_for_all("Retry", "retried", wanted, runs, retry, few)
 

@@ -44,8 +44,6 @@ class Counting(Arranging):
     def count_soon(self) -> None:
         """Something happened."""
         self._is_uncounted = True
-        if isinstance(failures := self.pane("failures"), RecentFailures):
-            failures.freshness.miss()
         if not self._counts_are_seen or self._is_counting or self._count_later is not None:
             return
         wait = self._counts_due - time.monotonic()

@@ -18,6 +18,7 @@ from stepflow.model.run import RunRecord
 from stepflow_tui.live import MERGE_SECONDS, follow_log
 from stepflow_tui.messages import EventsArrived, FilesChanged, StorageTrouble
 from stepflow_tui.panes.log import Log
+from stepflow_tui.panes.recent_failures import RecentFailures
 from stepflow_tui.panes.saved_views import KeptViews
 from stepflow_tui.panes.templates import Templates
 from stepflow_tui.screens.beside import Beside
@@ -31,6 +32,7 @@ WATCH_SECONDS = 5.0
 """How often the workers are looked at while there is something to do."""
 MANY_STEPS = 1000
 SLOW_RELOAD_SECONDS = 1.0
+FAILED = (EventType.RUN_FAILED, EventType.RUN_TIMEOUT, EventType.RUN_STALLED)
 NEWEST = 200
 """Executions that are read for the templates, where the list shows others."""
 REST, MOST_REST_SECONDS = 5, 2.0
@@ -199,7 +201,10 @@ class Following(Beside, Counting, Filtering):
         self.note_beside(events)
         wanted: set[str] = set()
         selected = self.timeline.run
+        failures = self.pane("failures")
         for event in events:
+            if event.event_type in FAILED and isinstance(failures, RecentFailures):
+                failures.freshness.miss()
             if event.event_type == EventType.TEMPLATE_SAVED:
                 wanted.add("templates")
                 self.templates.freshness.miss()
@@ -288,6 +293,7 @@ class Following(Beside, Counting, Filtering):
         records = await self.client.get_steps(run.id, bodies=False, attempts=True)
         if self.executions.selected is not None and self.executions.selected.id == run.id:
             self.session.steps_read = run, records
+            self.timeline.freshness.end()
             self.timeline.show(run, records)
             self.tell_beside(run, records)
             self.set_clock()

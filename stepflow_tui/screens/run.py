@@ -189,6 +189,7 @@ class RunView(LogKeys, Travelling):
             run, records = await self.client.look_back(run_id, past.seq)
         if run_id != self.run_id or past is not self.past:
             return  # another one, or another moment, was asked for meanwhile
+        self.timeline.freshness.end()
         self._take(run, records)
         self._begins = False
         await self._fill_slowly()
@@ -379,7 +380,7 @@ class RunView(LogKeys, Travelling):
         self.event_pane.add(mine)
         if any(event.event_type != EventType.LOG for event in mine):
             self.reload_all()
-        else:
+        elif TABS[self._tab] != "values":  # which log lines never change
             self._show_detail()
 
     def on_screen_resume(self) -> None:

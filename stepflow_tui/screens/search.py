@@ -79,6 +79,11 @@ class SearchView(Querying):
         """What was found is not looked for again by itself."""
         self.found.freshness.miss()
 
+    def on_screen_resume(self) -> None:
+        """While another screen lay above it heard of nothing."""
+        if self.is_mounted:
+            self.found.freshness.miss()
+
     async def reload(self) -> None:
         """Look for the same once more."""
         if self.search.filter.terms:

@@ -44,4 +44,4 @@ class FreshList(LineView):
         self.say()
 
     def on_unmount(self) -> None:
-        self.freshness.forget()
+        self.freshness.stop()

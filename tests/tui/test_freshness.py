@@ -11,19 +11,23 @@ from textual.widget import Widget
 
 from stepflow.client import Client
 from stepflow.errors import StorageError
+from stepflow.model.event import EventType
 from stepflow.storages.sqlite import SQLiteStorage
-from stepflow_tui import freshness
+from stepflow_tui import freshness, histories
 from stepflow_tui.freshness import Freshness
+from stepflow_tui.histories import Histories
 from stepflow_tui.panes.executions import Executions
 from stepflow_tui.panes.failures import Failures
 from stepflow_tui.panes.template_list import TemplateList
 from stepflow_tui.presentation.freshness import border_words, fresh_words
 from stepflow_tui.presentation.glyphs import Glyphs
+from stepflow_tui.screens.run import RunView
 from stepflow_tui.screens.workers import WorkerList
 from stepflow_tui.widgets.fresh_list import FreshList
 from tests.support.engine import start, until, working
 from tests.support.flows import chain
 from tests.tui.test_dashboard import screen_on, sleeping
+from tests.tui.test_run import run_shown
 from tests.tui.test_search import look_for, some
 from tests.tui.test_search import shown as search_shown
 
@@ -168,6 +172,50 @@ async def test_what_was_found_is_not_looked_for_again_and_says_of_when_it_is(
         assert found.freshness.read_at is not None
         await screen.press("ctrl+r")
         await screen.until(lambda: below(found).endswith("● live"))
+        # Nor did it hear of anything while an execution was looked at.
+        await screen.press("enter")
+        await screen.until(lambda: isinstance(screen.app.screen, RunView))
+        await screen.press("q")
+        await screen.until(lambda: "as of " in below(found))
+
+
+async def test_changing_a_tab_reads_nothing_and_makes_nothing_newer(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = start(storage, sleeping())
+    async with working(storage), run_shown(storage, run_id) as (screen, view):
+        await screen.until(lambda: view.timeline.freshness.is_live and "nap" in screen.text)
+        view.session.note_trouble("the disk is gone")
+        await screen.until(lambda: "as of " in below(view.timeline))
+        await screen.until(lambda: all(one.is_finished for one in view.workers if one.node is view))
+        read_at = view.timeline.freshness.read_at
+        await screen.press("right_square_bracket", "left_square_bracket")
+        await screen.until(lambda: "as of " in below(view.timeline))
+        assert view.timeline.freshness.read_at == read_at
+
+
+async def test_a_history_that_could_not_be_read_is_read_again(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await until_ended(storage)
+    async with Client(storage.url, durability="normal") as client:
+        monkeypatch.setattr(histories, "AGAIN_SECONDS", 0.0)
+        known = Histories(client)
+        await known.read(["flow"])
+        await until_ended(storage)
+        known.note([event for event in await client.get_events() if event.event_type == EventType.RUN_COMPLETED])
+
+        async def broken(*_: Any, **__: Any) -> Any:
+            raise StorageError("the disk is gone")
+
+        with monkeypatch.context() as gone:
+            gone.setattr(Client, "list_runs", broken)
+            with pytest.raises(StorageError):
+                await known.read(["flow"])
+        assert await known.read(["flow"])
+        history = known.of("flow")
+        assert history is not None
+        assert len(history.ended) == 2
 
 
 async def until_ended(storage: SQLiteStorage) -> None:

@@ -215,3 +215,14 @@ def test_ten_megabytes_take_little_more_than_their_text(value: Any) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 3_000_000
+
+
+def test_what_is_known_stands_in_small_things_too_as_it_is() -> None:
+    known = read(["x" * 10] * 5000)
+    assert isinstance(known, JsonText)
+    value = {"request": {"rows": ["x" * 10] * 5000}, "more": [[["x" * 10] * 5000], 0]}
+    told = read(value, [known])
+    assert told["request"]["rows"] is known
+    assert told["more"][0][0] is known
+    assert told["more"][1] == 0
+    assert json.loads(told["request"].written()) == value["request"]

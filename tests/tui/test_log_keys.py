@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
+from stepflow.client import Client
 from stepflow.model.flow import Flow, Step
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui.panes import log as log_module
@@ -159,3 +163,30 @@ async def test_of_what_is_dropped_nothing_is_kept(storage: SQLiteStorage, monkey
         assert log.follows
         assert not log.is_unfolded(unfolded)
         assert set(log._heights) == {event.seq for event in log.events}
+
+
+async def test_older_lines_that_come_late_are_not_put_above_those_of_another_level(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "PAGE", 4)
+    for _ in range(3):
+        await ended(storage, speaking())
+    async with screen_on(storage) as screen:
+        log = await on_log(screen)
+        get_events, asked, answers = Client.get_events, asyncio.Event(), asyncio.Event()
+
+        async def slow(self: Client, *arguments: Any, **options: Any) -> Any:
+            if options.get("before_seq") is not None:
+                asked.set()
+                await answers.wait()
+            return await get_events(self, *arguments, **options)
+
+        monkeypatch.setattr(Client, "get_events", slow)
+        reading = asyncio.create_task(log.read_above(screen.dashboard.client))
+        await asked.wait()
+        await screen.press("L", "L")
+        await screen.until(lambda: {event.level for event in log.events} == {"warn"})
+        answers.set()
+        await reading
+        assert {event.level for event in log.events} == {"warn"}
+        assert [event.seq for event in log.events] == sorted(event.seq for event in log.events)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from stepflow.client import Client
+from stepflow.errors import StorageError
 from stepflow.model.statuses import RunStatus
 from stepflow.storages.sqlite import SQLiteStorage
 from stepflow_tui.presentation.glyphs import Glyphs
@@ -43,6 +47,24 @@ async def test_also_where_that_is_long_ago_and_the_list_shows_others(
         assert sign(screen, "spare") == "s"
         start(storage, failing("no", name="old"))
         await screen.until(lambda: sign(screen, "old") == of(RunStatus.QUEUED))
+
+
+async def test_also_where_it_could_not_be_read_once(storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Client(storage.url, durability="normal") as client, screen_on(storage) as screen:
+        start(storage, flow(echo("a"), name="old"))
+        pane = screen.dashboard.templates
+        await screen.until(lambda: sign(screen, "old") == of(RunStatus.QUEUED))
+        list_runs = Client.list_runs
+
+        async def broken(*_: Any, **__: Any) -> Any:
+            raise StorageError("the disk is gone")
+
+        monkeypatch.setattr(Client, "list_runs", broken)
+        with pytest.raises(StorageError):
+            await pane.note_runs((), client)
+        monkeypatch.setattr(Client, "list_runs", list_runs)
+        await pane.note_runs((), client)
+        assert sign(screen, "old") == of(RunStatus.QUEUED)
 
 
 async def test_also_of_those_that_are_scrolled_to(storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
