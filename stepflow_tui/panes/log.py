@@ -98,11 +98,11 @@ class Log(LineView):
 
     def has(self, event: WorkflowEvent) -> bool:
         """It is of what it shows."""
-        return (
-            self.run_id in (None, event.run_id)
-            and self.step in (None, event.step_key)
-            and (self.level == LEVELS[0] or LEVELS.index(event.level) >= LEVELS.index(self.level))
-        )
+        if self.run_id is not None and event.run_id != self.run_id:
+            return False
+        if self.step is not None and event.step_key != self.step:
+            return False
+        return self.level == LEVELS[0] or LEVELS.index(event.level) >= LEVELS.index(self.level)
 
     async def load(self, client: Client, run_id: str | None) -> None:
         """Show the newest lines of `run_id`, or of all."""

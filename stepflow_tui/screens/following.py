@@ -192,23 +192,23 @@ class Following(Beside, Counting, Filtering):
     def events_arrived(self, events: list[WorkflowEvent]) -> None:
         self._seq = events[-1].seq
         self.log_pane.add(events)
-        self.executions.note(events)
-        self.templates.note(events)
-        self.hear(events)
-        self.session.histories.note(events)
-        self.session.step_histories.note(events)
+        told = [event for event in events if event.event_type != EventType.LOG]
+        if told:
+            self.executions.note(told)
+            self.templates.note(told)
+            self._note_failures(told)
+            self.hear(told)
+            self.session.histories.note(told)
+            self.session.step_histories.note(told)
         self.timeline.note(events)
         self.note_beside(events)
         wanted: set[str] = set()
         selected = self.timeline.run
-        failures = self.pane("failures")
-        for event in events:
-            if event.event_type in FAILED and isinstance(failures, RecentFailures):
-                failures.freshness.miss()
+        for event in told:
             if event.event_type == EventType.TEMPLATE_SAVED:
                 wanted.add("templates")
                 self.templates.freshness.miss()
-            elif event.event_type != EventType.LOG:
+            else:
                 wanted.add("executions")
                 if selected is not None and event.run_id == selected.id:
                     wanted.add("steps")
@@ -220,6 +220,11 @@ class Following(Beside, Counting, Filtering):
             if self._slow_reload is None:
                 self._slow_reload = self.set_timer(SLOW_RELOAD_SECONDS, self._reload_many_steps)
         self._reload(wanted)
+
+    def _note_failures(self, events: list[WorkflowEvent]) -> None:
+        failures = self.pane("failures")
+        if isinstance(failures, RecentFailures) and any(event.event_type in FAILED for event in events):
+            failures.freshness.miss()
 
     def on_templates_scrolled(self) -> None:
         self._reload({"executions"})
