@@ -48,6 +48,11 @@ class Commanding(Frame):
         for pane in self.query(FreshList):
             pane.freshness.cut_off(self.session.storage_trouble is not None)
 
+    def miss(self) -> None:
+        """Something happened that its lists do not show yet; none where it is being left: they are gone."""
+        for pane in self.query(FreshList):
+            pane.freshness.miss()
+
     def storage_came_back(self) -> None:
         """What is shown is read again, while it is the screen that is seen."""
         self.run_worker(self.guarded(self.reload()), group="came back", exclusive=True)

@@ -106,7 +106,7 @@ class FailuresView(Reloading, Bulk):
 
     def events_arrived(self, events: list[WorkflowEvent]) -> None:
         if any(event.event_type in (*ENDS, *RETURNS) or event.payload.get("retry_of") for event in events):
-            self.pane.freshness.miss()
+            self.miss()
             self.load_soon()
 
     async def reload(self) -> None:
@@ -146,7 +146,7 @@ class FailuresView(Reloading, Bulk):
 
     def _show_span(self, place: int) -> None:
         self._span = place
-        self.pane.freshness.miss()
+        self.miss()
         self.query_one(Tabs).choose(place)
         self.reload_list()
 

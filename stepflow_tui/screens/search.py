@@ -77,12 +77,12 @@ class SearchView(Querying):
 
     def events_arrived(self, events: list[WorkflowEvent]) -> None:
         """What was found is not looked for again by itself."""
-        self.found.freshness.miss()
+        self.miss()
 
     def on_screen_resume(self) -> None:
         """While another screen lay above it heard of nothing."""
         if self.is_mounted:
-            self.found.freshness.miss()
+            self.miss()
 
     async def reload(self) -> None:
         """Look for the same once more."""

@@ -297,13 +297,13 @@ class TemplatesView(Acting):
             elif event.event_type.startswith("run."):
                 self._stale.add(event.kind)
         if wanted:
-            self.entries.freshness.miss()
+            self.miss()
             self._reload()
         elif self._stale:
             self._look_around()
 
     def files_changed(self) -> None:
-        self.entries.freshness.miss()
+        self.miss()
         self._reload()
         self.set_clock()
 

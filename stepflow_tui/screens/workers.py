@@ -121,7 +121,7 @@ class WorkersView(Finding):
 
     @work(group="look", exclusive=True)
     async def _look(self) -> None:
-        self.pane.freshness.miss()  # they say nothing in the log
+        self.miss()  # they say nothing in the log
         if self.app.app_focus and self.app.screen is self:
             await self.guarded(self._load())
 

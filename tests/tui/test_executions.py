@@ -117,10 +117,10 @@ async def test_a_filter_that_must_be_judged_says_how_far_it_has_looked(
         await screen.press("slash")
         await screen.press(*"sleep", "enter")
         await screen.expect("None of the 50 looked at matches: G looks further")
-        assert said(pane) == "0 in 50 looked at, more below"
+        assert said(pane) == "0 in 50 looked at, more below · ● live"
         await screen.press("G")
         await screen.expect(short_id(rare))
-        assert said(pane) == "1 of 71"
+        assert said(pane) == "1 of 71 · ● live"
 
 
 async def test_few_marked_ones_are_cancelled_by_a_key_after_a_question(storage: SQLiteStorage) -> None:

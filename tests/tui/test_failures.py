@@ -91,7 +91,7 @@ async def test_all_of_a_group_are_retried_after_their_number_was_typed_and_not_t
         await screen.expect("2 retried", "↻2")
         assert storage.count_runs([RunStatus.QUEUED], None) == 2
         await screen.press("t")
-        await screen.expect("None of the 2 can be retried")
+        await screen.expect("All of the 2 were retried already")
         # One alone by y, as on every screen.
         await screen.press("J", "enter", "j", "t", "y")
         await screen.until(lambda: isinstance(screen.app.screen, RunView))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
+from textual._context import NoActiveAppError
 from textual.widget import Widget
 
 from stepflow.client import Client
@@ -21,8 +24,12 @@ from stepflow_tui.panes.failures import Failures
 from stepflow_tui.panes.template_list import TemplateList
 from stepflow_tui.presentation.freshness import border_words, fresh_words
 from stepflow_tui.presentation.glyphs import Glyphs
+from stepflow_tui.screens.commanding import Commanding
+from stepflow_tui.screens.failures import FailuresView
 from stepflow_tui.screens.run import RunView
-from stepflow_tui.screens.workers import WorkerList
+from stepflow_tui.screens.search import SearchView
+from stepflow_tui.screens.templates import TemplatesView
+from stepflow_tui.screens.workers import WorkerList, WorkersView
 from stepflow_tui.widgets.fresh_list import FreshList
 from tests.support.engine import start, until, working
 from tests.support.flows import chain
@@ -216,6 +223,22 @@ async def test_a_history_that_could_not_be_read_is_read_again(
         history = known.of("flow")
         assert history is not None
         assert len(history.ended) == 2
+
+
+@pytest.mark.parametrize("view", [TemplatesView, FailuresView, SearchView, WorkersView])
+async def test_what_arrives_while_a_screen_is_made_or_left_harms_nothing(
+    storage: SQLiteStorage, view: type[Commanding]
+) -> None:
+    run_id = start(storage, chain(1))
+    async with screen_on(storage) as screen:
+        seen = view(screen.app.session)  # its panes are not there yet
+        happened = await screen.app.client.get_events(run_id)
+        saved = msgspec.structs.replace(happened[0], event_type=EventType.TEMPLATE_SAVED, payload={"name": "flow"})
+        failed = msgspec.structs.replace(happened[0], event_type=EventType.RUN_FAILED)
+        seen.miss()
+        assert not seen.query(FreshList)
+        with suppress(NoActiveAppError):  # it would read, which needs one
+            seen.events_arrived([saved, failed])
 
 
 async def until_ended(storage: SQLiteStorage) -> None:

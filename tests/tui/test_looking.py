@@ -275,8 +275,7 @@ async def test_slash_finds_words_in_the_tab_that_is_shown(storage: SQLiteStorage
 async def test_what_is_found_may_be_far_above_in_the_log(
     storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("log", "run_log"):
-        monkeypatch.setattr(f"stepflow_tui.panes.{module}.PAGE", 10)
+    monkeypatch.setattr("stepflow_tui.panes.log.PAGE", 10)
     run_id = await ended(storage, chain(12))
     async with run_shown(storage, run_id) as (screen, shown):
         await tab(screen, shown, "events")
