@@ -18,10 +18,10 @@ from stepflow_tui.presentation.executions import execution_row, list_title, titl
 from stepflow_tui.presentation.filters import Filter
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.history import expected, is_working
-from stepflow_tui.presentation.run_problems import STATUSES, kind_of, next_row, said_of
+from stepflow_tui.presentation.run_problems import STATUSES, kind_of, said_of
 from stepflow_tui.presentation.spans import Line
 from stepflow_tui.presentation.timeline_prediction import Prediction, Usual, share_done, when_of
-from stepflow_tui.presentation.timeline_problems import Kind
+from stepflow_tui.presentation.timeline_problems import Kind, next_place
 from stepflow_tui.widgets.fresh_list import FreshList
 
 MORE_WITHIN = 50
@@ -170,7 +170,8 @@ class Executions(FreshList):
         rows = self.listing.runs if self.listing.may_seek else self.runs
         now = datetime.now(UTC)
         kinds = [kind_of(run, is_late=self._is_late(run, now)) for run in rows]
-        found = next_row(kinds, (before, at), direction)
+        places = [(kind, row) for row, kind in enumerate(kinds) if kind is not None]
+        found = next_place(places, (before, at), direction)
         kind, sought = await self._beyond(before, None if found is None else found[0], direction)
         if not sought.is_all:
             further = "; the same key looks further" if direction > 0 else ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.presentation.history import is_working
@@ -25,15 +23,6 @@ def kind_of(run: RunRecord, *, is_late: bool = False) -> Kind | None:
     if is_working(run):
         return Kind.LATE if is_late else Kind.RUNS
     return Kind.WAITS if run.status is RunStatus.WAITING and run.awaits else None
-
-
-def next_row(kinds: Sequence[Kind | None], at: tuple[Kind, int], direction: int) -> tuple[Kind, int] | None:
-    """The next of the same kind in this direction, else the first of the kinds after it; back the same way. `kinds`: of
-    the rows; `at`: of which kind, and in which row, one is."""
-    found = sorted((kind, row) for row, kind in enumerate(kinds) if kind is not None and row != at[1])
-    if direction > 0:
-        return next((one for one in found if one > at), None)
-    return next((one for one in reversed(found) if one < at), None)
 
 
 def said_of(kind: Kind, before: Kind) -> str:

@@ -3,7 +3,7 @@ runs. Of items that failed in the same way it is the first."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Literal
 
@@ -121,15 +121,17 @@ def _kind_of_item(item: Item) -> Kind | None:
     return Kind.WAITS if item.status is RunStatus.WAITING else None
 
 
+def next_place(places: Iterable[Place], at: Place, direction: int) -> Place | None:
+    """The next of the same kind in this direction, else the first of the kinds after it; back the same way."""
+    others = sorted(place for place in places if place[1] != at[1])
+    if direction > 0:
+        return next((place for place in others if place > at), None)
+    return next((place for place in reversed(others) if place < at), None)
+
+
 def next_stop(found: Sequence[tuple[Place, Row | ItemRow]], at: Place, direction: int) -> Stop | None:
     """From `at` on, which is no stop itself or the last one that was come to."""
-    here = at[1]
-    others = [one for one in found if one[0][1] != here]
-    if direction > 0:
-        chosen = next((one for one in others if one[0] > at), None)
-    else:
-        chosen = next((one for one in reversed(others) if one[0] < at), None)
-    if chosen is None:
+    place = next_place([place for place, _ in found], at, direction)
+    if place is None:
         return None
-    (kind, _), row = chosen
-    return Stop(kind, row, direction > 0 and at[0] is Kind.FAILED)
+    return Stop(place[0], dict(found)[place], direction > 0 and at[0] is Kind.FAILED)

@@ -636,15 +636,9 @@ class RunView(LogKeys, Travelling):
         self.timeline.clear()
         await self.guarded(self._read())
 
-    def action_edit(self) -> None:
-        if self.present is not None:
-            self.act(self._edit(self.present.template))
-
-    async def _edit(self, name: str) -> None:
-        from stepflow_tui.presentation.places import line_of_step
-
-        version = await self.client.get_template(name)
-        await self.editing().edit_template(name, line_of_step(version, self.step_key))
+    @property
+    def step_to_edit(self) -> str | None:
+        return self.step_key
 
 
 def _as_then(told: Sequence[StepRecord], then: Sequence[StepRecord]) -> list[StepRecord]:

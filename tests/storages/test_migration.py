@@ -62,7 +62,7 @@ def test_everything_is_readable_and_as_it_was(tmp_path: Path, old: dict[str, str
     before = rows_of(path)
     assert len(before["runs"]) == len(old) == len(ENDS)
     storage = open_storage()
-    assert user_version(path) == SCHEMA_VERSION == 4
+    assert user_version(path) == SCHEMA_VERSION == 5
     assert rows_of(path) == before, "a reader of version 1's columns sees the same"
     check_all_runs(storage)
     runs, _ = storage.list_runs(100, None, None, None, True)

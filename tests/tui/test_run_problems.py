@@ -7,8 +7,8 @@ import pytest
 from stepflow.model.run import Awaited, Retried, RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow.storages.sqlite import SQLiteStorage
-from stepflow_tui.presentation.run_problems import kind_of, next_row, said_of
-from stepflow_tui.presentation.timeline_problems import Kind
+from stepflow_tui.presentation.run_problems import kind_of, said_of
+from stepflow_tui.presentation.timeline_problems import Kind, next_place
 from tests.support.engine import start, until, working
 from tests.support.flows import chain
 from tests.tui.records import run
@@ -38,9 +38,10 @@ def test_there_is_to_look_after_what_failed_asks_or_runs(record: RunRecord, kind
 
 
 def test_all_of_a_kind_come_before_the_next_and_back_the_same_way() -> None:
-    kinds = [Kind.RUNS, Kind.FAILED, None, Kind.WAITS, Kind.FAILED, Kind.LATE]
+    kinds = (Kind.RUNS, Kind.FAILED, None, Kind.WAITS, Kind.FAILED, Kind.LATE)
+    places = [(kind, row) for row, kind in enumerate(kinds) if kind is not None]
     at, seen = (Kind.FAILED, 0), []
-    while (found := next_row(kinds, at, 1)) is not None:
+    while (found := next_place(places, at, 1)) is not None:
         seen.append(at := found)
     assert seen == [
         (Kind.FAILED, 1),
@@ -49,8 +50,8 @@ def test_all_of_a_kind_come_before_the_next_and_back_the_same_way() -> None:
         (Kind.LATE, 5),
         (Kind.RUNS, 0),
     ]
-    assert next_row(kinds, (Kind.WAITS, 3), -1) == (Kind.FAILED, 4)
-    assert next_row(kinds, (Kind.FAILED, 1), -1) is None
+    assert next_place(places, (Kind.WAITS, 3), -1) == (Kind.FAILED, 4)
+    assert next_place(places, (Kind.FAILED, 1), -1) is None
     assert said_of(Kind.FAILED, Kind.FAILED) == ""
     assert said_of(Kind.WAITS, Kind.FAILED) == "None below failed; this one waits"
     assert said_of(Kind.LATE, Kind.WAITS) == "This one is late"

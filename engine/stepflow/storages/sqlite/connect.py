@@ -11,7 +11,7 @@ from typing import Literal
 from stepflow.errors import DatabaseGoneError, NewerDatabaseError, StorageBusyError, StorageError
 from stepflow.storages.sqlite.turnstile import Turnstile
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 OUR_FIRST_TABLES = ("_sqlite_migrations", "templates")
 MINIMUM_SQLITE = (3, 35, 0)  # RETURNING
 BUSY_SECONDS = 5.0

@@ -38,10 +38,15 @@ def m003_delays_watched_files(db: Database) -> None:
 
 
 @migrations()
-def m004_statuses_of_children_retries(db: Database) -> None:
-    for statement in _FOURTH.split(";\n"):
-        db.execute(statement)
+def m004_statuses_of_children(db: Database) -> None:
+    db.execute(_FOURTH)
     db.execute("PRAGMA user_version = 4")
+
+
+@migrations()
+def m005_retries(db: Database) -> None:
+    db.execute(_FIFTH)
+    db.execute("PRAGMA user_version = 5")
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -244,7 +249,6 @@ ALTER TABLE template_versions ADD COLUMN replaceable INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX blob_refs_by_run ON blob_refs (run);
 """
 
-# Of children and of retries alone: what other runs write stays as little as it was.
-_FOURTH = """\
-CREATE INDEX runs_children_by_status ON runs (status) WHERE parent IS NOT NULL;
-CREATE INDEX runs_by_retried ON runs (retry_of) WHERE retry_of IS NOT NULL"""
+# Of children alone, and of retries alone: what other runs write stays as little as it was.
+_FOURTH = "CREATE INDEX runs_children_by_status ON runs (status) WHERE parent IS NOT NULL"
+_FIFTH = "CREATE INDEX runs_by_retried ON runs (retry_of) WHERE retry_of IS NOT NULL"
