@@ -412,3 +412,9 @@ def test_a_claim_walks_the_queue_in_its_order_however_long_it_is(storage: SQLite
     plan = [row[3] for row in storage.fetch(f"EXPLAIN QUERY PLAN {queries.CLAIMABLE}", ("[]", 10))]
     assert plan[0] == "SCAN runs USING INDEX runs_claimable"
     assert not any("TEMP B-TREE" in line for line in plan)
+
+
+def test_retries_of_a_page_are_found_without_looking_at_other_runs(storage: SQLiteStorage) -> None:
+    plan = [row[3] for row in storage.fetch(f"EXPLAIN QUERY PLAN {queries.RETRIES}", ('["exec_1"]',))]
+    assert any("USING INDEX runs_by_retried" in line for line in plan), plan
+    assert not any(line.startswith("SCAN runs") for line in plan), plan
