@@ -65,25 +65,22 @@ class FilterField(Vertical):
         """Names, for completion."""
         self.steps: Sequence[str] = ()
         """Keys of steps, for it too."""
-        self._text = text
         self._past = past
         self._at = len(past)
         self._draft = ""
         self._offered: tuple[str, int, list[str], int] | None = None
         """What stood before tab was pressed, where the candidates begin, and which one stands there now."""
         self._pause: Timer | None = None
+        # Made at once: names for completion may be known before it is composed.
+        self._hint = Bar(id="hint")
+        self.field = Input(text, select_on_focus=False)
+        self.field.cursor_blink = False
 
     def compose(self) -> ComposeResult:
-        yield Bar(id="hint")
+        yield self._hint
         with Horizontal():
             yield Static(" / ", markup=False)
-            field = Input(self._text, select_on_focus=False)
-            field.cursor_blink = False
-            yield field
-
-    @property
-    def field(self) -> Input:
-        return self.query_one(Input)
+            yield self.field
 
     def on_mount(self) -> None:
         self.hint()
@@ -148,10 +145,10 @@ class FilterField(Vertical):
             self._say([(" enter", "active"), (f" {enter}  ", "dim"), ("esc", "active"), (f" {escape}", "dim")])
             return
         at = None if chosen is None else candidates.index(chosen)
-        self.query_one("#hint", Bar).show(lambda width: candidates_line(candidates, at, width))
+        self._hint.show(lambda width: candidates_line(candidates, at, width))
 
     def _say(self, line: Line) -> None:
-        self.query_one("#hint", Bar).show(lambda width: line)
+        self._hint.show(lambda width: line)
 
     def action_complete(self, by: int) -> None:
         if self._offered is None:

@@ -11,6 +11,7 @@ from stepflow_tui.config import Config
 from stepflow_tui.panes.saved_views import SavedViews
 from stepflow_tui.presentation.executions import short_id
 from stepflow_tui.screens.settings import SettingsView
+from stepflow_tui.widgets.bar import Bar
 from stepflow_tui.widgets.filter_field import FilterField
 from tests.support.engine import start, until, working
 from tests.support.flows import chain
@@ -38,6 +39,18 @@ async def type_filter(screen: Screen, text: str) -> None:
 
 def shown(screen: Screen) -> list[str]:
     return [run.template for run in screen.dashboard.executions.runs]
+
+
+async def test_names_may_come_before_the_field_is_there_and_after_it_has_gone(storage: SQLiteStorage) -> None:
+    async with screen_on(storage) as screen:
+        coming = FilterField("template:fl", [])
+        coming.templates = ["flow"]
+        coming.hint()
+        await screen.app.screen.mount(coming)
+        await screen.until(lambda: "flow" in screen.text_of(coming.query_one(Bar)))
+        await coming.remove()
+        coming.hint()
+        assert not screen.app.screen.query(FilterField)
 
 
 @pytest.mark.parametrize("size", [(40, 10), (120, 40)])
