@@ -159,7 +159,7 @@ class Help(Screen[None]):
             await fields.remove()
             self.query_one(HelpLines).search("")
             self.query_one(HelpLines).focus()
-        elif not fields and self.is_current:
+        elif not fields and self.app.screen is self:  # `is_current` is also the one beneath
             self.dismiss()
 
     def on_input_changed(self, event: Input.Changed) -> None:
