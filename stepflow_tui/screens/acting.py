@@ -92,9 +92,9 @@ class Acting(Looking, Asking):
         at = self.run_at_hand
         if at is None:
             return []
-        sign = short_id(at.id)
+        sign, step = short_id(at.id), self.step_at_hand
         return [
-            Command(f"Tab: {title} of {sign}", "", partial(self.action_open_tab, tab), others=other_words(tab))
+            Command(f"Tab: {title} of {sign}", "", partial(self.open_tab, at.id, step, tab), others=other_words(tab))
             for tab, title in RUN_TABS.items()
         ]
 

@@ -150,7 +150,10 @@ class Looking(Describing):
         await self.action_view("executions")
 
     async def action_open_tab(self, tab: str) -> None:
-        await self.show_above("run", self.the_run.id, self.step_at_hand, tab)
+        await self.open_tab(self.the_run.id, self.step_at_hand, tab)
+
+    async def open_tab(self, run_id: str, step: str | None, tab: str) -> None:
+        await self.show_above("run", run_id, step, tab)
 
     def action_watch(self) -> None:
         """For as long as the screens are open."""

@@ -350,14 +350,14 @@ class RunView(LogKeys, Travelling):
         if self.run is None or self.session.storage_trouble is not None:
             super().show_header()
             return
-        self._set_bar("header", self._header_line)
+        run = self.run
+        self._set_bar("header", lambda width: self._header_line(run, width))
 
-    def _header_line(self, width: int) -> Line:
-        assert self.run is not None
+    def _header_line(self, run: RunRecord, width: int) -> Line:
         now = self.now()
         prediction = self.timeline.prediction
         left = None if prediction is None else prediction.seconds_left(now)
-        return run_header(self.run, self._steps, self._critical, left, width, now, self.glyphs)
+        return run_header(run, self._steps, self._critical, left, width, now, self.glyphs)
 
     # What arrives
 
@@ -441,7 +441,8 @@ class RunView(LogKeys, Travelling):
     async def action_tab(self, by: int) -> None:
         await self._to_tab((self._tab + by) % len(TABS))
 
-    async def action_open_tab(self, tab: str) -> None:
+    async def open_tab(self, run_id: str, step: str | None, tab: str) -> None:
+        """It is the one that is open."""
         await self._to_tab(TABS.index(tab))
 
     async def on_tabs_chosen(self, message: Tabs.Chosen) -> None:

@@ -116,11 +116,13 @@ class SearchView(Querying):
         finally:
             if search is self.search:
                 self._looks = False
-                if search.is_over:
-                    self.found.freshness.end()
-                if self.query(Tabs):  # else the screen is being left
-                    self._show()
-                    self._show_some()
+                await self.guarded(self._end(search))
+
+    async def _end(self, search: Search) -> None:
+        if search.is_over:
+            self.found.freshness.end()
+        self._show()
+        self._show_some()
 
     def _seen(self) -> None:
         """A piece more; what comes soon after is drawn with it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual import events
 from textual.widgets import Input
 
 from stepflow.model.statuses import RunStatus
@@ -13,6 +14,7 @@ from stepflow_tui.panes.overlay import Overlay
 from stepflow_tui.panes.palette import CommandList, Palette
 from stepflow_tui.presentation.commands import AtHand, all_words_of
 from stepflow_tui.presentation.executions import short_id
+from stepflow_tui.presentation.filters import parse_filter
 from stepflow_tui.presentation.fuzzy import look_up
 from stepflow_tui.screens.dashboard import Dashboard
 from stepflow_tui.screens.help import Help, help_lines
@@ -191,6 +193,20 @@ async def test_a_tab_of_an_execution_is_reached_by_its_name(storage: SQLiteStora
             assert len(screen.app.screen_stack) == 2, "a tab of it is no other screen above it"
 
 
+async def test_a_tab_is_that_of_the_execution_it_names_whatever_the_list_shows_by_then(storage: SQLiteStorage) -> None:
+    run_id = start(storage, chain(1))
+    async with screen_on(storage, (80, 24)) as screen:
+        await screen.until(lambda: screen.dashboard.run_at_hand is not None)
+        await open_palette(screen)
+        await screen.press(*"dag")
+        await screen.until(lambda: found(screen)[0] == f"Tab: Graph of {short_id(run_id)}")
+        screen.dashboard.choose(parse_filter("template:nothing"))
+        await screen.until(lambda: screen.dashboard.run_at_hand is None)
+        await screen.press("enter")
+        await screen.until(lambda: isinstance(screen.app.screen, RunView))
+        assert screen.app.screen.run_id == run_id  # type: ignore[attr-defined]  # as above
+
+
 async def test_what_is_called_nothing_is_said_to_be(storage: SQLiteStorage) -> None:
     start(storage, chain(1))
     async with screen_on(storage, (80, 24)) as screen:
@@ -284,6 +300,20 @@ async def test_it_finds_yank_by_both_its_names_and_copies_the_command_line(
         await screen.press(*"theme", "f2")
         await screen.expect("No command line does this")
         assert len(copied) == 1
+
+
+async def test_a_key_that_comes_late_does_not_leave_what_lies_above_the_help(storage: SQLiteStorage) -> None:
+    async with screen_on(storage) as screen:
+        for above in (1, 2):
+            screen.dashboard.action_help()
+            await screen.until(lambda above=above: len(screen.app.screen_stack) == 1 + above)  # type: ignore[misc]  # bound here
+        beneath = screen.app.screen_stack[1]
+        beneath.post_message(events.Key("x", "x"))
+        await screen.pilot.pause()
+        assert len(screen.app.screen_stack) == 3
+        for _ in range(2):
+            await screen.press("escape")
+        await screen.until(lambda: isinstance(screen.app.screen, Dashboard))
 
 
 async def test_help_moves_as_lists_do(storage: SQLiteStorage) -> None:

@@ -713,3 +713,24 @@ async def test_one_whose_steps_were_seen_is_there_before_they_are_read_again(
         assert isinstance(screen.app.screen, RunView)
         may_read.set()
         await screen.expect("/builtin/echo")
+
+
+async def test_what_is_drawn_while_another_execution_is_read_does_no_harm(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await ended(storage, work()), await ended(storage, chain(1))
+    may_read = asyncio.Event()
+    get_run = Client.get_run
+
+    async def late(self: Client, run: str, **options: Any) -> RunRecord:
+        await may_read.wait()
+        return await get_run(self, run, **options)
+
+    async with run_shown(storage, first) as (screen, view):
+        monkeypatch.setattr(Client, "get_run", late)
+        coming = asyncio.create_task(view.show_run(second))
+        await screen.until(lambda: view.run is None)
+        await screen.pilot.resize_terminal(80, 24)
+        may_read.set()
+        await coming
+        await screen.until(lambda: view.run is not None and view.run.id == second)
