@@ -90,6 +90,7 @@ class StepFlowApp(App[int]):
         self.client = client
         self._reports = reports
         self._rules = (start_worker, read_only)
+        self._switching = asyncio.Lock()
         """Of every storage that is opened."""
         self._first = profile or _unnamed(client)
         """The storage that it began with."""
@@ -270,7 +271,7 @@ class StepFlowApp(App[int]):
         seen = self.screen
         if isinstance(seen, Frame):
             if seen is not self._dashboard:
-                await seen.reload()
+                await seen.guarded(seen.reload())
             if self.session.storage_trouble is None:
                 seen.note("All was read again")
 
@@ -318,13 +319,18 @@ class StepFlowApp(App[int]):
         named = read_profiles(self.session.config.table("profiles"))
         return [self._first, *named] if named and not self._first.name else named
 
-    @work(group="profile", exclusive=True)
+    @work(group="profile")
     async def on_profile_asked(self, message: ProfileAsked) -> None:
-        """Another storage in place of this one. Nothing changes where it cannot be opened; executions go on anyway."""
+        """Another storage in place of this one, each after the one that was asked for before. Nothing changes where it
+        cannot be opened; executions go on anyway."""
+        async with self._switching:
+            await self._switch_to(message.name)
+
+    async def _switch_to(self, name: str) -> None:
         before = self.session
         self._keep_as_left()
         try:
-            profile = find_profile(message.name, self._profiles())
+            profile = find_profile(name, self._profiles())
             client = await profile.client(read_only=self._rules[1]).__aenter__()
         except WorkflowEngineError as error:
             if isinstance(self.screen, Frame):

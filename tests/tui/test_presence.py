@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual import events
 
-from stepflow.client import Client
+from stepflow.client import Client, connection
 from stepflow.errors import StorageError
 from stepflow.model.statuses import RunStatus
 from stepflow.storages.sqlite import SQLiteStorage
@@ -131,6 +133,33 @@ async def test_reopening_what_cannot_be_opened_leaves_all_as_it_was(storage: SQL
         with pytest.raises(StorageError):
             await client.reopen()
         assert (await client.get_run(run_id)).id == run_id
+
+
+async def test_reopening_that_is_given_up_leaves_nothing_open(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[SQLiteStorage] = []
+    closed: list[SQLiteStorage] = []
+    open_, close = connection.open_storage, SQLiteStorage.close
+
+    def note_opened(*about: Any, **options: Any) -> Any:
+        opened.append(open_(*about, **options))
+        return opened[-1]
+
+    def note_closed(self: SQLiteStorage) -> None:
+        closed.append(self)
+        close(self)
+
+    monkeypatch.setattr(connection, "open_storage", note_opened)
+    monkeypatch.setattr(SQLiteStorage, "close", note_closed)
+    async with Client(storage.url, durability="normal") as client:
+        for seconds in (0, 0.005, 0.05):
+            for reopening in [asyncio.create_task(client.reopen()) for _ in range(3)]:
+                await asyncio.sleep(seconds)
+                reopening.cancel()
+        assert await client.last_seq() >= 0
+    assert len(opened) > 1
+    assert sorted(map(id, closed)) == sorted(map(id, opened))
 
 
 async def test_a_screen_that_only_reads_says_so_and_changes_nothing(storage: SQLiteStorage) -> None:

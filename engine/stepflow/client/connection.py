@@ -23,6 +23,8 @@ from stepflow.model import jsontext
 from stepflow.runtime.direct import Direct
 
 if TYPE_CHECKING:
+    import asyncio
+
     from stepflow.runtime.bridge import Bridge
 
 
@@ -45,6 +47,7 @@ class Connection:
         self._clock = SystemClock()
         self._storage: Storage | None = None
         self._bridge: Bridge | Direct | None = None
+        self._reopening: asyncio.Future[None] | None = None
 
     @classmethod
     def only(cls, url: str | None, workspace: str | None, *, read_only: bool = False) -> Self:
@@ -90,6 +93,10 @@ class Connection:
 
     async def close(self) -> None:
         """At the end of `async with`, or before it."""
+        if self._reopening is not None:
+            import asyncio
+
+            await asyncio.wait([self._reopening])
         if self._storage is None:
             return
         self._open_bridge.close()
@@ -98,9 +105,19 @@ class Connection:
 
     async def reopen(self) -> None:
         """Open the storage anew, which may be another file by now, and then close the one that was open: whoever
-        follows it has to begin again. `StorageError`: it cannot be opened, and nothing has changed."""
+        follows it has to begin again. `StorageError`: it cannot be opened, and nothing has changed. One that is
+        cancelled goes on, so that nothing stays open that nobody has."""
         import asyncio  # not for commands that need no event loop
 
+        self._reopening = asyncio.ensure_future(self._reopen(self._reopening))
+        self._reopening.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(self._reopening)
+
+    async def _reopen(self, after: asyncio.Future[None] | None) -> None:
+        import asyncio
+
+        if after is not None:
+            await asyncio.wait([after])
         before, bridge = self._open_storage, self._open_bridge
         storage = await asyncio.to_thread(
             open_storage, self.url, durability=self._durability, workspace=self.workspace, read_only=self._read_only
