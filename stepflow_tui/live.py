@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 from textual.message import Message
 
@@ -59,13 +60,14 @@ async def follow_log(
     pace = Pace(taken)
     while True:
         try:
-            async for events in client.follow_batches(seq, limit=MOST_AT_ONCE, bodies=False):
-                if in_trouble:
-                    in_trouble = False
-                    post(StorageTrouble(None))
-                seq = events[-1].seq
-                post(EventsArrived(events))
-                await pace.rest(len(events))
+            async with aclosing(client.follow_batches(seq, limit=MOST_AT_ONCE, bodies=False)) as batches:
+                async for events in batches:
+                    if in_trouble:
+                        in_trouble = False
+                        post(StorageTrouble(None))
+                    seq = events[-1].seq
+                    post(EventsArrived(events))
+                    await pace.rest(len(events))
         except EventsPrunedError as error:
             seq = error.oldest_seq - 1
         except WorkflowEngineError as error:

@@ -135,6 +135,8 @@ class LineView(ScrollView, can_focus=True):
     def resize_inside(self, size: Size) -> None:
         """What can be scrolled over has this size. Textual would lay out the whole screen for each line that comes,
         where nothing but the scrollbar is another."""
+        if self._pruning:
+            return  # it is being taken away: a scrollbar that came now would stay for ever
         if not self.is_mounted or self.styles.auto_dimensions:
             self.virtual_size = size
         elif size != self.virtual_size:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from stepflow.client.connection import Connection
 from stepflow.model.event import WorkflowEvent
@@ -52,12 +53,13 @@ class Log(Connection):
         """Where the log ends; 0: it is empty."""
         return await self._open_bridge.call(self._open_storage.last_seq)
 
-    async def follow(self, after_seq: int | None = None, run: str | None = None) -> AsyncIterator[WorkflowEvent]:
+    async def follow(self, after_seq: int | None = None, run: str | None = None) -> AsyncGenerator[WorkflowEvent, None]:
         """Each event after `after_seq` (None: from now on), of whichever process, soon after its commit. Never ends
         by itself."""
-        async for events in self.follow_batches(after_seq, run):
-            for event in events:
-                yield event
+        async with aclosing(self.follow_batches(after_seq, run)) as batches:
+            async for events in batches:
+                for event in events:
+                    yield event
 
     async def follow_batches(
         self,
@@ -67,11 +69,13 @@ class Log(Connection):
         *,
         lines: bool = False,
         bodies: bool = True,
-    ) -> AsyncIterator[list[WorkflowEvent]]:
+    ) -> AsyncGenerator[list[WorkflowEvent], None]:
         """The same in batches of at most `limit`, for those who draw; `lines` and `bodies` as `get_events` has them."""
         from stepflow.runtime.followers import follow  # which needs an event loop
 
         run_id = None if run is None else await self._open_bridge.call(self._open_storage.find_run, run)
         options = {"lines": lines, "bodies": bodies}
-        async for events in follow(self._open_bridge, self._open_storage, after_seq, run_id, limit, **options):
-            yield events
+        following = follow(self._open_bridge, self._open_storage, after_seq, run_id, limit, **options)
+        async with aclosing(following) as batches:
+            async for events in batches:
+                yield events

@@ -254,8 +254,8 @@ class Listener(Protocol):
     def fileno(self) -> int | None:
         """A descriptor that becomes readable at once after most commits of others; None where there is none."""
 
-    def drain(self) -> None:
-        """Empty the descriptor."""
+    def drain(self) -> bool:
+        """Empty the descriptor; whether there was anything in it."""
 
     def changed(self) -> bool:
         """Whether anything was committed by another connection since the last call: cheap, to be polled each

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from stepflow.contracts.storage import Storage
+from stepflow.contracts.storage import Listener, Storage
 from stepflow.errors import EventsPrunedError
 from stepflow.model.event import WorkflowEvent
 from stepflow.runtime.bridge import Bridge
@@ -25,21 +25,10 @@ async def follow(
     """Batches of at most `limit` events after `after_seq` (None: from now on), of one run or of all; `lines`: only
     those that `get_events` gives then, `bodies` as it has them. Never ends; `EventsPrunedError`: of all there are not
     all any more."""
-    loop = asyncio.get_running_loop()
     listener = storage.listen()
-    woken = asyncio.Event()
-    file = listener.fileno()
-
-    def wake() -> None:
-        listener.drain()
-        woken.set()
-
     try:
-        if file is not None:
-            loop.add_reader(file, wake)
         seq = await bridge.call(storage.last_seq) if after_seq is None else after_seq
         while True:
-            woken.clear()
             while True:
                 events = await bridge.call(
                     storage.get_events,
@@ -58,10 +47,8 @@ async def follow(
                     yield events
                 if len(events) < limit:
                     break
-            await _until_committed(woken, listener.changed, listener.poll_seconds)
+            await _until_committed(listener)
     finally:
-        if file is not None:
-            loop.remove_reader(file)
         listener.close()
 
 
@@ -72,11 +59,23 @@ async def _refuse_what_was_pruned(bridge: Bridge | Direct, storage: Storage, seq
         raise EventsPrunedError(oldest_seq)
 
 
-async def _until_committed(woken: asyncio.Event, changed: object, poll_seconds: float) -> None:
-    assert callable(changed)
-    while not woken.is_set():
-        try:
-            await asyncio.wait_for(woken.wait(), poll_seconds)
-        except TimeoutError:
-            if changed():
-                return
+async def _until_committed(listener: Listener) -> None:
+    """Nobody hears of commits before and after: in a flood, what happens while its last part is drawn costs nothing."""
+    loop, file = asyncio.get_running_loop(), listener.fileno()
+    if listener.drain():
+        return  # meanwhile
+    woken = asyncio.Event()
+    if file is not None:
+        loop.add_reader(file, woken.set)
+    try:
+        while not woken.is_set():
+            try:
+                async with asyncio.timeout(listener.poll_seconds):
+                    await woken.wait()
+            except TimeoutError:
+                if listener.changed():
+                    return
+    finally:
+        if file is not None:
+            loop.remove_reader(file)
+    listener.drain()

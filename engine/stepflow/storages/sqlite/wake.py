@@ -115,13 +115,15 @@ class SocketListener:
     def fileno(self) -> int | None:
         return None if self._socket is None else self._socket.fileno()
 
-    def drain(self) -> None:
+    def drain(self) -> bool:
+        had_any = False
         if self._socket is not None:
             try:
                 while self._socket.recv(16):
-                    pass
+                    had_any = True
             except BlockingIOError:
                 pass
+        return had_any
 
     def changed(self) -> bool:
         before, self._data_version = self._data_version, self._read_data_version()
