@@ -19,6 +19,7 @@ from textual.app import App
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter
 from textual.timer import Timer
 from textual.worker import WorkerFailed
@@ -28,6 +29,7 @@ from stepflow.dsl.diagnostics import did_you_mean
 from stepflow.errors import WorkflowEngineError
 from stepflow.model.run import RunRecord
 from stepflow_tui.config import Config, memory_file, reports_folder, user_folder
+from stepflow_tui.driver import LoopDriver
 from stepflow_tui.keymap import keys_of
 from stepflow_tui.messages import ProfileAsked, RefreshAsked
 from stepflow_tui.presentation.breakpoints import read_breakpoints
@@ -401,7 +403,7 @@ async def show(
             profile=profile,
             memory=Memory(memory_file()),
         )
-        app.driver_class = driver or app.driver_class
+        app.driver_class = driver or (LoopDriver if app.driver_class is LinuxDriver else app.driver_class)
         for number in (signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, partial(_end, app, 128 + number))
         try:
