@@ -23,6 +23,7 @@ from stepflow_tui.presentation.spans import Line
 from stepflow_tui.presentation.timeline_prediction import Prediction, Usual, share_done, when_of
 from stepflow_tui.presentation.timeline_problems import Kind, next_place
 from stepflow_tui.widgets.fresh_list import FreshList
+from stepflow_tui.widgets.lines import Drawing
 
 MORE_WITHIN = 50
 """Rows before the end at which the next page is read."""
@@ -285,10 +286,10 @@ class Executions(FreshList):
             self.border_title = Content(title)
         self.say_below(said)
 
-    def render_line(self, y: int) -> Strip:
+    def line_in(self, y: int, drawing: Drawing) -> Strip:
         if not self.runs and y == self.header_lines and self.freshness.read_at is not None:
-            return self._strip(self._nothing(), self.scrollable_content_region.width, self.rich_style)
-        return super().render_line(y)
+            return self._strip(self._nothing(), drawing.width)
+        return super().line_in(y, drawing)
 
     def _nothing(self) -> Line:
         listing = self.listing

@@ -12,6 +12,7 @@ from stepflow_tui.presentation.fingerprints import Fingerprint, Group, failed_at
 from stepflow_tui.presentation.glyphs import Glyphs
 from stepflow_tui.presentation.spans import Line
 from stepflow_tui.widgets.fresh_list import FreshList
+from stepflow_tui.widgets.lines import Drawing
 
 Row = Group | RunRecord
 
@@ -80,10 +81,10 @@ class Failures(FreshList):
                 return True
         return False
 
-    def render_line(self, y: int) -> Strip:
+    def line_in(self, y: int, drawing: Drawing) -> Strip:
         if y == 0 and not self.rows and self.was_read:
-            return self._strip([(" Nothing failed", "good")], self.scrollable_content_region.width, self.rich_style)
-        return super().render_line(y)
+            return self._strip([(" Nothing failed", "good")], drawing.width)
+        return super().line_in(y, drawing)
 
     def line_at(self, row: int, width: int) -> Line:
         one, now = self.rows[row], datetime.now(UTC)

@@ -13,6 +13,7 @@ from stepflow_tui.presentation.search import line_row, run_row, step_row
 from stepflow_tui.presentation.spans import Line
 from stepflow_tui.searching import Hit, Search
 from stepflow_tui.widgets.fresh_list import FreshList
+from stepflow_tui.widgets.lines import Drawing
 
 LINES = "Log lines"
 KINDS = ("Executions", "Steps", LINES)
@@ -50,10 +51,10 @@ class Found(FreshList):
         self.kind = kind
         self.set_rows(len(self.rows), self._cursors[kind])
 
-    def render_line(self, y: int) -> Strip:
+    def line_in(self, y: int, drawing: Drawing) -> Strip:
         if y == 0 and not self.rows and (nothing := self._nothing()):
-            return self._strip([(f" {nothing}", "dim")], self.scrollable_content_region.width, self.rich_style)
-        return super().render_line(y)
+            return self._strip([(f" {nothing}", "dim")], drawing.width)
+        return super().line_in(y, drawing)
 
     def _nothing(self) -> str:
         """What stands where nothing does."""

@@ -57,6 +57,7 @@ from stepflow_tui.presentation.timeline_prediction import Prediction, predict, s
 from stepflow_tui.presentation.timeline_problems import Kind, Stop, next_stop, opened_for, stops, unfolded
 from stepflow_tui.session import Session
 from stepflow_tui.widgets.fresh_list import FreshList
+from stepflow_tui.widgets.lines import Drawing
 
 NOTHING_YET = "Nothing has run yet. Select a template and press r."
 MOST_PREDICTED_AGAIN = 500
@@ -561,12 +562,12 @@ class Timeline(FreshList):
 
     # Drawing
 
-    def render_line(self, y: int) -> Strip:
+    def line_in(self, y: int, drawing: Drawing) -> Strip:
         if y == 1 and self.header_lines == 2 and self.run is not None:
-            width = self.scrollable_content_region.width
+            width = drawing.width
             line = density_line(self._activity, self.axis(), self._names, width, self.now(), self._glyphs)
-            return self._strip(line, width, self.rich_style)
-        return super().render_line(y)
+            return self._strip(line, width)
+        return super().line_in(y, drawing)
 
     def header_at(self, width: int) -> Line:
         if self.run is None:

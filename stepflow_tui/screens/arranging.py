@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from stepflow_tui.panes.saved_views import SavedView, read_views
@@ -14,6 +13,7 @@ from stepflow_tui.screens.frame import Frame
 from stepflow_tui.session import Session
 from stepflow_tui.widgets.bar import Bar
 from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.widgets.still import StillHorizontal, StillVertical
 
 COLUMNS: dict[Kind, dict[str, tuple[str, ...]]] = {
     "small": {"left": ("templates",), "middle": ("executions",), "right": ()},
@@ -71,9 +71,9 @@ class Arranging(Frame):
         self._arrangement = arrange(*self.app.size, self.contents, self.session.breakpoints)
         self._say_kind()
         yield Bar(id="header")
-        with Horizontal(id="top"):
+        with StillHorizontal(id="top"):
             for column in ("left", "middle", "right"):
-                with Vertical(id=column):
+                with StillVertical(id=column):
                     yield from self._make_panes(self._names_in(column))
         yield from self._make_panes(("timeline", "log"))
         yield Bar(id="footer")

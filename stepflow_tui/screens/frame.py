@@ -29,6 +29,7 @@ from stepflow_tui.remapping import shown
 from stepflow_tui.remembering import Kept
 from stepflow_tui.session import Place, Session
 from stepflow_tui.widgets.bar import Bar, Question
+from stepflow_tui.widgets.still import Still
 
 if TYPE_CHECKING:
     from stepflow_tui.screens.ask_text import AskText
@@ -40,7 +41,7 @@ ASKED = "#coming, #ask, #form, #approval"
 """What asks for more than a key."""
 
 
-class Frame(Screen[int]):
+class Frame(Screen[int], Still):
     """A subclass composes `Bar(id="header")` first and `Bar(id="footer")` last."""
 
     view: ClassVar[View]

@@ -13,7 +13,6 @@ import msgspec
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container
 
 from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.paths import write_path
@@ -39,6 +38,7 @@ from stepflow_tui.widgets.bar import Bar, Question
 from stepflow_tui.widgets.find import Find
 from stepflow_tui.widgets.json_view import JsonView
 from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.widgets.still import StillContainer
 from stepflow_tui.widgets.tabs import Tabs
 from stepflow_tui.widgets.text import Text
 
@@ -99,8 +99,8 @@ class RunView(LogKeys, Travelling):
     def compose(self) -> ComposeResult:
         yield Bar(id="header")
         yield Tabs(TITLES, id="tabs")
-        with Container(id="body"):
-            with Container(id="main"):
+        with StillContainer(id="body"):
+            with StillContainer(id="main"):
                 yield RunTimeline(self.session, self.now)
                 yield Graph(self.glyphs, self.now)
                 yield RunLog("Log", id="log", lines=True)

@@ -12,7 +12,6 @@ import msgspec
 from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
 
 from stepflow.dsl.diagnostics import Diagnostic
 from stepflow.errors import TemplateNotFoundError
@@ -34,6 +33,7 @@ from stepflow_tui.session import Session
 from stepflow_tui.watching import first_error
 from stepflow_tui.widgets.bar import Bar
 from stepflow_tui.widgets.lines import LineView
+from stepflow_tui.widgets.still import StillHorizontal, StillVertical
 
 if TYPE_CHECKING:
     from stepflow_tui.screens.dashboard import Dashboard
@@ -78,9 +78,9 @@ class TemplatesView(Acting):
 
     def compose(self) -> ComposeResult:
         yield Bar(id="header")
-        with Horizontal(id="body"):
+        with StillHorizontal(id="body"):
             yield TemplateList(self.glyphs, self.session.files)
-            with Vertical(id="detail"):
+            with StillVertical(id="detail"):
                 yield Source(self.glyphs)
                 for tab in (Problems, Versions, SourceDiff, Simulated):
                     yield tab(self.glyphs)

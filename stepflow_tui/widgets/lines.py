@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
@@ -59,6 +59,36 @@ def _with_places(strip: Strip, row: int) -> Strip:
     return Strip(segments, strip.cell_length)
 
 
+class Drawing(NamedTuple):
+    """What is drawn into: the size of what is seen, and what of it is marked with the mouse."""
+
+    width: int
+    height: int
+    selection: Selection | None
+
+
+class Edge(NamedTuple):
+    """What is around the lines: how many lines above and below, and what is left and right of each."""
+
+    is_simple: bool
+    """Nothing lies over all of it that only Textual knows how to draw."""
+    size: Size
+    """With it."""
+    top: int
+    bottom: int
+    left: tuple[Segment, ...]
+    right: tuple[Segment, ...]
+    plain: Style
+
+    def around(self, line: Strip) -> Strip:
+        """`line` up to the scrollbar, where there is one, and then to the edge."""
+        left, right = self.left, self.right
+        rest = self.size.width - len(left) - line.cell_length - len(right)
+        if rest:
+            right = (Segment(" " * rest, self.plain), *right)
+        return Strip([*left, *line, *right], self.size.width)
+
+
 class LineView(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"cursor", "cursor-blurred"}
 
@@ -101,12 +131,13 @@ class LineView(ScrollView, can_focus=True):
         self.sought = ""
         """Words that are shown wherever they stand."""
         self._styles: dict[str, Style] = {}
+        self._inks: dict[tuple[str, str], Style] = {}
+        """By the name of a style and of what lies over it."""
         self._variables: dict[str, str] = {}
         """Of the theme from which these are."""
-        self._plain: Style | None = None
-        """What is behind all lines, while they are drawn."""
-        self._drawn_lines: list[Strip] = []
-        """The lines at the last tick, if nothing was drawn since."""
+        self._edge: Edge | None = None
+        self._strips: list[Strip | None] = []
+        """As they were drawn, with the edge; None: those that look otherwise by now."""
         self.show_horizontal_scrollbar = False
 
     # For subclasses
@@ -130,7 +161,11 @@ class LineView(ScrollView, can_focus=True):
         self.cursor = max(0, min(wanted, count - 1))
         if self.has_cursor:
             self._scroll_to_cursor()
-        self.refresh()
+        self.redraw()
+
+    def redraw(self) -> None:
+        """All of its lines; the edge, with what it says, stays."""
+        self.refresh(*((self.size.region,) if self.size else ()))
 
     def resize_inside(self, size: Size) -> None:
         """What can be scrolled over has this size. Textual would lay out the whole screen for each line that comes,
@@ -190,10 +225,7 @@ class LineView(ScrollView, can_focus=True):
 
     def style_of(self, name: str) -> Style:
         """Of what is written, whatever lies behind it."""
-        variables = self.app.theme_variables
-        if variables is not self._variables:
-            self._styles.clear()
-            self._variables = variables
+        self._look_at_theme()
         style = self._styles.get(name)
         if style is None:
             if name.endswith("-reverse"):
@@ -201,63 +233,139 @@ class LineView(ScrollView, can_focus=True):
             elif name in STYLES:
                 colour, text_style = STYLES[name]
                 if text_style.startswith("$"):
-                    text_style = variables.get(text_style[1:], "none")
-                style = Style(color=Color.parse(variables[colour]).rich_color) + Style.parse(text_style)
+                    text_style = self._variables.get(text_style[1:], "none")
+                style = Style(color=Color.parse(self._variables[colour]).rich_color) + Style.parse(text_style)
             else:
                 style = self.get_component_rich_style(name)
             self._styles[name] = style
         return style
 
+    def _look_at_theme(self) -> None:
+        if self.app.theme_variables is not self._variables:
+            self._variables = self.app.theme_variables
+            self._forget_styles()
+
+    def _forget_styles(self) -> None:
+        self._styles.clear()
+        self._inks.clear()
+        self._edge = None
+        self._strips = []
+
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._styles.clear()
+        self._forget_styles()
 
-    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        self._drawn_lines = []
-        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+    def _set_dirty(self, *regions: Region) -> None:
+        super()._set_dirty(*regions)
+        if not regions:
+            self._strips = []
+        top = self.gutter.top if self._strips else 0
+        for region in regions:
+            for y in range(max(0, top + region.y), min(top + region.bottom, len(self._strips))):
+                self._strips[y] = None
 
     def refresh_moved(self) -> None:
         """Draw those lines again that look otherwise by now, after nothing but time has changed."""
-        width, height = self.scrollable_content_region.size
-        height = min(height, self.header_lines + self.row_count)
-        before, top = self._drawn_lines, self.scroll_offset.y - self.header_lines
-        is_known = len(before) == height
-        now = [
-            before[y] if is_known and y >= self.header_lines and not self.may_move(top + y) else self.render_line(y)
-            for y in range(height)
-        ]
-        if not is_known:
+        if self._edge is None or self._edge.size != self.outer_size or not self._strips:
             self.refresh()
-        else:
-            moved = [Region(0, y, width, 1) for y in range(height) if before[y] != now[y]]
-            if moved:
-                self.refresh(*moved)
-        self._drawn_lines = now
+            return
+        top, first = self._edge.top, self.scroll_offset.y - self.header_lines
+        drawing = self._drawing()
+        moved: dict[int, Strip] = {}
+        for y in range(min(self.header_lines + self.row_count, drawing.height)):
+            before = self._strips[top + y]
+            if before is None or (y >= self.header_lines and not self.may_move(first + y)):
+                continue  # it is drawn anyway, or stands still
+            now = self._edge.around(self.line_in(y, drawing))
+            if now != before:
+                moved[y] = now
+        if moved:
+            self.refresh(*(Region(0, y, drawing.width, 1) for y in moved))
+            for y, line in moved.items():
+                self._strips[top + y] = line
+
+    def _drawing(self) -> Drawing:
+        self._look_at_theme()
+        width, height = self.scrollable_content_region.size
+        return Drawing(width, height, self.text_selection)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        self._plain = self.rich_style  # for these lines and no longer: it hangs on what lies behind
-        try:
+        """What of it has not changed is as it was; of what has, Textual draws the edge alone. It would work out for
+        each line what is behind it and around it, which is half of the work."""
+        self._look_at_theme()
+        width, height = self.outer_size
+        if self._edge is None or self._edge.size != self.outer_size:
+            self._edge = self._edge_now()
+            self._strips = []
+        if not self._edge.is_simple:
             return super().render_lines(crop)
-        finally:
-            self._plain = None
+        if not self._strips:
+            self._strips = [None] * height
+        lines = self._strips
+        top, bottom = self._edge.top, height - self._edge.bottom
+        drawing: Drawing | None = None
+        strips = []
+        for y in crop.line_range:
+            strip = lines[y] if y < height else None
+            if strip is None and top <= y < bottom:
+                drawing = drawing or self._drawing()
+                strip = lines[y] = self._edge.around(self.line_in(y - top, drawing))
+            elif strip is None:
+                (strip,) = super().render_lines(Region(0, y, width, 1))
+                if y < height:
+                    lines[y] = strip
+            strips.append(strip)
+        if crop.column_span != (0, width):
+            return [strip.crop(*crop.column_span) for strip in strips]
+        return strips
+
+    def _edge_now(self) -> Edge:
+        """Taken from a line that Textual has drawn."""
+        styles, size = self.styles, self.outer_size
+        gutter = styles.gutter  # without the scrollbar
+        is_simple = (
+            styles.padding == (0, 0, 0, 0)
+            and self.opacity == styles.text_opacity == 1
+            and not styles.tint.a
+            and not any(edge for edge, _ in styles.outline)
+            and not styles.has_rule("hatch")
+            and size.width > gutter.width
+        )
+        left: tuple[Segment, ...] = ()
+        right: tuple[Segment, ...] = ()
+        if is_simple and size.height > gutter.height and (gutter.left or gutter.right):
+            (line,) = super().render_lines(Region(0, gutter.top, size.width, 1))
+            segments = tuple(line)
+            left, right = segments[: gutter.left], segments[len(segments) - gutter.right :]
+        return Edge(is_simple, size, gutter.top, gutter.bottom, left, right, self._ink("", ""))
 
     def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
-        plain = self.rich_style if self._plain is None else self._plain
+        """With the places by which the mouse finds what it marks, for whoever asks for a line alone."""
+        line = self.line_in(y, self._drawing())
+        return line if y < self.header_lines else _with_places(line, self.scroll_offset.y + y - self.header_lines)
+
+    def line_in(self, y: int, drawing: Drawing) -> Strip:
+        """What stands in line `y` of what is seen."""
+        width = drawing.width
         if y < self.header_lines:
-            return self._strip(self.header_at(width), width, plain)
+            return self._strip(self.header_at(width), width)
         row = self.scroll_offset.y + y - self.header_lines
         if row >= self.row_count:
-            return Strip([Segment(" " * width, plain)], width)
-        selection = self.text_selection
-        strip = self._row_strip(row, width, plain)
-        if selection is not None and (span := selection.get_span(row)) is not None:
+            return self._strip([], width)
+        line = self.line_at(row, width)
+        if self.sought:
+            line = with_found(line, self.sought)
+        over = ""
+        if self.has_cursor and row == self.cursor:
+            over = "cursor" if self.has_focus else "cursor-blurred"
+        strip = self._strip(line, width, over)
+        if drawing.selection is not None and (span := drawing.selection.get_span(row)) is not None:
             begin, end = span
             style = self.screen.get_component_rich_style("screen--selection")
             end = width if end < 0 else end
             marked = strip.crop(begin, end).apply_style(Style(color=style.color, bgcolor=style.bgcolor))
             strip = Strip.join([strip.crop(0, begin), marked, strip.crop(end, width)])
-        return _with_places(strip, row)
+        return strip
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """What was marked with the mouse, as it stands there."""
@@ -275,22 +383,32 @@ class LineView(ScrollView, can_focus=True):
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()
 
-    def _row_strip(self, row: int, width: int, plain: Style) -> Strip:
-        line = self.line_at(row, width)
-        if self.sought:
-            line = with_found(line, self.sought)
-        if self.has_cursor and row == self.cursor:
-            behind = self.style_of("cursor" if self.has_focus else "cursor-blurred")
-            over = Style(bgcolor=behind.bgcolor, bold=behind.bold, reverse=behind.reverse)
-            return self._strip(line, width, plain, over)
-        return self._strip(line, width, plain)
+    def _strip(self, line: Line, width: int, over: str = "") -> Strip:
+        """`over`: the style of what lies over all of it."""
+        segments: list[Segment] = []
+        text, before = "", ""
+        for piece, name in fit_line(line, width):
+            if name != before and text:
+                segments.append(Segment(text, self._ink(before, over)))
+                text = ""
+            text, before = text + piece, name
+        if text:
+            segments.append(Segment(text, self._ink(before, over)))
+        return Strip(segments, width)
 
-    def _strip(self, line: Line, width: int, plain: Style, over: Style | None = None) -> Strip:
-        segments = []
-        for text, name in fit_line(line, width):
-            style = plain + self.style_of(name) if name else plain
-            segments.append(Segment(text, style + over if over is not None else style))
-        return Strip(segments, width).simplify()
+    def _ink(self, name: str, over: str) -> Style:
+        """Of a span of this style, as it is written at last."""
+        ink = self._inks.get((name, over))
+        if ink is None:
+            ink = self.rich_style + self.style_of(name) if name else self.rich_style
+            if over:
+                behind = self.style_of(over)
+                ink += Style(bgcolor=behind.bgcolor, bold=behind.bold, reverse=behind.reverse)
+            background = self.background_colors[1]
+            for one in self.get_line_filters():
+                ink = one.apply([Segment(" ", ink)], background)[0].style or ink
+            self._inks[name, over] = ink
+        return ink
 
     # Moving
 
