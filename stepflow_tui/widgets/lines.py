@@ -14,6 +14,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.color import Color
+from textual.filter import ANSIToTruecolor, DimFilter, LineFilter, Monochrome, NoColor
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -38,6 +39,10 @@ They are no component classes: Textual would work out each of them for each list
 until the first paint."""
 
 
+OF_STYLES = (ANSIToTruecolor, DimFilter, Monochrome, NoColor)
+"""Filters that look at styles alone."""
+WHATEVER = Color(0, 0, 0)
+"""Behind what is written, for filters of that."""
 MOST_SELECTED = 10_000
 """Rows that are copied at most."""
 SOUGHT_AT_ONCE = 500
@@ -79,14 +84,21 @@ class Edge(NamedTuple):
     left: tuple[Segment, ...]
     right: tuple[Segment, ...]
     plain: Style
+    filters: tuple[LineFilter, ...]
+    """Of what is written; those of colours are in the styles already."""
 
     def around(self, line: Strip) -> Strip:
         """`line` up to the scrollbar, where there is one, and then to the edge."""
         left, right = self.left, self.right
         rest = self.size.width - len(left) - line.cell_length - len(right)
-        if rest:
+        if rest > 0:
             right = (Segment(" " * rest, self.plain), *right)
-        return Strip([*left, *line, *right], self.size.width)
+        elif rest < 0:
+            line = line.crop(0, line.cell_length + rest)
+        segments = list(line)
+        for one in self.filters:
+            segments = one.apply(segments, WHATEVER)
+        return Strip([*left, *segments, *right], self.size.width)
 
 
 class LineView(ScrollView, can_focus=True):
@@ -135,6 +147,8 @@ class LineView(ScrollView, can_focus=True):
         """By the name of a style and of what lies over it."""
         self._variables: dict[str, str] = {}
         """Of the theme from which these are."""
+        self._filters: Sequence[LineFilter] = ()
+        """Through which they went."""
         self._edge: Edge | None = None
         self._strips: list[Strip | None] = []
         """As they were drawn, with the edge; None: those that look otherwise by now."""
@@ -241,8 +255,9 @@ class LineView(ScrollView, can_focus=True):
         return style
 
     def _look_at_theme(self) -> None:
-        if self.app.theme_variables is not self._variables:
-            self._variables = self.app.theme_variables
+        filters = self.get_line_filters()
+        if self.app.theme_variables is not self._variables or filters != self._filters:
+            self._variables, self._filters = self.app.theme_variables, filters
             self._forget_styles()
 
     def _forget_styles(self) -> None:
@@ -272,7 +287,7 @@ class LineView(ScrollView, can_focus=True):
         top, first = self._edge.top, self.scroll_offset.y - self.header_lines
         drawing = self._drawing()
         moved: dict[int, Strip] = {}
-        for y in range(min(self.header_lines + self.row_count, drawing.height)):
+        for y in range(min(self.header_lines + self.row_count, drawing.height, len(self._strips) - top)):
             before = self._strips[top + y]
             if before is None or (y >= self.header_lines and not self.may_move(first + y)):
                 continue  # it is drawn anyway, or stands still
@@ -337,7 +352,8 @@ class LineView(ScrollView, can_focus=True):
             (line,) = super().render_lines(Region(0, gutter.top, size.width, 1))
             segments = tuple(line)
             left, right = segments[: gutter.left], segments[len(segments) - gutter.right :]
-        return Edge(is_simple, size, gutter.top, gutter.bottom, left, right, self._ink("", ""))
+        filters = tuple(one for one in self._filters if not isinstance(one, OF_STYLES))
+        return Edge(is_simple, size, gutter.top, gutter.bottom, left, right, self._ink("", ""), filters)
 
     def render_line(self, y: int) -> Strip:
         """With the places by which the mouse finds what it marks, for whoever asks for a line alone."""
@@ -405,7 +421,7 @@ class LineView(ScrollView, can_focus=True):
                 behind = self.style_of(over)
                 ink += Style(bgcolor=behind.bgcolor, bold=behind.bold, reverse=behind.reverse)
             background = self.background_colors[1]
-            for one in self.get_line_filters():
+            for one in self._filters:
                 ink = one.apply([Segment(" ", ink)], background)[0].style or ink
             self._inks[name, over] = ink
         return ink
