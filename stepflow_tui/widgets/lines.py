@@ -307,6 +307,8 @@ class LineView(ScrollView, can_focus=True):
     def render_lines(self, crop: Region) -> list[Strip]:
         """What of it has not changed is as it was; of what has, Textual draws the edge alone. It would work out for
         each line what is behind it and around it, which is half of the work."""
+        if self.parent is None:
+            return [Strip.blank(crop.width)] * crop.height  # it was taken away a moment ago
         self._look_at_theme()
         width, height = self.outer_size
         if self._edge is None or self._edge.size != self.outer_size:

@@ -201,7 +201,29 @@ def _drive(
 def _run(coroutine: Coroutine[Any, Any, int | None]) -> int | None:
     import asyncio
 
-    return asyncio.run(coroutine)
+    is_interrupted = False
+
+    async def interruptible() -> int | None:
+        """asyncio cancels wherever the loop just is, also halfway through the outcome of what is waited for."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+
+        def interrupt() -> None:
+            nonlocal is_interrupted
+            is_interrupted = True
+            loop.remove_signal_handler(signal.SIGINT)  # a second one does not wait for what is cleaned up
+            task.cancel()
+
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+        return await coroutine
+
+    hears = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else somebody has asked not to be
+    try:
+        return asyncio.run(interruptible() if hears else coroutine)
+    except asyncio.CancelledError:
+        if is_interrupted:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _run_at_once(coroutine: Coroutine[Any, Any, int | None]) -> int | None:
