@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from textual import constants
 from textual._xterm_parser import XTermParser
@@ -39,13 +41,16 @@ class LoopDriver(LinuxDriver):
         self._decode = getincrementaldecoder("utf-8")(errors="replace").decode
         try:
             self._loop.add_reader(self.fileno, self._read)
-            self._hears, self._unwritten = True, []
+            self._hears, self._unwritten = True, self._unwritten or []
         except OSError:
             self._hears, self._unwritten = False, None
         super().start_application_mode()  # type: ignore[no-untyped-call]  # so it is in Textual
 
     def disable_input(self) -> None:
         if self._hears:
+            with suppress(OSError):
+                if select.select([self.fileno], [], [], 0)[0]:
+                    self._read(is_last=True)  # what was typed before is not meant for who comes next
             self._hears = False
             self._loop.remove_reader(self.fileno)
             if self._later is not None:
@@ -58,14 +63,17 @@ class LoopDriver(LinuxDriver):
         else:
             super().run_input_thread()
 
-    def _read(self) -> None:
+    def _read(self, *, is_last: bool = False) -> None:
         try:
             data = os.read(self.fileno, MOST_READ)
+        except BlockingIOError:
+            return  # somebody else has read it
         except OSError:
             data = b""
         if not data:
             self._loop.remove_reader(self.fileno)  # which would call for ever
-            signal.raise_signal(signal.SIGHUP)  # as for those to whom the system says that their terminal is gone
+            if self.input_tty and not is_last:
+                signal.raise_signal(signal.SIGHUP)  # as for those to whom the system says that their terminal is gone
             return
         if text := self._decode(data):  # to the parser, nothing means that nothing comes any more
             self._take(self._parser.feed(text))

@@ -32,7 +32,7 @@ class Bar(LineView, can_focus=False):
         line = make(self.size.width or 80)
         if line != self._shown:
             self._shown = line
-            self.refresh()
+            self.redraw()
 
     def line_at(self, row: int, width: int) -> Line:
         return self._make(width)

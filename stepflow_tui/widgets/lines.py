@@ -64,6 +64,12 @@ def _with_places(strip: Strip, row: int) -> Strip:
     return Strip(segments, strip.cell_length)
 
 
+def _reversed(segment: Segment) -> Segment:
+    """Seen in every theme, and by who sees no colours."""
+    style = segment.style or Style()
+    return Segment(segment.text, style + Style(reverse=not style.reverse))
+
+
 class Drawing(NamedTuple):
     """What is drawn into: the size of what is seen, and what of it is marked with the mouse."""
 
@@ -262,6 +268,10 @@ class LineView(ScrollView, can_focus=True):
 
     def _forget_styles(self) -> None:
         self._styles.clear()
+        self._forget_drawn()
+
+    def _forget_drawn(self) -> None:
+        """And what is around it, which may be otherwise too."""
         self._inks.clear()
         self._edge = None
         self._strips = []
@@ -273,7 +283,7 @@ class LineView(ScrollView, can_focus=True):
     def _set_dirty(self, *regions: Region) -> None:
         super()._set_dirty(*regions)
         if not regions:
-            self._strips = []
+            self._forget_drawn()
         top = self.gutter.top if self._strips else 0
         for region in regions:
             for y in range(max(0, top + region.y), min(top + region.bottom, len(self._strips))):
@@ -379,9 +389,8 @@ class LineView(ScrollView, can_focus=True):
         strip = self._strip(line, width, over)
         if drawing.selection is not None and (span := drawing.selection.get_span(row)) is not None:
             begin, end = span
-            style = self.screen.get_component_rich_style("screen--selection")
             end = width if end < 0 else end
-            marked = strip.crop(begin, end).apply_style(Style(color=style.color, bgcolor=style.bgcolor))
+            marked = Strip([_reversed(segment) for segment in strip.crop(begin, end)])
             strip = Strip.join([strip.crop(0, begin), marked, strip.crop(end, width)])
         return strip
 

@@ -19,7 +19,7 @@ import pytest
 
 PATIENCE_SECONDS = 20.0
 PROGRAM = """
-import asyncio, sys
+import asyncio, sys, time
 from textual.app import App
 from textual.widgets import Static
 from stepflow_tui.driver import LoopDriver
@@ -28,7 +28,18 @@ class Keys(App):
     def compose(self):
         yield Static("begins")
 
+    typed = ""
+
     def on_key(self, event):
+        if event.key == "S":
+            time.sleep(0.5)
+            with self.suspend():
+                print("suspended", flush=True)
+            self.typed = "typed "
+        elif self.typed:
+            self.typed += event.character
+            self.query_one(Static).update(self.typed)
+            return
         self.query_one(Static).update(f"<{event.character if event.is_printable else event.key}>")
 
     def on_paste(self, event):
@@ -96,6 +107,17 @@ def test_keys_are_heard_however_they_are_cut() -> None:
         keys.type(b"\x11")
         keys.expect(b"left")
         assert keys.process.wait(PATIENCE_SECONDS) == 0
+
+
+def test_what_is_typed_before_it_is_suspended_is_not_lost() -> None:
+    with keyboard() as keys:
+        keys.expect(b"begins")
+        keys.type(b"S")
+        time.sleep(0.1)
+        keys.type(b"abc")
+        keys.expect(b"suspended")
+        keys.type(b"d")
+        keys.expect(b"typed abcd")
 
 
 def test_a_frame_is_written_in_one_piece() -> None:

@@ -159,6 +159,11 @@ async def test_lines_look_as_textual_would_draw_them() -> None:
         for size in ((3, 3), (1, 1), (60, 20)):
             await pilot.resize_terminal(*size)
             await compare()
+        view.styles.border = ("solid", "red")
+        await compare()
+        view.styles.opacity = 0.5
+        await compare()
+        view.styles.opacity = 1
         view.add_class("-padded")
         await compare()
         view.remove_class("-padded")
@@ -181,6 +186,8 @@ async def test_what_is_marked_with_the_mouse_can_be_copied() -> None:
         await pilot.mouse_down(view, offset=(4, 3))
         await pilot.hover(view, offset=(9, 4))
         await pilot.mouse_up(view, offset=(9, 4))
+        (line,) = view.render_lines(Region(0, 3, view.outer_size.width, 1))
+        assert [segment.text for segment in line if segment.style is not None and segment.style.reverse] != []
         text = app.screen.get_selected_text()
         assert text is not None
         first, second = text.splitlines()

@@ -162,6 +162,17 @@ async def test_reopening_that_is_given_up_leaves_nothing_open(
     assert sorted(map(id, closed)) == sorted(map(id, opened))
 
 
+def test_a_client_that_was_reopened_can_be_used_again_by_another_loop(tmp_path: Path) -> None:
+    client = Client(str(tmp_path / "x.db"))
+
+    async def use() -> int:
+        async with client:
+            await client.reopen()
+            return await client.last_seq()
+
+    assert [asyncio.run(use()) for _ in range(2)] == [0, 0]
+
+
 async def test_a_screen_that_only_reads_says_so_and_changes_nothing(storage: SQLiteStorage) -> None:
     run_id = start(storage, sleeping())
     async with screen_on(storage, read_only=True) as screen:

@@ -110,8 +110,14 @@ class Connection:
         import asyncio  # not for commands that need no event loop
 
         self._reopening = asyncio.ensure_future(self._reopen(self._reopening))
-        self._reopening.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._reopening.add_done_callback(self._reopened)
         await asyncio.shield(self._reopening)
+
+    def _reopened(self, done: asyncio.Future[None]) -> None:
+        if self._reopening is done:
+            self._reopening = None
+        if not done.cancelled():
+            done.exception()  # whoever asked may have given up
 
     async def _reopen(self, after: asyncio.Future[None] | None) -> None:
         import asyncio

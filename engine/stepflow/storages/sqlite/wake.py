@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from stepflow.storages.sqlite.connect import storage_error
+
 FOR_WORKERS = b"w"
 """Something to claim, or a request."""
 FOR_FOLLOWERS = b"f"
@@ -87,6 +89,7 @@ class SocketListener:
         for_workers: bool,
         on_close: Callable[[SocketListener], None],
     ) -> None:
+        self._database = database
         self._reader = reader
         self._on_close = on_close
         self._data_version = self._read_data_version()
@@ -110,7 +113,10 @@ class SocketListener:
         self._socket, self.address = listener, address
 
     def _read_data_version(self) -> int:
-        return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
+        try:
+            return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error as error:
+            raise storage_error(error, self._database) from error
 
     def fileno(self) -> int | None:
         return None if self._socket is None else self._socket.fileno()
