@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import signal
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -59,6 +60,8 @@ SETTLED_SECONDS = 1.5
 """After this all is there that stays."""
 MOST_WAIT_SECONDS = 2.0
 """For an answer, which may be lost where something else had the terminal meanwhile."""
+SWITCH_SECONDS = 0.0005
+"""So long a thread that reads may keep a key waiting; Python's own is ten times as long."""
 MOST_ENDING_SECONDS = 3.0
 M_MMAP_THRESHOLD = -3
 """What `malloc.h` calls it."""
@@ -391,6 +394,7 @@ async def show(
     """The screen, until it is left; its exit code. `driver`: what it is drawn by, and in which `size`; None: the
     terminal."""
     give_large_blocks_back()
+    sys.setswitchinterval(SWITCH_SECONDS)
     async with client:
         begin = None if run is None else await client.get_run(run, bodies=False)
         config = Config(user_folder() / "ui.toml")
