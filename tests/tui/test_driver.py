@@ -123,7 +123,9 @@ def test_what_is_typed_before_it_is_suspended_is_not_lost() -> None:
 def test_a_frame_is_written_in_one_piece() -> None:
     with keyboard() as keys:
         keys.expect(b"begins")
-        keys.type(b"\x1b[?2026;2$y")
+        keys.type(b"\x1b[?2026;2$yz")
+        keys.expect(b"<z>")
+        keys.expect(b"\x1b[?2026l")
         for letter in b"abcdef":
             time.sleep(0.1)
             while select.select([keys.master], [], [], 0)[0]:
