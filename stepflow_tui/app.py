@@ -95,8 +95,8 @@ class StepFlowApp(App[int]):
         self.client = client
         self._reports = reports
         self._rules = (start_worker, read_only)
-        self._switching = asyncio.Lock()
         """Of every storage that is opened."""
+        self._switching = asyncio.Lock()
         self._first = profile or _unnamed(client)
         """The storage that it began with."""
         self.animation_level = "none"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from textual.strip import Strip
 
+from stepflow.model.event import EventType
 from stepflow.model.run import RunRecord
 from stepflow_tui.presentation.fingerprints import Fingerprint, Group, failed_at, failure_row, group_row, groups_of
 from stepflow_tui.presentation.glyphs import Glyphs
@@ -14,6 +15,8 @@ from stepflow_tui.presentation.spans import Line
 from stepflow_tui.widgets.fresh_list import FreshList
 from stepflow_tui.widgets.lines import Drawing
 
+FAILED = (EventType.RUN_FAILED, EventType.RUN_TIMEOUT, EventType.RUN_STALLED)
+"""After which there is one more of them."""
 Row = Group | RunRecord
 
 

@@ -14,7 +14,7 @@ from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.run import RunRecord
 from stepflow.model.statuses import RunStatus
 from stepflow_tui.keymap import Key, bindings
-from stepflow_tui.panes.failures import Failures
+from stepflow_tui.panes.failures import FAILED, Failures
 from stepflow_tui.presentation.commands import AtHand, all_words_of, command_lines
 from stepflow_tui.presentation.description import describe
 from stepflow_tui.presentation.executions import short_id
@@ -30,7 +30,7 @@ from stepflow_tui.widgets.tabs import Tabs
 from stepflow_tui.widgets.text import Text
 
 FAILURES = (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.STALLED)
-ENDS = (EventType.RUN_FAILED, EventType.RUN_TIMEOUT, EventType.RUN_STALLED, EventType.RUN_CANCELLED)
+ENDS = (*FAILED, EventType.RUN_CANCELLED)
 RETURNS = (EventType.RUN_RESUMED, EventType.RUN_QUEUED)
 """Of one that was stalled."""
 MOST = 2000

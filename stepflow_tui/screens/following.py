@@ -17,6 +17,7 @@ from stepflow.model.event import EventType, WorkflowEvent
 from stepflow.model.run import RunRecord
 from stepflow_tui.live import MERGE_SECONDS, follow_log
 from stepflow_tui.messages import EventsArrived, FilesChanged, StorageTrouble
+from stepflow_tui.panes.failures import FAILED
 from stepflow_tui.panes.log import Log
 from stepflow_tui.panes.recent_failures import RecentFailures
 from stepflow_tui.panes.saved_views import KeptViews
@@ -32,7 +33,6 @@ WATCH_SECONDS = 5.0
 """How often the workers are looked at while there is something to do."""
 MANY_STEPS = 1000
 SLOW_RELOAD_SECONDS = 1.0
-FAILED = (EventType.RUN_FAILED, EventType.RUN_TIMEOUT, EventType.RUN_STALLED)
 NEWEST = 200
 """Executions that are read for the templates, where the list shows others."""
 REST, MOST_REST_SECONDS = 5, 2.0

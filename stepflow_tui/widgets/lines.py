@@ -284,10 +284,10 @@ class LineView(ScrollView, can_focus=True):
         super()._set_dirty(*regions)
         if not regions:
             self._forget_drawn()
-        top = self.gutter.top if self._strips else 0
         for region in regions:
-            for y in range(max(0, top + region.y), min(top + region.bottom, len(self._strips))):
-                self._strips[y] = None
+            for y in region.translate(self.content_offset).line_range:
+                if 0 <= y < len(self._strips):
+                    self._strips[y] = None
 
     def refresh_moved(self) -> None:
         """Draw those lines again that look otherwise by now, after nothing but time has changed."""

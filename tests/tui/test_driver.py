@@ -13,7 +13,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -70,17 +70,21 @@ class Keyboard:
 
 
 @contextmanager
-def keyboard() -> Iterator[Keyboard]:
+def keyboard(given: str | None = None) -> Iterator[Keyboard]:
+    """`given`: a file in place of the terminal from which keys come."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    stdin = slave if given is None else os.open(given, os.O_RDONLY)
     command = [sys.executable, "-c", PROGRAM]
-    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as process:
-        os.close(slave)
+    with subprocess.Popen(command, stdin=stdin, stdout=slave, stderr=slave, start_new_session=True) as process:
+        for file in {slave, stdin}:
+            os.close(file)
         try:
             yield Keyboard(master, process)
         finally:
             process.kill()
-            os.close(master)
+            with suppress(OSError):
+                os.close(master)
 
 
 def test_keys_are_heard_however_they_are_cut() -> None:
@@ -138,25 +142,14 @@ def test_a_frame_is_written_in_one_piece() -> None:
 
 
 def test_a_terminal_that_is_gone_ends_it() -> None:
-    master, slave = pty.openpty()
-    command = [sys.executable, "-c", PROGRAM]
-    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as process:
-        keys = Keyboard(master, process)
+    with keyboard() as keys:
         keys.expect(b"begins")
-        os.close(slave)
-        os.close(master)
-        assert process.wait(PATIENCE_SECONDS) == -signal.SIGHUP
+        os.close(keys.master)
+        assert keys.process.wait(PATIENCE_SECONDS) == -signal.SIGHUP
 
 
 @pytest.mark.parametrize("given", ["/dev/null", __file__])
 def test_what_is_no_terminal_is_read_as_textual_reads_it(given: str) -> None:
-    master, slave = pty.openpty()
-    command = [sys.executable, "-c", PROGRAM]
-    with open(given) as file, subprocess.Popen(command, stdin=file, stdout=slave, stderr=slave) as process:
-        os.close(slave)
-        keys = Keyboard(master, process)
-        try:
-            keys.expect(b"begins")
-        finally:
-            process.kill()
-            os.close(master)
+    with keyboard(given) as keys:
+        keys.expect(b"begins")
+        assert keys.process.poll() is None
